@@ -1,0 +1,30 @@
+//! The vocabulary of Windlass: the nouns every other crate speaks in.
+//!
+//! It exists so that a word means one thing everywhere: what a job is, how an element is named,
+//! which states there are and which of them are final.
+//!
+//! It must never do I/O, read a clock or draw a random number, and it knows no wire format:
+//! `proto` holds those.
+
+pub mod ids;
+pub mod job;
+pub mod ranges;
+pub mod resources;
+pub mod selector;
+pub mod state;
+
+pub mod outcome;
+pub mod slots;
+
+pub mod text;
+
+pub use ids::{
+    Attempt, AttemptNumber, ClusterId, Element, Fence, NodeId, RunId, SupervisorId, TaskIndex,
+    TaskPosition,
+};
+pub use job::{ArraySpec, JobSpec, OnLost, TaskSpec};
+pub use outcome::{Ending, NotStarted, Outcome, OutputRef, StopCause};
+pub use ranges::RangeSet;
+pub use resources::Resources;
+pub use selector::Selector;
+pub use state::{Because, TaskState};
