@@ -1,0 +1,19 @@
+//! Compiles the `.proto` files without `protoc`.
+
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let files = [
+        "windlass/job/v1/job.proto",
+        "windlass/record/v1/record.proto",
+        "windlass/session/v1/session.proto",
+        "windlass/supervisor/v1/supervisor.proto",
+        "windlass/v1/windlass.proto",
+    ];
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(files, ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("windlass.bin"), prost::Message::encode_to_vec(&descriptors))?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}
