@@ -1,0 +1,106 @@
+//! One table for all figures.
+
+use std::fmt;
+
+const HEAD: [&str; 6] = ["work", "windlass", "beside it", "ratio", "target", "met?"];
+
+/// The rows so far.
+#[derive(Default)]
+pub(super) struct Table {
+    rows: Vec<Row>,
+}
+
+/// One figure, beside another.
+pub(super) struct Row {
+    pub(super) work: String,
+    pub(super) windlass: String,
+    pub(super) beside: String,
+    pub(super) ratio: Option<f64>,
+    pub(super) target: String,
+    /// None where there is no target.
+    pub(super) met: Option<bool>,
+}
+
+impl Table {
+    pub(super) fn add(&mut self, rows: Vec<Row>) {
+        self.rows.extend(rows);
+    }
+
+    /// Whether every row with a target meets it.
+    pub(super) fn is_met(&self) -> bool {
+        self.rows.iter().all(|row| row.met != Some(false))
+    }
+}
+
+impl Row {
+    fn cells(&self) -> [String; 6] {
+        let or_dash = |text: &str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
+        let met = match self.met {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "–",
+        };
+        let ratio = self.ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+        let [work, windlass] = [&self.work, &self.windlass].map(String::clone);
+        [work, windlass, or_dash(&self.beside), ratio, or_dash(&self.target), met.to_owned()]
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = vec![HEAD.map(str::to_owned)];
+        lines.extend(self.rows.iter().map(Row::cells));
+        let width = |column: usize| {
+            lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)
+        };
+        let widths: [usize; 6] = std::array::from_fn(width);
+        for (number, line) in lines.iter().enumerate() {
+            let cells: Vec<String> =
+                line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            writeln!(f, "| {} |", cells.join(" | "))?;
+            if number == 0 {
+                writeln!(f, "| {} |", widths.map(|width| "-".repeat(width)).join(" | "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(work: &str, met: Option<bool>) -> Row {
+        let target = if met.is_some() { "at least 0.60" } else { "" };
+        let (windlass, beside) = ("2.00 s".to_owned(), "1.20 s".to_owned());
+        Row {
+            work: work.to_owned(),
+            windlass,
+            beside,
+            ratio: Some(0.6),
+            target: target.to_owned(),
+            met,
+        }
+    }
+
+    #[test]
+    fn columns_line_up_and_a_missing_target_is_a_dash() {
+        let mut table = Table::default();
+        table.add(vec![row("long work", Some(true)), row("w", None)]);
+        let expected = "\
+| work      | windlass | beside it | ratio | target        | met? |
+| --------- | -------- | --------- | ----- | ------------- | ---- |
+| long work | 2.00 s   | 1.20 s    | 0.60  | at least 0.60 | yes  |
+| w         | 2.00 s   | 1.20 s    | 0.60  | –             | –    |
+";
+        assert_eq!(table.to_string(), expected);
+        assert!(table.is_met());
+    }
+
+    #[test]
+    fn one_missed_target_misses() {
+        let mut table = Table::default();
+        table.add(vec![row("a", Some(true)), row("b", Some(false))]);
+        assert!(!table.is_met());
+    }
+}

@@ -1,0 +1,47 @@
+//! The chores of this repository, as `cargo xtask <chore>`.
+//!
+//! A chore lives here and not in a shell script when it is a promise to the reader of the code: the house rules,
+//! the count of the tests, the figures of the benchmarks.
+//! Nothing of the house is linked in, so that `tidy` builds in seconds and works while a crate does not compile.
+
+mod bench;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+
+  tidy                      check the house rules
+  test [-- FILTER…]         build the binary, run every test, end with a count
+  bench [--pairs N] [WORK…] build in release and print the table of speeds
+                            (works: array, latency, idle; all by default)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let rest = args.get(1..).unwrap_or_default();
+    let done = match args.first().map(String::as_str) {
+        Some("tidy") => tidy::run(),
+        Some("test") => test::run(rest),
+        Some("bench") => bench::run(rest),
+        Some("__bare-spawn") => bench::bare_spawn_child(rest),
+        Some("help" | "-h" | "--help") => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
