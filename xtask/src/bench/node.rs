@@ -115,3 +115,48 @@ impl Drop for Node {
         let _ = self.daemon.wait();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A script of this repository, so that nothing is written that is then executed.
+    fn fake() -> PathBuf {
+        crate::workspace::root().join("xtask/src/bench/testdata/fake-node")
+    }
+
+    fn directory(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("xtask-bench-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn a_node_serves_is_asked_and_goes_down() {
+        let directory = directory("node");
+        let mut node = Node::start(&fake(), &directory).unwrap();
+        assert_eq!(node.api, node.daemon.id().to_string());
+        assert_eq!(node.pids(), [node.daemon.id(); 2]);
+        node.run(&["run", "--", "/bin/true"]).unwrap();
+        node.stop().unwrap();
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_client_that_fails_is_quoted() {
+        let directory = directory("client");
+        let node = Node::start(&fake(), &directory).unwrap();
+        let error = node.run(&["sing"]).unwrap_err().to_string();
+        assert!(
+            error.contains("`windlass sing` failed")
+                && error.ends_with("error: no such command as sing")
+        );
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_node_that_ends_at_once_is_not_waited_for() {
+        let directory = directory("end");
+        let error = Node::start(Path::new("/bin/true"), &directory).err().unwrap();
+        assert!(error.to_string().starts_with("the node does not serve"), "{error}");
+        fs::remove_dir_all(directory).unwrap();
+    }
+}
