@@ -1,0 +1,97 @@
+//! The one listener: gRPC with health and reflection, and a line for whoever looks in by HTTP.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::routing::get;
+use futures::FutureExt;
+use proto::api::windlass_server::{Windlass, WindlassServer};
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::gate::{self, Gate};
+use crate::listener;
+use crate::token::TokenCheck;
+
+/// Bytes of one request; a job with its command and environment is far smaller.
+const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one answer; lists are paged and output comes in chunks, so none gets near.
+const RESPONSE_BYTES_MAX: usize = 16 << 20;
+/// Calls at one time on one connection.
+const STREAMS_MAX: u32 = 256;
+/// How long calls that are under way may go on after the node was told to stop.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Why a server could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The listener given could not be used.
+    #[error("cannot serve on the listener")]
+    Listener(#[source] std::io::Error),
+    /// Reflection could not be made of the descriptors: a fault of the build.
+    #[error("cannot describe the interface")]
+    Descriptors(#[source] tonic_reflection::server::Error),
+    /// Serving failed.
+    #[error("serving failed")]
+    Transport(#[source] tonic::transport::Error),
+}
+
+/// Serves until `shutdown` is done and the calls under way have had a moment to end.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: impl Windlass,
+    token: TokenCheck,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    listener.set_nonblocking(true).map_err(Error::Listener)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listener)?;
+    let gate = Arc::new(Gate::new(listener.local_addr().map_err(Error::Listener)?, token));
+    let routes = routes(service, gate).await?;
+
+    let shutdown = shutdown.shared();
+    let serving = Server::builder()
+        .accept_http1(true)
+        .max_concurrent_streams(STREAMS_MAX)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(listener::connections(listener), shutdown.clone());
+    // A `logs -f` would hold a graceful end for ever.
+    let farewell = async {
+        shutdown.await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(Error::Transport),
+        () = farewell => Ok(()),
+    }
+}
+
+async fn routes(service: impl Windlass, gate: Arc<Gate>) -> Result<Routes, Error> {
+    let service = WindlassServer::new(service)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    set_serving(&health, &service).await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(Error::Descriptors)?;
+    let grpc = Routes::new(service).add_service(health_service).add_service(reflection);
+    let router = grpc
+        .into_axum_router()
+        .route("/", get(async || concat!(
+            "Windlass ", env!("CARGO_PKG_VERSION"),
+            ": gRPC `windlass.v1.Windlass` with health and reflection; the `windlass` command speaks it\n",
+        )))
+        .layer(axum::middleware::from_fn_with_state(gate, gate::stand));
+    Ok(router.into())
+}
+
+async fn set_serving<S: Windlass>(
+    health: &tonic_health::server::HealthReporter,
+    _service: &WindlassServer<S>,
+) {
+    health.set_serving::<WindlassServer<S>>().await;
+}
