@@ -1,0 +1,77 @@
+//! One ordered, durable sequence of opaque records per cluster.
+//!
+//! Everything a cluster decides goes through here: a leader proposes a record, the journal makes it durable on a majority,
+//! and every control node is handed the same records in the same order.
+//! The crate exists so that consensus and its disk can be tested, and replaced, alone.
+//!
+//! It never looks into a record, never delivers one that could still be lost, never skips an index,
+//! and never goes on after its disk or its Raft core has failed: it says [`Leadership::Dead`] and why.
+
+#![deny(unsafe_code)]
+
+mod error;
+mod follow;
+mod leader;
+mod log;
+pub mod mem;
+pub mod raft;
+
+#[cfg(test)]
+mod conformance;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+pub use error::{JournalError, ProposeError};
+pub use follow::Follow;
+pub use leader::{LeaderId, Leadership};
+pub use log::{DiskError, OpenError};
+
+/// The place of a record in the journal.
+///
+/// Index 0 is the journal's own foundation (the first membership) and is never delivered, so 0 also means "nothing yet".
+pub type Index = u64;
+
+/// The largest record a journal takes, in bytes.
+pub const RECORD_BYTES_MAX: usize = 8 << 20;
+
+/// One committed entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its place; the one after the delivery before it.
+    pub index: Index,
+    /// The leader that wrote the entry.
+    pub leader: LeaderId,
+    /// What was proposed; empty for an entry of the journal's own (a leader's first, a change of membership).
+    pub record: Bytes,
+}
+
+/// One ordered, durable sequence of opaque records.
+pub trait Journal: Send + Sync + 'static {
+    /// Appends `record` if `leader` still leads, and answers once it is committed.
+    ///
+    /// Dropping the future does not take the record back.
+    /// Between the check and the append the leadership can change, so whoever applies records compares
+    /// [`Delivery::leader`] with the leader that the record itself names.
+    fn propose(
+        &self,
+        leader: LeaderId,
+        record: Bytes,
+    ) -> impl Future<Output = Result<Index, ProposeError>> + Send;
+
+    /// Delivers every committed entry behind `after`, in order and without gaps, first the old ones and then as they come.
+    fn follow(&self, after: Index) -> Follow;
+
+    /// Who leads. The value `Leader` appears once everything committed before it can be followed.
+    fn leadership(&self) -> watch::Receiver<Leadership>;
+
+    /// Lets a majority confirm that this node leads.
+    ///
+    /// A linearizable read may answer once the returned index is applied.
+    fn barrier(&self) -> impl Future<Output = Result<Index, JournalError>> + Send;
+
+    /// Ends the journal: followers get their end, proposals fail, the files are closed.
+    fn shutdown(&self) -> impl Future<Output = ()> + Send;
+}

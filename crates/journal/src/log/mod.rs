@@ -1,0 +1,184 @@
+//! The log on disk: entries in checksummed, preallocated segments, and the small state file beside them.
+//!
+//! ```text
+//! dir/lock                       one process at a time
+//! dir/state                      node id, vote, purge point        (replaced whole)
+//! dir/00000000000000000000.log   a segment, named by its first index
+//! dir/00000000000000018311.log   the last one is written to
+//! dir/spare.segment              space for the next one, already allocated
+//! ```
+//!
+//! Why not a library: whatever was once synced must never be cut silently.
+//! Each segment carries a mark that says up to where it was synced; below the mark anything bad or missing makes
+//! [`Log::open`] fail, above it the tail of an interrupted write goes.
+//!
+//! This module knows nothing of Raft's rules. It never answers a write before its `fdatasync`,
+//! and after one failed write or sync it never tries another: what the kernel dropped then cannot be known.
+
+mod disk;
+mod error;
+mod index;
+mod record;
+mod recover;
+mod segment;
+mod state;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use crate::Index;
+use crate::follow::Batch;
+
+pub(crate) use disk::Disk;
+pub use error::{DiskError, OpenError};
+pub(crate) use index::Positions;
+pub(crate) use record::{Entry, EntryId, Kind};
+pub(crate) use state::Vote;
+use writer::{Done, Job};
+
+/// How a log is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) dir: PathBuf,
+    pub(crate) node: u64,
+    /// The size of a segment; a record that does not fit gets a segment of its own size.
+    pub(crate) segment_bytes: u64,
+    /// How much of the end of the log is kept in memory.
+    pub(crate) cache_bytes: usize,
+    pub(crate) disk: Disk,
+}
+
+/// An open log: reads from here, writes through one thread.
+pub(crate) struct Log {
+    index: Arc<Mutex<index::Index>>,
+    jobs: Mutex<mpsc::Sender<Job>>,
+    failure: watch::Sender<Option<Arc<str>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Log {
+    /// Opens the log in the directory, creates it where the directory is empty. Blocks.
+    pub(crate) fn open(options: Options) -> Result<Self, OpenError> {
+        let recovered = recover::open(&options)?;
+        let index = Arc::new(Mutex::new(recovered.index));
+        let (jobs, queue) = mpsc::channel();
+        let failure = watch::Sender::new(None);
+        let writer = writer::Writer::new(options, recovered.files, index.clone(), failure.clone());
+        let thread = std::thread::Builder::new()
+            .name("journal-writer".to_owned())
+            .spawn(move || writer.run(queue))
+            .map_err(OpenError::Thread)?;
+        Ok(Self { index, jobs: Mutex::new(jobs), failure, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// The ends of the log, the vote, and what was known to be committed when the log was opened or since.
+    pub(crate) fn positions(&self) -> Positions {
+        self.index().positions()
+    }
+
+    /// Appends entries; they can be read at once, and `done` is called when they are on disk.
+    ///
+    /// The queue has no limit of its own: openraft has one append under way at a time.
+    pub(crate) fn append(&self, entries: Vec<Entry>, done: Done) {
+        let mut index = self.index();
+        match index.extend(&entries) {
+            Ok(()) => self.send(Job::Append { entries, done }),
+            Err(gap) => done(Err(gap)),
+        }
+    }
+
+    /// Takes away `from` and everything behind it.
+    pub(crate) fn truncate(&self, from: Index, done: Done) {
+        let mut index = self.index();
+        match index.retract(from) {
+            Ok(()) => self.send(Job::Truncate { from, done }),
+            Err(error) => done(Err(error.to_string().into())),
+        }
+    }
+
+    /// Forgets everything up to and with `upto`.
+    pub(crate) fn purge(&self, upto: EntryId, done: Done) {
+        self.send(Job::Purge { upto, done });
+    }
+
+    /// Makes the vote durable.
+    pub(crate) fn save_vote(&self, vote: Vote, done: Done) {
+        self.send(Job::Vote { vote, done });
+    }
+
+    /// Notes how far the log is committed; it reaches the disk inside the next record.
+    pub(crate) fn note_committed(&self, committed: Index) {
+        self.index().note_committed(committed);
+    }
+
+    /// The entries of the range that exist, as many as a batch takes, if all of them are in memory.
+    pub(crate) fn recent(&self, range: Range<Index>, batch: Batch) -> Option<Vec<Entry>> {
+        self.index().recent(range, batch)
+    }
+
+    /// The entries of the range that exist, as many as a batch takes. Blocks where they are on disk.
+    pub(crate) fn read(
+        &self,
+        range: Range<Index>,
+        batch: Batch,
+    ) -> Result<Vec<Entry>, segment::ReadError> {
+        loop {
+            let (places, epoch) = match self.index().locate(range.clone(), batch) {
+                index::Located::Memory(entries) => return Ok(entries),
+                index::Located::Disk { places, epoch } => (places, epoch),
+            };
+            let read = index::load(&places, batch);
+            // A truncation meanwhile has wiped what was looked for: look again.
+            if read.is_ok() || self.index().epoch() == epoch {
+                return read;
+            }
+        }
+    }
+
+    /// Turns to the reason when the log has failed, for good.
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<Arc<str>>> {
+        self.failure.subscribe()
+    }
+
+    /// Ends the log: nothing is written any more. The first reason stays.
+    pub(crate) fn fail(&self, reason: Arc<str>) {
+        writer::fail(&self.failure, reason);
+    }
+
+    /// Writes what is queued, closes the files and gives up the lock. Blocks.
+    pub(crate) fn close(&self) {
+        self.send(Job::Stop);
+        let thread = self.thread.lock().expect("no holder of the lock panics").take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the journal's writer thread panicked");
+        }
+    }
+
+    fn index(&self) -> MutexGuard<'_, index::Index> {
+        self.index.lock().expect("no holder of the lock panics")
+    }
+
+    /// A job that cannot be sent is dropped, and its `done` with it, which its waiter sees.
+    fn send(&self, job: Job) {
+        let jobs = self.jobs.lock().expect("no holder of the lock panics");
+        if jobs.send(job).is_err() {
+            tracing::debug!("a write came after the journal was closed");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.send(Job::Stop);
+    }
+}

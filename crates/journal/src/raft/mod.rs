@@ -1,0 +1,272 @@
+//! The journal kept by a Raft group: today a group of one, on disk.
+//!
+//! Openraft decides, [`crate::log`] keeps, and this module joins the two and speaks the [`Journal`] trait.
+//! A group of one never needs to send a snapshot, so it makes none, and its log is kept whole.
+//! It has no timer that matters either: openraft ticks every 1.5 s, and the election at the start is asked for.
+//!
+//! It never hangs on a dead Raft core and never answers for one: whatever ends it, disk or panic, becomes
+//! [`Leadership::Dead`].
+
+mod applied;
+mod network;
+mod shared;
+mod store;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError};
+use openraft::{BasicNode, SnapshotPolicy};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::follow::Batch;
+use crate::log::{Disk, Entry, Log, Options};
+use crate::{
+    Follow, Index, Journal, JournalError, LeaderId, Leadership, OpenError, ProposeError,
+    RECORD_BYTES_MAX,
+};
+use applied::{Applied, Start};
+use network::NoPeers;
+use shared::{LAST_WORDS, Shared, Watcher};
+use store::Store;
+use types::{Record, Types};
+
+/// How a Raft journal is kept.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its directory; it is created, and belongs to the journal alone.
+    pub dir: PathBuf,
+    /// This node, the same for the life of the directory.
+    pub node: u64,
+    /// The size of a segment file. Space for the next one is always allocated ahead.
+    pub segment_bytes: u64,
+    /// How much of the end of the log stays in memory, for those who follow closely.
+    pub cache_bytes: usize,
+    /// How many bytes of proposals can be in flight; more of them wait.
+    pub in_flight_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("journal"),
+            node: 0,
+            segment_bytes: 64 << 20,
+            cache_bytes: 16 << 20,
+            in_flight_bytes: 64 << 20,
+        }
+    }
+}
+
+/// A journal kept by Raft. End it with `shutdown`.
+pub struct Raft {
+    node: u64,
+    raft: openraft::Raft<Types>,
+    log: Arc<Log>,
+    shared: Arc<Shared>,
+    /// A permit for each KiB of a proposal.
+    in_flight: Semaphore,
+    in_flight_max: u32,
+}
+
+impl Raft {
+    /// Opens the journal in the directory. The first time this makes a group of one.
+    ///
+    /// It leads soon after, which `leadership` tells.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_on(Disk::default(), config).await
+    }
+
+    async fn open_on(disk: Disk, config: Config) -> Result<Self, OpenError> {
+        let node = config.node;
+        let options = Options {
+            dir: config.dir,
+            node,
+            segment_bytes: config.segment_bytes,
+            cache_bytes: config.cache_bytes,
+            disk,
+        };
+        let opening = tokio::task::spawn_blocking(move || open_log(options)).await;
+        let (log, start) = opening.map_err(|error| refused(&error))??;
+        let log = Arc::new(log);
+
+        let committed = start.committed.map_or(0, |id| id.index);
+        let shared = Arc::new(Shared::new(committed));
+        let (alive, applied) = oneshot::channel();
+        let machine = Applied::new(shared.clone(), start, alive);
+        let store = Store::new(log.clone(), node);
+        let raft = openraft::Raft::new(node, settings()?, NoPeers, store, machine).await;
+        let raft = raft.map_err(|error| refused(&error))?;
+        let watcher = Watcher {
+            node,
+            shared: shared.clone(),
+            metrics: raft.metrics(),
+            failure: log.failure(),
+            applied,
+        };
+        tokio::spawn(watcher.run());
+
+        let in_flight_max = (config.in_flight_bytes.max(RECORD_BYTES_MAX) >> 10) as u32 + 1;
+        let in_flight = Semaphore::new(in_flight_max as usize);
+        let journal = Self { node, raft, log, shared, in_flight, in_flight_max };
+        journal.stand().await?;
+        Ok(journal)
+    }
+
+    /// Makes this node the leader of its group of one.
+    async fn stand(&self) -> Result<(), OpenError> {
+        if self.raft.is_initialized().await.map_err(|error| refused(&error))? {
+            return self.raft.trigger().elect().await.map_err(|error| refused(&error));
+        }
+        let alone = BTreeMap::from([(self.node, BasicNode::default())]);
+        self.raft.initialize(alone).await.map_err(|error| refused(&error))
+    }
+
+    async fn write(&self, leader: LeaderId, record: Bytes) -> Result<Index, ProposeError> {
+        let permits = (record.len() as u32 >> 10) + 1;
+        let room = self.in_flight.acquire_many(permits.min(self.in_flight_max)).await;
+        let _room = room.expect("the semaphore is never closed");
+        let leads = self.shared.leadership.borrow().clone();
+        leads.admit(leader)?;
+        match self.raft.client_write(Record(record)).await {
+            Ok(written) if written.log_id.leader_id.term == leader.term => Ok(written.log_id.index),
+            // Written by a leader that the record does not name, so nobody will take it for valid.
+            Ok(_) => {
+                let current = self.shared.leadership.borrow().leader();
+                Err(ProposeError::NotLeader { asked: leader, current })
+            }
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
+                // Another leader may also have cut the entry here while it lives on elsewhere.
+                let refused_at_once = to.leader_id.is_none_or(|leader| leader == self.node);
+                Err(if refused_at_once { ProposeError::Retry } else { ProposeError::Unknown })
+            }
+            Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(_))) => {
+                Err(ProposeError::Unknown)
+            }
+            Err(RaftError::Fatal(fatal)) => {
+                Err(ProposeError::Dead { reason: self.reason(&fatal).await })
+            }
+        }
+    }
+
+    async fn confirm(&self) -> Result<Index, JournalError> {
+        match self.raft.get_read_log_id().await {
+            Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
+            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
+                let current = self.shared.leadership.borrow().leader();
+                Err(JournalError::NotLeader { current })
+            }
+            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
+                Err(JournalError::NoMajority)
+            }
+            Err(RaftError::Fatal(fatal)) => {
+                Err(JournalError::Dead { reason: self.reason(&fatal).await })
+            }
+        }
+    }
+
+    /// Why the journal is dead: the watcher knows best, and soon.
+    async fn reason(&self, fatal: &Fatal<u64>) -> Arc<str> {
+        let known = tokio::time::timeout(LAST_WORDS * 2, self.shared.dead()).await;
+        known.unwrap_or_else(|_| fatal.to_string().into())
+    }
+}
+
+impl Journal for Raft {
+    async fn propose(&self, leader: LeaderId, record: Bytes) -> Result<Index, ProposeError> {
+        if record.len() > RECORD_BYTES_MAX {
+            return Err(ProposeError::TooLarge { bytes: record.len() });
+        }
+        tokio::select! {
+            biased;
+            written = self.write(leader, record) => written,
+            reason = self.shared.dead() => Err(ProposeError::Dead { reason }),
+        }
+    }
+
+    fn follow(&self, after: Index) -> Follow {
+        Follow::new(self.log.clone(), self.shared.extent.subscribe(), after)
+    }
+
+    fn leadership(&self) -> watch::Receiver<Leadership> {
+        self.shared.leadership.subscribe()
+    }
+
+    async fn barrier(&self) -> Result<Index, JournalError> {
+        let leads = self.shared.leadership.borrow().clone();
+        if let Some(reason) = leads.dead() {
+            return Err(JournalError::Dead { reason });
+        }
+        tokio::select! {
+            biased;
+            confirmed = self.confirm() => confirmed,
+            reason = self.shared.dead() => Err(JournalError::Dead { reason }),
+        }
+    }
+
+    async fn shutdown(&self) {
+        self.shared.publish(Leadership::Dead("the journal was shut down".into()));
+        if let Err(error) = self.raft.shutdown().await {
+            tracing::error!(%error, "the raft core did not end in order");
+        }
+        let log = self.log.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
+            tracing::error!(%error, "the journal's files were not closed in order");
+        }
+    }
+}
+
+impl Drop for Raft {
+    /// Openraft's core keeps itself alive; without this a journal that was not shut down would never end.
+    fn drop(&mut self) {
+        self.shared.publish(Leadership::Dead("the journal was dropped".into()));
+        let raft = self.raft.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { raft.shutdown().await });
+        }
+    }
+}
+
+/// Opens the log and reads what is known to be committed of it. Blocks.
+fn open_log(options: Options) -> Result<(Log, Start), OpenError> {
+    let log = Log::open(options)?;
+    let positions = log.positions();
+    let read = |at: Index| -> Result<Option<Entry>, OpenError> {
+        let one = Batch { entries: 1, bytes: usize::MAX };
+        let entries = log.read(at..at + 1, one).map_err(|error| refused(&error))?;
+        Ok(entries.into_iter().next())
+    };
+    let mut start = Start::default();
+    if let Some(entry) = positions.committed.map(read).transpose()?.flatten() {
+        start.committed = Some(types::log_id(entry.id));
+    }
+    if let Some(entry) = positions.membership.map(read).transpose()?.flatten() {
+        let id = types::log_id(entry.id);
+        let membership = serde_json::from_slice(&entry.body).map_err(|error| refused(&error))?;
+        start.membership = Some((id, membership));
+    }
+    Ok((log, start))
+}
+
+fn settings() -> Result<Arc<openraft::Config>, OpenError> {
+    let config = openraft::Config {
+        cluster_name: "windlass".to_owned(),
+        // openraft ticks every 1.5 heartbeats. With nobody to send one to, the tick is only a safety net.
+        heartbeat_interval: 1000,
+        election_timeout_min: 2000,
+        election_timeout_max: 4000,
+        snapshot_policy: SnapshotPolicy::Never,
+        ..openraft::Config::default()
+    };
+    config.validate().map(Arc::new).map_err(|error| refused(&error))
+}
+
+fn refused(error: &dyn std::error::Error) -> OpenError {
+    OpenError::Raft { reason: error.to_string() }
+}

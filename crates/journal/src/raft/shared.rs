@@ -1,0 +1,139 @@
+//! What a running Raft journal tells: who leads, how far one can follow, and that it has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::error::Fatal;
+use openraft::{RaftMetrics, ServerState};
+use tokio::sync::{oneshot, watch};
+
+use super::types::Types;
+use crate::follow::Extent;
+use crate::{Index, LeaderId, Leadership};
+
+/// How long the Raft core gets to say why it has ended, once it is known that it has.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+pub(crate) struct Shared {
+    pub(crate) leadership: watch::Sender<Leadership>,
+    pub(crate) extent: watch::Sender<Extent>,
+}
+
+impl Shared {
+    pub(crate) fn new(committed: Index) -> Self {
+        Self {
+            leadership: watch::Sender::new(Leadership::Candidate),
+            extent: watch::Sender::new(Extent { committed, open: true }),
+        }
+    }
+
+    pub(crate) fn committed(&self, committed: Index) {
+        self.extent.send_if_modified(|extent| {
+            let further = committed > extent.committed;
+            extent.committed = extent.committed.max(committed);
+            further
+        });
+    }
+
+    /// The dead stay dead, with their first reason.
+    pub(crate) fn publish(&self, next: Leadership) {
+        let dead = next.dead().is_some();
+        self.leadership.send_if_modified(|now| {
+            let news = now.dead().is_none() && *now != next;
+            if news {
+                tracing::info!(leadership = ?next, "the journal's leadership has changed");
+                *now = next;
+            }
+            news
+        });
+        if dead {
+            self.extent.send_if_modified(|extent| std::mem::replace(&mut extent.open, false));
+        }
+    }
+
+    /// Waits for the end of the journal.
+    pub(crate) async fn dead(&self) -> Arc<str> {
+        let mut leadership = self.leadership.subscribe();
+        let dead = leadership.wait_for(|now| now.dead().is_some()).await;
+        dead.ok().and_then(|now| now.dead()).unwrap_or_else(|| "the journal is gone".into())
+    }
+}
+
+type Metrics = RaftMetrics<u64, <Types as openraft::RaftTypeConfig>::Node>;
+
+/// Turns what Raft and the disk say into leadership, until the journal has ended.
+///
+/// A task of its own, owned by the journal. It cannot fail; when the journal stops it ends with the Raft core.
+pub(crate) struct Watcher {
+    pub(crate) node: u64,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) metrics: watch::Receiver<Metrics>,
+    /// The disk's failure.
+    pub(crate) failure: watch::Receiver<Option<Arc<str>>>,
+    /// Resolves when openraft has dropped its state machine.
+    pub(crate) applied: oneshot::Receiver<()>,
+}
+
+impl Watcher {
+    pub(crate) async fn run(mut self) {
+        let reason = self.follow().await;
+        let disk = self.failure.borrow().clone();
+        self.shared.publish(Leadership::Dead(disk.unwrap_or(reason)));
+    }
+
+    /// Publishes who leads; returns why that ended.
+    async fn follow(&mut self) -> Arc<str> {
+        loop {
+            match judge(&self.metrics.borrow_and_update(), self.node) {
+                Ok(leadership) => self.shared.publish(leadership),
+                Err(reason) => return reason,
+            }
+            tokio::select! {
+                changed = self.metrics.changed() => if changed.is_err() {
+                    return "the raft core has panicked".into();
+                },
+                _ = self.failure.changed() => if self.failure.borrow().is_some() {
+                    return "the disk has failed".into();
+                },
+                _ = &mut self.applied => break,
+            }
+        }
+        self.last_words().await
+    }
+
+    async fn last_words(&mut self) -> Arc<str> {
+        let ended = self.metrics.wait_for(|metrics| metrics.running_state.is_err());
+        match tokio::time::timeout(LAST_WORDS, ended).await {
+            Ok(Ok(metrics)) => judge(&metrics, self.node).err(),
+            Ok(Err(_)) | Err(_) => None,
+        }
+        .unwrap_or_else(|| "the raft core has panicked".into())
+    }
+}
+
+/// Who leads according to Raft; or why it has ended.
+fn judge(metrics: &Metrics, node: u64) -> Result<Leadership, Arc<str>> {
+    match &metrics.running_state {
+        Ok(()) => {}
+        Err(Fatal::StorageError(error)) => return Err(error.to_string().into()),
+        Err(Fatal::Panicked) => return Err("the raft core has panicked".into()),
+        Err(Fatal::Stopped) => return Err("the raft core has stopped".into()),
+    }
+    let term = metrics.vote.leader_id().term;
+    let elected = metrics.vote.leader_id().voted_for().filter(|_| metrics.vote.is_committed());
+    // A leader is ready once its own first entry is applied: then everything before it is too.
+    let ready = metrics.last_applied.is_some_and(|applied| applied.leader_id.term == term);
+    Ok(match (elected, metrics.state) {
+        (_, ServerState::Shutdown) => return Err("the raft core has stopped".into()),
+        (Some(leader), ServerState::Leader) if leader == node && ready => {
+            Leadership::Leader(LeaderId { term, node })
+        }
+        (Some(leader), _) if leader != node => {
+            Leadership::Follower { leader: Some(LeaderId { term, node: leader }) }
+        }
+        (_, ServerState::Learner) => Leadership::Follower { leader: None },
+        (_, ServerState::Leader | ServerState::Candidate | ServerState::Follower) => {
+            Leadership::Candidate
+        }
+    })
+}
