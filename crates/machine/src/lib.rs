@@ -1,1 +1,26 @@
-//! (opening words)
+//! The replicated state of a cluster, and the only code that changes it.
+//!
+//! Every control node applies the same batches in the same order and so has the same state.
+//! Commands carry decisions; [`State::apply`] checks and accepts them, or refuses them by value:
+//! it cannot fail. It keeps no more than decisions need: what has ended leaves as events, for
+//! history to keep.
+//!
+//! It must never read a clock, draw a random number, validate a job or place one: those rules may
+//! change between versions, and two versions would then disagree about the state.
+
+mod apply;
+mod command;
+mod end;
+pub mod event;
+mod invariants;
+pub mod node;
+mod record;
+pub mod run;
+pub mod state;
+
+pub use apply::{Applied, BatchRefused};
+pub use event::{Answer, AttemptEnded, Event, Refusal};
+pub use node::Node;
+pub use record::{DecodeError, LEVEL, decode, encode};
+pub use run::{Live, Run, TaskRun, Tries};
+pub use state::{Cluster, State};

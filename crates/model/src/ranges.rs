@@ -158,6 +158,15 @@ impl RangeSet {
         }
     }
 
+    /// Adds every number that `other` has within `range`.
+    pub fn append_common(&mut self, other: &RangeSet, range: RangeInclusive<u32>) {
+        let (first, last) = range.into_inner();
+        let start = other.range_with(first).map_or(first, |found| *found.start());
+        for (&f, &l) in other.ranges.range(start..=last) {
+            self.insert_range(f.max(first)..=l.min(last));
+        }
+    }
+
     fn range_with(&self, number: u32) -> Option<RangeInclusive<u32>> {
         let (&first, &last) = self.ranges.range(..=number).next_back()?;
         (number <= last).then_some(first..=last)
@@ -230,6 +239,10 @@ mod tests {
                     model.extend(number..=last);
                 }
                 3 => {
+                    let mut common = RangeSet::new();
+                    common.append_common(&set, number..=last);
+                    let expected = model.range(number..=last).copied().collect();
+                    check(&common, &expected);
                     set.remove_range(number..=last);
                     model.retain(|n| !(number..=last).contains(n));
                 }

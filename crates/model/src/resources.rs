@@ -21,7 +21,7 @@ impl Resources {
     /// How many pieces of `each` fit into what is left of `self` after `used`, at most `most`.
     pub fn pieces(&self, used: Resources, each: Resources, most: u64) -> u64 {
         let fit = |have: u64, used: u64, each: u64| {
-            if each == 0 { most } else { have.saturating_sub(used) / each }
+            have.saturating_sub(used).checked_div(each).unwrap_or(most)
         };
         fit(self.cpu_milli, used.cpu_milli, each.cpu_milli)
             .min(fit(self.memory_bytes, used.memory_bytes, each.memory_bytes))

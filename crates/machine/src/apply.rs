@@ -1,0 +1,80 @@
+//! Applying one batch: the checks that hold for all commands, then each in its turn.
+
+use proto::record::{Batch, command::Kind};
+
+use crate::command;
+use crate::event::{Answer, Event, Refusal};
+use crate::state::State;
+
+/// What a batch did.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// One for each command, in their order; empty where the batch was refused whole.
+    pub answers: Vec<Answer>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Why the batch was refused whole, if it was.
+    pub refused: Option<BatchRefused>,
+}
+
+/// Why a batch was refused whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchRefused {
+    /// Another leader made it than the one that wrote its entry.
+    Leader,
+    /// It was made in another incarnation of the cluster.
+    Incarnation,
+}
+
+/// What the commands of one batch share.
+pub(crate) struct Context {
+    /// The batch's journal index.
+    pub(crate) index: u64,
+    /// The time of the state, with this batch.
+    pub(crate) now_ms: u64,
+    pub(crate) events: Vec<Event>,
+}
+
+impl State {
+    /// Applies the batch at `index`, written by the leader `(term, node)`. It cannot fail: what
+    /// does not hold is refused in its answer.
+    pub fn apply(&mut self, index: u64, leader: (u64, u64), batch: &Batch) -> Applied {
+        debug_assert!(index > self.applied, "batches are applied once, in order");
+        self.applied = index;
+        let header = batch.header.unwrap_or_default();
+        let refuse = |refused| Applied { refused: Some(refused), ..Applied::default() };
+        if (header.leader_term, header.leader_node) != leader {
+            return refuse(BatchRefused::Leader);
+        }
+        let incarnation = self.cluster.map(|cluster| u32::from(cluster.incarnation));
+        if incarnation.is_some_and(|current| current != header.incarnation) {
+            return refuse(BatchRefused::Incarnation);
+        }
+        self.time_ms = self.time_ms.max(header.time_ms);
+        let mut context = Context { index, now_ms: self.time_ms, events: Vec::new() };
+        let answers =
+            (batch.commands.iter()).map(|c| self.apply_one(&mut context, c.kind.as_ref()));
+        let answers = answers.collect();
+        Applied { answers, events: context.events, refused: None }
+    }
+
+    /// Notes that the journal's own entry at `index` has been passed.
+    pub fn pass(&mut self, index: u64) {
+        debug_assert!(index > self.applied, "entries are passed once, in order");
+        self.applied = index;
+    }
+
+    fn apply_one(&mut self, context: &mut Context, kind: Option<&Kind>) -> Answer {
+        let answer = match kind {
+            Some(Kind::Found(found)) => command::found::apply(self, found),
+            _ if self.cluster.is_none() => Err(Refusal::NotFounded),
+            Some(Kind::RegisterNode(node)) => command::register_node::apply(self, context, node),
+            Some(Kind::SubmitJob(submit)) => command::submit_job::apply(self, context, submit),
+            Some(Kind::Place(place)) => command::place::apply(self, context, place),
+            Some(Kind::Report(report)) => command::report::apply(self, context, report),
+            Some(Kind::Cancel(cancel)) => command::cancel::apply(self, context, cancel),
+            None => Err(Refusal::Invalid(proto::Invalid("command"))),
+        };
+        answer.unwrap_or_else(Answer::Refused)
+    }
+}

@@ -1,0 +1,23 @@
+//! The commands, one file each. Each checks everything before it changes anything.
+
+pub(crate) mod cancel;
+pub(crate) mod found;
+pub(crate) mod place;
+pub(crate) mod register_node;
+pub(crate) mod report;
+pub(crate) mod submit_job;
+
+use model::NodeId;
+
+use crate::event::Refusal;
+use crate::state::State;
+
+/// The node a command names, in the epoch it was made for.
+fn node_in_epoch(state: &State, node_id: &[u8], epoch: u64) -> Result<NodeId, Refusal> {
+    let node = NodeId::from_bytes(node_id).ok_or(proto::Invalid("node_id"))?;
+    let current = state.node(node).ok_or(Refusal::UnknownNode { node })?.epoch;
+    if current != epoch {
+        return Err(Refusal::StaleEpoch { node, current, given: epoch });
+    }
+    Ok(node)
+}

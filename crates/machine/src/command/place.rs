@@ -1,0 +1,114 @@
+//! `Place`: elements get a node. The leader chose; here every pick is checked again, and one that
+//! no longer holds is left out.
+
+use model::{Fence, NodeId, RunId};
+use proto::record::{Pick, Place};
+
+use super::node_in_epoch;
+use crate::apply::Context;
+use crate::event::{Answer, Event, Refusal};
+use crate::node::{Assigned, Node};
+use crate::run::Live;
+use crate::state::State;
+
+pub(crate) fn apply(
+    state: &mut State,
+    context: &mut Context,
+    place: &Place,
+) -> Result<Answer, Refusal> {
+    let node = node_in_epoch(state, &place.node_id, place.epoch)?;
+    let mut placed = 0;
+    for pick in &place.picks {
+        if let Some(count) = check(state, node, pick, fence(state, context.index)) {
+            assign(state, context, node, place.epoch, pick);
+            state.requeue(RunId(pick.run), pick.task);
+            placed += count;
+        }
+    }
+    Ok(Answer::Placed { count: placed })
+}
+
+fn fence(state: &State, index: u64) -> Fence {
+    Fence::new(state.cluster.map_or(0, |cluster| cluster.incarnation), index)
+}
+
+/// How many elements the pick places, or `None` where it does not hold.
+fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Option<u64> {
+    let run = state.run(RunId(pick.run))?;
+    let task = run.tasks.get(pick.task as usize)?;
+    let spec = &run.spec.tasks[pick.task as usize];
+    let node = state.node(node)?;
+    let mut count = 0u64;
+    let mut above = 0u64;
+    for range in proto::element_ranges(&pick.ordinals) {
+        let (first, last) = (*range.start(), *range.end());
+        if u64::from(first) < above || first > last || !task.queued.contains_range(range) {
+            return None;
+        }
+        above = u64::from(last) + 1;
+        count += above - u64::from(first);
+        // One fence is one attempt: an element that came back in this very batch waits for the next.
+        if task.tries.range(first..=last).any(|(_, tries)| tries.fence == fence) {
+            return None;
+        }
+    }
+    let room = if pick.ahead {
+        node.capacity.has_room(Default::default(), spec.resources)
+            && node.ahead + count <= Node::AHEAD_MAX
+    } else {
+        node.capacity.has_room(node.seated, spec.resources.times(count))
+    };
+    let parallel = count <= task.parallel_room(spec.indices().parallel_max);
+    (count > 0 && room && parallel && run.canceled.is_none()).then_some(count)
+}
+
+fn assign(state: &mut State, context: &mut Context, node: NodeId, epoch: u64, pick: &Pick) {
+    let fence = fence(state, context.index);
+    let run_id = RunId(pick.run);
+    let State { runs, nodes, .. } = state;
+    let (Some(run), Some(home)) = (runs.get_mut(&run_id), nodes.get_mut(&node)) else { return };
+    let (run, home) = (std::sync::Arc::make_mut(run), std::sync::Arc::make_mut(home));
+    let spec = &run.spec.tasks[pick.task as usize];
+    let task = &mut run.tasks[pick.task as usize];
+    let first_seq = home.last_seq + 1;
+    let mut items = Vec::new();
+    for range in proto::element_ranges(&pick.ordinals) {
+        task.queued.remove_range(range.clone());
+        for ordinal in range {
+            let tries = task.tries.remove(&ordinal).unwrap_or_default();
+            let number = tries.attempts + 1;
+            let wants = spec.resources;
+            let seq = home.assign(Assigned {
+                run: run_id,
+                task: pick.task,
+                ordinal,
+                wants,
+                ahead: pick.ahead,
+            });
+            task.live.insert(
+                ordinal,
+                Live {
+                    number,
+                    node,
+                    seq,
+                    fence,
+                    placed_ms: context.now_ms,
+                    started_us: 0,
+                    losses: tries.losses,
+                    stop: None,
+                },
+            );
+            items.push((spec.indices().index(ordinal), number));
+        }
+    }
+    let task = pick.task;
+    context.events.push(Event::Assigned {
+        node,
+        epoch,
+        first_seq,
+        run: run_id,
+        task,
+        items,
+        fence,
+    });
+}

@@ -1,0 +1,70 @@
+//! `RegisterNode`: a worker part has opened a session.
+//!
+//! A new supervisor says that everything of the former one is proved gone: in the same step the
+//! epoch rises and the attempts of the old epoch are returned, so no report or placement of the
+//! old epoch can follow.
+
+use std::sync::Arc;
+
+use model::{Attempt, Because, Element, Ending, NodeId, Outcome, SupervisorId};
+use proto::record::RegisterNode;
+
+use crate::apply::Context;
+use crate::end;
+use crate::event::{Answer, Event, Refusal};
+use crate::node::Node;
+use crate::state::State;
+
+pub(crate) fn apply(
+    state: &mut State,
+    context: &mut Context,
+    register: &RegisterNode,
+) -> Result<Answer, Refusal> {
+    let node = NodeId::from_bytes(&register.node_id).ok_or(proto::Invalid("node_id"))?;
+    let supervisor =
+        SupervisorId::from_bytes(&register.supervisor_id).ok_or(proto::Invalid("supervisor_id"))?;
+    let capacity = proto::required(register.capacity, "capacity")?.into();
+    let old = state.node(node).map(|node| (node.epoch, node.supervisor));
+    if old.is_some_and(|(_, old)| old != supervisor) {
+        return_attempts(state, context, node);
+    }
+    let epoch = match old {
+        None => 1,
+        Some((epoch, old)) => epoch + u64::from(old != supervisor),
+    };
+    let entry = state.nodes.entry(node).or_insert_with(|| Arc::new(Node::default()));
+    let entry = Arc::make_mut(entry);
+    if entry.epoch != epoch {
+        entry.last_seq = 0;
+    }
+    entry.epoch = epoch;
+    entry.supervisor = supervisor;
+    entry.capacity = capacity;
+    entry.name.clone_from(&register.name);
+    entry.version.clone_from(&register.version);
+    entry.containment.clone_from(&register.containment);
+    entry.labels =
+        register.labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect();
+    context.events.push(Event::NodeRegistered { node, epoch });
+    Ok(Answer::Registered { epoch })
+}
+
+fn return_attempts(state: &mut State, context: &mut Context, node: NodeId) {
+    let assigned: Vec<_> = (state.node(node))
+        .map(|node| node.assigned.values().copied().collect())
+        .unwrap_or_default();
+    let because = Arc::new(Because::new(
+        "supervisor-lost",
+        "the supervisor or the machine it ran on ended; its processes are proved gone",
+    ));
+    for at in assigned {
+        let Some(run) = state.run(at.run) else { continue };
+        let Some(live) = run.tasks[at.task as usize].live.get(&at.ordinal) else { continue };
+        let index = run.spec.tasks[at.task as usize].indices().index(at.ordinal);
+        let element = Element { run: at.run, task: at.task, index };
+        let attempt = Attempt { element, number: live.number };
+        let mut outcome = Outcome::bare(Ending::Gone);
+        outcome.started_us = live.started_us;
+        end::attempt(state, context, node, attempt, outcome, Some(because.clone()));
+    }
+}

@@ -1,0 +1,86 @@
+//! `Report`: a node says what started and what ended. Entries that do not name the current attempt
+//! on this node are stale: they are counted and change nothing.
+
+use std::sync::Arc;
+
+use model::{Attempt, Because, NodeId, Outcome, StopCause};
+use proto::record::Report;
+
+use super::node_in_epoch;
+use crate::apply::Context;
+use crate::end;
+use crate::event::{Answer, Event, Refusal};
+use crate::run::Live;
+use crate::state::State;
+
+pub(crate) fn apply(
+    state: &mut State,
+    context: &mut Context,
+    report: &Report,
+) -> Result<Answer, Refusal> {
+    let node = node_in_epoch(state, &report.node_id, report.epoch)?;
+    let mut stale = 0;
+    for start in &report.starts {
+        let attempt = start.attempt.map(Attempt::from);
+        let taken =
+            attempt.is_some_and(|attempt| started(state, context, node, attempt, start.started_us));
+        stale += u64::from(!taken);
+    }
+    for end in &report.ends {
+        let attempt = end.attempt.map(Attempt::from);
+        let outcome = end.outcome.clone().and_then(|outcome| Outcome::try_from(outcome).ok());
+        let taken = match (attempt, outcome) {
+            (Some(attempt), Some(outcome)) => ended(state, context, node, attempt, outcome),
+            _ => false,
+        };
+        stale += u64::from(!taken);
+    }
+    Ok(Answer::Reported { stale })
+}
+
+/// The live attempt, if it is the element's current one and placed on this node.
+fn current(state: &State, node: NodeId, attempt: Attempt) -> Option<(u32, &Live)> {
+    let run = state.run(attempt.element.run)?;
+    let task = attempt.element.task as usize;
+    let ordinal = run.spec.tasks.get(task)?.indices().ordinal(attempt.element.index)?;
+    let live = run.tasks.get(task)?.live.get(&ordinal)?;
+    (live.node == node && live.number == attempt.number).then_some((ordinal, live))
+}
+
+fn started(
+    state: &mut State,
+    context: &mut Context,
+    node: NodeId,
+    attempt: Attempt,
+    started_us: u64,
+) -> bool {
+    let Some((ordinal, _)) = current(state, node, attempt) else { return false };
+    let Some(run) = state.run_mut(attempt.element.run) else { return false };
+    end::note_start(run, started_us);
+    let task = &mut run.tasks[attempt.element.task as usize];
+    if let Some(live) = task.live.get_mut(&ordinal) {
+        live.started_us = started_us.max(1);
+    }
+    context.events.push(Event::Started { attempt });
+    true
+}
+
+fn ended(
+    state: &mut State,
+    context: &mut Context,
+    node: NodeId,
+    attempt: Attempt,
+    outcome: Outcome,
+) -> bool {
+    let Some((_, live)) = current(state, node, attempt) else { return false };
+    let because = match outcome.stopped {
+        None => None,
+        Some(StopCause::Timeout) => {
+            Some(Arc::new(Because::new("timeout", "it ran longer than its timeout")))
+        }
+        Some(StopCause::Down) => Some(Arc::new(Because::new("down", "its node was brought down"))),
+        Some(StopCause::Cancel) => live.stop.as_ref().map(|(_, because)| because.clone()),
+    };
+    end::attempt(state, context, node, attempt, outcome, because);
+    true
+}

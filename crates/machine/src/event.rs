@@ -1,0 +1,195 @@
+//! What a batch did: an answer to each command, and events for whoever performs them.
+
+use std::sync::Arc;
+
+use model::{
+    Attempt, Because, Fence, NodeId, Outcome, RangeSet, RunId, StopCause, TaskPosition, TaskState,
+};
+
+use crate::run::Run;
+
+/// The answer to one command, in the order of the batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The cluster is founded.
+    Founded,
+    /// The node is registered in this epoch.
+    Registered {
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// The job has a run.
+    Submitted {
+        /// The run's number.
+        run: RunId,
+        /// The idempotency key was used before, with the same payload.
+        repeated: bool,
+    },
+    /// So many elements are placed; picks that no longer held are left out.
+    Placed {
+        /// How many.
+        count: u64,
+    },
+    /// The report is taken; so many of its entries were stale and are ignored.
+    Reported {
+        /// How many.
+        stale: u64,
+    },
+    /// The cancel is taken.
+    Canceled {
+        /// Elements that had not been placed and have ended now.
+        ended: u64,
+        /// Elements that are being stopped.
+        stopping: u64,
+        /// Elements that had ended before.
+        already_ended: u64,
+    },
+    /// The command does not hold; nothing was changed by it.
+    Refused(Refusal),
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The cluster exists already.
+    #[error("the cluster is founded already")]
+    AlreadyFounded,
+    /// There is no cluster yet.
+    #[error("the cluster is not founded yet")]
+    NotFounded,
+    /// The message lacks something its meaning needs.
+    #[error("{0}")]
+    Invalid(#[from] proto::Invalid),
+    /// The idempotency key made another run from another payload.
+    #[error("the idempotency key was used for another job, run {run}")]
+    KeyUsed {
+        /// That run.
+        run: RunId,
+    },
+    /// The table of idempotency keys is full.
+    #[error("too many idempotency keys are in use; the oldest are forgotten a day after their use")]
+    KeysFull,
+    /// Nobody knows this node.
+    #[error("node {node} is unknown")]
+    UnknownNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// The command was made for an epoch that is over.
+    #[error("node {node} is in epoch {current}, not {given}")]
+    StaleEpoch {
+        /// The node.
+        node: NodeId,
+        /// Its epoch.
+        current: u64,
+        /// The command's.
+        given: u64,
+    },
+    /// The run is not among those that have not ended.
+    #[error("run {run} has ended or never was")]
+    UnknownRun {
+        /// The run.
+        run: RunId,
+    },
+    /// The run has no such task.
+    #[error("run {run} has no task at position {task}")]
+    UnknownTask {
+        /// The run.
+        run: RunId,
+        /// The position.
+        task: TaskPosition,
+    },
+}
+
+/// Something that happened, for the shell and for history.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A node is registered, perhaps with a new epoch.
+    NodeRegistered {
+        /// The node.
+        node: NodeId,
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// A run was made.
+    RunCreated {
+        /// The run.
+        run: RunId,
+    },
+    /// Elements of one task were placed, numbered from `first_seq` on.
+    Assigned {
+        /// The node.
+        node: NodeId,
+        /// Its epoch.
+        epoch: u64,
+        /// The number of the first.
+        first_seq: u64,
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskPosition,
+        /// Index and attempt number of each.
+        items: Vec<(u32, u32)>,
+        /// The fence of all of them.
+        fence: Fence,
+    },
+    /// Attempts are to be stopped.
+    Stop {
+        /// Where they are placed.
+        node: NodeId,
+        /// Which.
+        attempts: Vec<Attempt>,
+        /// Why.
+        cause: StopCause,
+    },
+    /// A start was reported.
+    Started {
+        /// The attempt.
+        attempt: Attempt,
+    },
+    /// An attempt has ended.
+    AttemptEnded(AttemptEnded),
+    /// Elements ended without an attempt.
+    ElementsEnded {
+        /// The run.
+        run: RunId,
+        /// The task.
+        task: TaskPosition,
+        /// Their ordinals.
+        ordinals: RangeSet,
+        /// Their final state.
+        state: TaskState,
+        /// Who ended them.
+        because: Arc<Because>,
+    },
+    /// The last element of a run has ended; the run has left the state.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// As it was at its end.
+        last: Arc<Run>,
+        /// When, Unix milliseconds.
+        ended_ms: u64,
+    },
+}
+
+/// The facts of an attempt that has ended.
+#[derive(Clone, Debug)]
+pub struct AttemptEnded {
+    /// Which.
+    pub attempt: Attempt,
+    /// The element's ordinal in its task.
+    pub ordinal: u32,
+    /// Its fence.
+    pub fence: Fence,
+    /// Where it ran.
+    pub node: NodeId,
+    /// When it was placed, Unix milliseconds.
+    pub placed_ms: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who or what ended it; `None` where it ended by itself.
+    pub because: Option<Arc<Because>>,
+    /// The element's final state; `None` where the element went back to the queue.
+    pub state: Option<TaskState>,
+}
