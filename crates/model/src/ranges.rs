@@ -35,6 +35,12 @@ impl RangeSet {
         self.ranges.iter().map(|(&first, &last)| first..=last)
     }
 
+    /// The ranges that reach to `number` or beyond it, in order.
+    pub fn ranges_from(&self, number: u32) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
+        let start = self.range_with(number).map_or(number, |found| *found.start());
+        self.ranges.range(start..).map(|(&first, &last)| first..=last)
+    }
+
     /// The numbers, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.ranges().flatten()

@@ -1,0 +1,118 @@
+//! The open batch, the one in flight, and who waits for what.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use prost::Message;
+use proto::record::{Batch, Command, Header, command::Kind};
+
+use super::effect::{LeaderId, RequestId, SessionId};
+
+/// Who waits for a command's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Request(RequestId),
+    Register { session: SessionId },
+    Report { session: SessionId, number: u64 },
+    Plan,
+    Nobody,
+}
+
+/// Commands of one batch at most.
+const COMMANDS_MAX: usize = 4096;
+/// Bytes of one batch, beyond its first command, at most.
+const BYTES_MAX: usize = 1 << 20;
+/// Requests that may wait at once; what nodes report is bounded by their sessions.
+const WAITING_MAX: usize = 65_536;
+
+#[derive(Debug, Default)]
+pub(super) struct Batcher {
+    open: VecDeque<(Origin, Command)>,
+    in_flight: Option<InFlight>,
+    last_number: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    number: u64,
+    record: Bytes,
+    origins: Vec<Origin>,
+}
+
+impl Batcher {
+    /// Puts a command into the open batch; gives its origin back where too much waits.
+    pub(super) fn push(&mut self, origin: Origin, command: Kind) -> Result<(), Origin> {
+        if self.open.len() >= WAITING_MAX && matches!(origin, Origin::Request(_)) {
+            return Err(origin);
+        }
+        self.open.push_back((origin, Command { kind: Some(command) }));
+        Ok(())
+    }
+
+    /// Puts a command before all that wait.
+    pub(super) fn push_first(&mut self, origin: Origin, command: Kind) {
+        self.open.push_front((origin, Command { kind: Some(command) }));
+    }
+
+    /// Closes the open batch and puts it in flight, unless it is empty or one is in flight.
+    pub(super) fn seal(
+        &mut self,
+        leader: LeaderId,
+        incarnation: u16,
+        time_ms: u64,
+    ) -> Option<(u64, Bytes)> {
+        if self.in_flight.is_some() || self.open.is_empty() {
+            return None;
+        }
+        self.last_number += 1;
+        let number = self.last_number;
+        let header = Header {
+            leader_term: leader.0,
+            leader_node: leader.1,
+            level: machine::LEVEL,
+            incarnation: incarnation.into(),
+            time_ms,
+            number,
+        };
+        let mut batch = Batch { header: Some(header), commands: Vec::new() };
+        let mut origins = Vec::new();
+        let mut bytes = 0;
+        while let Some((origin, command)) = self.open.pop_front() {
+            let size = command.encoded_len();
+            if origins.len() >= COMMANDS_MAX || (bytes > 0 && bytes + size > BYTES_MAX) {
+                self.open.push_front((origin, command));
+                break;
+            }
+            bytes += size;
+            origins.push(origin);
+            batch.commands.push(command);
+        }
+        let record = Bytes::from(machine::encode(&batch));
+        self.in_flight = Some(InFlight { number, record: record.clone(), origins });
+        Some((number, record))
+    }
+
+    /// Who waits for the batch `number`, if this leader made it and waits for it.
+    pub(super) fn delivered(&mut self, mine: bool, number: u64) -> Option<Vec<Origin>> {
+        let flight = self.in_flight.take_if(|flight| mine && flight.number == number)?;
+        Some(flight.origins)
+    }
+
+    /// The batch in flight, to be proposed once more.
+    pub(super) fn again(&self, number: u64) -> Option<Bytes> {
+        let flight = self.in_flight.as_ref().filter(|flight| flight.number == number)?;
+        Some(flight.record.clone())
+    }
+
+    /// Waits no longer for the batch in flight.
+    pub(super) fn give_up(&mut self, number: u64) -> Vec<Origin> {
+        let flight = self.in_flight.take_if(|flight| flight.number == number);
+        flight.map(|flight| flight.origins).unwrap_or_default()
+    }
+
+    /// Drops everything that waits or is in flight.
+    pub(super) fn abandon(&mut self) -> Vec<Origin> {
+        let in_flight = self.in_flight.take().map(|flight| flight.origins).unwrap_or_default();
+        in_flight.into_iter().chain(self.open.drain(..).map(|(origin, _)| origin)).collect()
+    }
+}

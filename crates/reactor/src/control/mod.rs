@@ -1,0 +1,250 @@
+//! The control part of a node: batches commands into the journal, applies what comes back, and
+//! keeps the workers' sessions fed.
+//!
+//! One batch is in flight at a time; the next holds whatever queued up meanwhile, so batches grow
+//! with load and need no timer. While it does not lead, or has not yet applied all that earlier
+//! leaders committed, it proposes nothing.
+
+mod batch;
+mod effect;
+mod pace;
+mod sessions;
+
+use std::collections::BTreeMap;
+
+use machine::{Answer, State};
+use model::{ClusterId, NodeId};
+use proto::record::{self, Place, command::Kind};
+
+use crate::Now;
+use batch::{Batcher, Origin};
+pub use effect::{Connection, Effect, Event, LeaderId, RequestId, SessionId, Unavailable};
+use sessions::Sessions;
+
+/// What a control part is told when it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// The id of the cluster to found where the journal is empty; `None` to wait for one.
+    pub found: Option<ClusterId>,
+}
+
+/// The control part's state. All that is agreed on is in its [`State`]; the rest can be lost.
+#[derive(Debug)]
+pub struct Control {
+    config: Config,
+    state: State,
+    leader: Option<LeaderId>,
+    /// Everything that earlier leaders committed is applied.
+    caught_up: bool,
+    batcher: Batcher,
+    sessions: Sessions,
+    /// A plan is being made, or its placements are on their way through the journal.
+    planning: bool,
+    /// Something changed since the last plan began.
+    plan_wanted: bool,
+    /// No new placements: the node is going down.
+    closing: bool,
+}
+
+impl Control {
+    /// A control part that has applied nothing yet.
+    pub fn new(config: Config) -> Control {
+        Control {
+            config,
+            state: State::new(),
+            leader: None,
+            caught_up: false,
+            batcher: Batcher::default(),
+            sessions: Sessions::default(),
+            planning: false,
+            plan_wanted: false,
+            closing: false,
+        }
+    }
+
+    /// What the journal has made of the cluster so far.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes one event and says what is to be done.
+    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Leadership(leader) => self.leadership(leader, &mut effects),
+            Event::Request { id, command } => self.request(id, command, &mut effects),
+            Event::Delivered { index, leader, record } => {
+                self.delivered(now, index, leader, &record, &mut effects);
+            }
+            Event::ProposeFailed { number, retry } => {
+                self.propose_failed(number, retry, &mut effects);
+            }
+            Event::Message { session, message } => {
+                let active = self.leader.is_some() && self.caught_up;
+                let batcher = active.then_some(&mut self.batcher);
+                self.sessions.message(&self.state, session, message, batcher);
+                effects.push(Effect::Connections(self.sessions.connections()));
+            }
+            Event::SessionClosed(session) => {
+                self.sessions.close(session);
+                effects.push(Effect::Connections(self.sessions.connections()));
+            }
+            Event::Planned(places) => self.planned(places),
+            Event::Close => self.closing = true,
+        }
+        self.flush(now, &mut effects);
+        self.plan(now, &mut effects);
+        effects
+    }
+
+    fn leadership(&mut self, leader: Option<LeaderId>, effects: &mut Vec<Effect>) {
+        if leader == self.leader {
+            return;
+        }
+        self.leader = leader;
+        self.caught_up = false;
+        self.planning = false;
+        let lost = self.batcher.abandon();
+        effects.extend(unavailable(lost, Unavailable::NotLeader));
+        self.sessions.unwelcome();
+        effects.push(Effect::Connections(self.sessions.connections()));
+    }
+
+    fn request(&mut self, id: RequestId, command: Kind, effects: &mut Vec<Effect>) {
+        if let Err(origin) = self.batcher.push(Origin::Request(id), command) {
+            effects.extend(unavailable([origin], Unavailable::Overloaded));
+        }
+    }
+
+    fn delivered(
+        &mut self,
+        now: Now,
+        index: u64,
+        leader: LeaderId,
+        bytes: &[u8],
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut events = Vec::new();
+        if bytes.is_empty() {
+            self.state.pass(index);
+        } else {
+            let batch = match machine::decode(index, bytes) {
+                Ok(batch) => batch,
+                Err(error) => return effects.push(Effect::Stop(error)),
+            };
+            let applied = self.state.apply(index, leader, &batch);
+            let number = batch.header.map_or(0, |header| header.number);
+            let mine = self.leader == Some(leader);
+            if let Some(origins) = self.batcher.delivered(mine, number) {
+                self.answer(origins, applied.answers, applied.refused.is_some(), effects);
+            }
+            self.sessions.events(now, &self.state, &applied.events, effects);
+            events = applied.events;
+        }
+        self.plan_wanted = true;
+        effects.push(Effect::Happened { index, events, state: self.state.clone() });
+        if self.leader == Some(leader) && !self.caught_up {
+            self.caught_up = true;
+            self.found();
+            self.sessions.register(&self.state, &mut self.batcher);
+        }
+    }
+
+    fn found(&mut self) {
+        if let (None, Some(id)) = (self.state.cluster(), self.config.found) {
+            let found = record::Found { cluster_id: id.to_bytes(), incarnation: 1 };
+            self.batcher.push_first(Origin::Nobody, Kind::Found(found));
+        }
+    }
+
+    fn answer(
+        &mut self,
+        origins: Vec<Origin>,
+        answers: Vec<Answer>,
+        refused: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        if refused {
+            self.planning = false;
+            return effects.extend(unavailable(origins, Unavailable::NotLeader));
+        }
+        for (origin, answer) in origins.into_iter().zip(answers) {
+            match origin {
+                Origin::Request(id) => effects.push(Effect::Answer { id, answer: Ok(answer) }),
+                Origin::Register { session } => {
+                    let batcher = &mut self.batcher;
+                    self.sessions.registered(&self.state, session, &answer, batcher, effects);
+                }
+                Origin::Report { session, number } => {
+                    self.sessions.reported(session, number, effects);
+                }
+                Origin::Plan => self.planning = false,
+                Origin::Nobody => {}
+            }
+        }
+    }
+
+    fn propose_failed(&mut self, number: u64, retry: bool, effects: &mut Vec<Effect>) {
+        if retry && let (Some(leader), Some(record)) = (self.leader, self.batcher.again(number)) {
+            return effects.push(Effect::Propose { number, leader, record });
+        }
+        let lost = self.batcher.give_up(number);
+        if lost.contains(&Origin::Plan) {
+            self.planning = false;
+        }
+        effects.extend(unavailable(lost, Unavailable::OutcomeUnknown));
+        // Reports and registrations may have been among what is lost: they are asked for again.
+        self.sessions.unwelcome();
+        self.sessions.register(&self.state, &mut self.batcher);
+    }
+
+    fn planned(&mut self, places: Vec<Place>) {
+        if !self.planning {
+            return; // Leadership changed since; the plan is for a state that may be old.
+        }
+        if places.is_empty() {
+            self.planning = false;
+        }
+        for place in places {
+            let _ = self.batcher.push(Origin::Plan, Kind::Place(place));
+        }
+    }
+
+    /// Sends the open batch off where nothing is in flight.
+    fn flush(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Some(leader) = self.leader.filter(|_| self.caught_up) else { return };
+        let incarnation = self.state.cluster().map_or(0, |cluster| cluster.incarnation);
+        let time_ms = now.unix_ms.max(self.state.time_ms());
+        if let Some((number, record)) = self.batcher.seal(leader, incarnation, time_ms) {
+            effects.push(Effect::Propose { number, leader, record });
+        }
+    }
+
+    /// Asks for a plan where one could place something.
+    fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let may = self.leader.is_some() && self.caught_up && !self.closing && !self.planning;
+        if !may || !self.plan_wanted {
+            return;
+        }
+        self.plan_wanted = false;
+        let room = self.sessions.room(now);
+        if self.state.queue().is_empty() || room.is_empty() {
+            return;
+        }
+        self.planning = true;
+        effects.push(Effect::Plan { state: self.state.clone(), room });
+    }
+}
+
+fn unavailable(
+    origins: impl IntoIterator<Item = Origin>,
+    why: Unavailable,
+) -> impl Iterator<Item = Effect> {
+    origins.into_iter().filter_map(move |origin| match origin {
+        Origin::Request(id) => Some(Effect::Answer { id, answer: Err(why) }),
+        _ => None,
+    })
+}
+
+/// Nodes that take placements, with how many each may be given ahead.
+pub type Room = BTreeMap<NodeId, u64>;

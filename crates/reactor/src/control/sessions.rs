@@ -1,0 +1,347 @@
+//! The workers' sessions: who is registered in which epoch, and what each has been sent.
+//!
+//! ```text
+//!  Hello ──> (Report of what was found) RegisterNode ──committed──> Welcome, then all that is
+//!  assigned and was not seen, then the stops under way; from there on events as they come
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use machine::{Answer, Node, State};
+use model::{Attempt, Ending, NodeId, Outcome, StopCause};
+use proto::record::{self, command::Kind};
+use proto::session::{
+    Assign, Assignment, End, Hello, Item, ReportAck, Stop, ToControl, ToWorker, Welcome,
+    to_control, to_worker,
+};
+
+use super::Room;
+use super::batch::{Batcher, Origin};
+use super::effect::{Connection, Effect, SessionId};
+use super::pace::Pace;
+use crate::Now;
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    by_id: BTreeMap<SessionId, Session>,
+    /// The session that speaks for a node: the latest.
+    by_node: BTreeMap<NodeId, SessionId>,
+}
+
+#[derive(Debug)]
+struct Session {
+    node: NodeId,
+    hello: Hello,
+    /// The epoch it is welcome in; `None` before that, and while its supervisor is lost.
+    epoch: Option<u64>,
+    /// Assignments up to here have been sent.
+    sent_seq: u64,
+    degraded: String,
+    supervisor_lost: bool,
+    pace: Pace,
+}
+
+impl Session {
+    /// First what the former supervisor's attempts were found to have come to, then the node.
+    fn register(&self, state: &State, id: SessionId, batcher: &mut Batcher) {
+        let hello = &self.hello;
+        if let Some(known) = state.node(self.node).filter(|_| !hello.recovered.is_empty()) {
+            let command = record_report(self.node, known.epoch, vec![], hello.recovered.clone());
+            let _ = batcher.push(Origin::Nobody, command);
+        }
+        let label = |label: &proto::session::Label| record::Label {
+            key: label.key.clone(),
+            value: label.value.clone(),
+        };
+        let register = record::RegisterNode {
+            node_id: hello.node_id.clone(),
+            name: hello.name.clone(),
+            capacity: hello.capacity,
+            labels: hello.labels.iter().map(label).collect(),
+            supervisor_id: hello.supervisor_id.clone(),
+            version: hello.version.clone(),
+            containment: hello.containment.clone(),
+        };
+        let _ = batcher.push(Origin::Register { session: id }, Kind::RegisterNode(register));
+    }
+}
+
+impl Sessions {
+    pub(super) fn message(
+        &mut self,
+        state: &State,
+        id: SessionId,
+        message: ToControl,
+        batcher: Option<&mut Batcher>,
+    ) {
+        match message.kind {
+            Some(to_control::Kind::Hello(hello)) => self.hello(state, id, hello, batcher),
+            Some(to_control::Kind::Report(report)) => {
+                let (Some(session), Some(batcher)) = (self.by_id.get(&id), batcher) else { return };
+                let Some(epoch) = session.epoch else { return };
+                let command = record_report(session.node, epoch, report.starts, report.ends);
+                let origin = Origin::Report { session: id, number: report.number };
+                let _ = batcher.push(origin, command);
+            }
+            Some(to_control::Kind::SupervisorLost(_)) => {
+                if let Some(session) = self.by_id.get_mut(&id) {
+                    session.epoch = None;
+                    session.supervisor_lost = true;
+                }
+            }
+            Some(to_control::Kind::Condition(condition)) => {
+                if let Some(session) = self.by_id.get_mut(&id) {
+                    session.degraded = condition.degraded;
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn hello(&mut self, state: &State, id: SessionId, hello: Hello, batcher: Option<&mut Batcher>) {
+        let Some(node) = NodeId::from_bytes(&hello.node_id) else { return };
+        if let Some(old) = self.by_node.insert(node, id).filter(|old| *old != id) {
+            self.by_id.remove(&old);
+        }
+        let degraded = hello.degraded.clone();
+        let pace = self.by_id.get(&id).map_or_else(Pace::default, |session| session.pace);
+        let session = Session {
+            node,
+            hello,
+            epoch: None,
+            sent_seq: 0,
+            degraded,
+            supervisor_lost: false,
+            pace,
+        };
+        if let Some(batcher) = batcher {
+            session.register(state, id, batcher);
+        }
+        self.by_id.insert(id, session);
+    }
+
+    /// Registers every session that is not welcome.
+    pub(super) fn register(&mut self, state: &State, batcher: &mut Batcher) {
+        for (id, session) in &self.by_id {
+            if session.epoch.is_none() && !session.supervisor_lost {
+                session.register(state, *id, batcher);
+            }
+        }
+    }
+
+    /// Takes every welcome back: what was sent and reported may have been lost.
+    pub(super) fn unwelcome(&mut self) {
+        for session in self.by_id.values_mut() {
+            session.epoch = None;
+        }
+    }
+
+    pub(super) fn close(&mut self, id: SessionId) {
+        if let Some(session) = self.by_id.remove(&id) {
+            self.by_node.remove(&session.node);
+        }
+    }
+
+    pub(super) fn registered(
+        &mut self,
+        state: &State,
+        id: SessionId,
+        answer: &Answer,
+        batcher: &mut Batcher,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Answer::Registered { epoch } = *answer else { return };
+        let Some(session) = self.by_id.get_mut(&id) else { return };
+        let Some(node) = state.node(session.node) else { return };
+        let same = session.hello.supervisor_id == node.supervisor.to_bytes();
+        if node.epoch != epoch || !same || session.supervisor_lost {
+            return; // Another registration is on its way, or will be.
+        }
+        session.epoch = Some(epoch);
+        session.sent_seq = node.last_seq;
+        let cluster = state.cluster();
+        let welcome = Welcome {
+            epoch,
+            cluster_id: cluster.map(|c| c.id.to_bytes()).unwrap_or_default(),
+            incarnation: cluster.map_or(0, |c| c.incarnation.into()),
+            supervisor_id: session.hello.supervisor_id.clone(),
+        };
+        effects.push(send(id, to_worker::Kind::Welcome(welcome)));
+        let seen = if session.hello.seen_epoch == epoch { session.hello.seen_seq } else { 0 };
+        let held: BTreeSet<Attempt> =
+            session.hello.held.iter().map(|held| (*held).into()).collect();
+        let gone = catch_up(state, id, node, seen, &held, effects);
+        if !gone.is_empty() {
+            let command = record_report(session.node, epoch, vec![], gone);
+            let _ = batcher.push(Origin::Nobody, command);
+        }
+        effects.push(Effect::Connections(self.connections()));
+    }
+
+    pub(super) fn reported(&self, id: SessionId, number: u64, effects: &mut Vec<Effect>) {
+        if self.by_id.contains_key(&id) {
+            effects.push(send(id, to_worker::Kind::ReportAck(ReportAck { number })));
+        }
+    }
+
+    /// Tells the workers what the batch means for them.
+    pub(super) fn events(
+        &mut self,
+        now: Now,
+        state: &State,
+        events: &[machine::Event],
+        effects: &mut Vec<Effect>,
+    ) {
+        for event in events {
+            match event {
+                machine::Event::Assigned { node, epoch, first_seq, run, task, items, fence } => {
+                    let Some((id, session)) = self.of_node(*node) else { continue };
+                    let last = first_seq + items.len() as u64 - 1;
+                    if session.epoch != Some(*epoch) || last <= session.sent_seq {
+                        continue;
+                    }
+                    session.sent_seq = last;
+                    let Some(run_state) = state.run(*run) else { continue };
+                    let assignment = Assignment {
+                        seq: *first_seq,
+                        run: run.0,
+                        task: *task,
+                        items: items
+                            .iter()
+                            .map(|&(index, attempt)| Item { index, attempt })
+                            .collect(),
+                        fence: fence.0,
+                        spec: Some((&run_state.spec.tasks[*task as usize]).into()),
+                        job_name: run_state.spec.name.clone(),
+                        run_as: run_state.spec.run_as.clone(),
+                    };
+                    effects.push(assign(id, *epoch, vec![assignment]));
+                }
+                machine::Event::Stop { node, attempts, cause } => {
+                    let Some((id, session)) = self.of_node(*node) else { continue };
+                    if session.epoch.is_some() {
+                        effects.push(stop(id, attempts, *cause));
+                    }
+                }
+                machine::Event::AttemptEnded(ended) => {
+                    if let Some((_, session)) = self.of_node(ended.node) {
+                        session.pace.ended(now.steady_ms);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn of_node(&mut self, node: NodeId) -> Option<(SessionId, &mut Session)> {
+        let id = *self.by_node.get(&node)?;
+        Some((id, self.by_id.get_mut(&id)?))
+    }
+
+    /// The nodes that take work.
+    pub(super) fn room(&mut self, now: Now) -> Room {
+        (self.by_id.values_mut())
+            .filter(|session| session.epoch.is_some())
+            .map(|session| (session.node, session.pace.ahead(now.steady_ms)))
+            .collect()
+    }
+
+    pub(super) fn connections(&self) -> Arc<BTreeMap<NodeId, Connection>> {
+        let connection = |session: &Session| Connection {
+            ready: session.epoch.is_some(),
+            degraded: session.degraded.clone(),
+        };
+        Arc::new(self.by_id.values().map(|s| (s.node, connection(s))).collect())
+    }
+}
+
+/// Sends what the node has not seen, and the stops under way. Returns the ends of what it has seen
+/// and does not hold.
+fn catch_up(
+    state: &State,
+    id: SessionId,
+    node: &Node,
+    seen: u64,
+    held: &BTreeSet<Attempt>,
+    effects: &mut Vec<Effect>,
+) -> Vec<End> {
+    let mut gone = Vec::new();
+    let mut assignments: Vec<Assignment> = Vec::new();
+    let mut stops = BTreeSet::new();
+    for (&seq, at) in &node.assigned {
+        let Some(run) = state.run(at.run) else { continue };
+        let Some(live) = run.tasks[at.task as usize].live.get(&at.ordinal) else { continue };
+        let attempt = run.attempt(at.run, at.task, at.ordinal, live.number);
+        if let Some((cause, _)) = &live.stop {
+            stops.insert((*cause, attempt));
+        }
+        if seq <= seen {
+            if !held.contains(&attempt) {
+                let outcome = Some(Outcome::bare(Ending::Gone).into());
+                gone.push(End { attempt: Some(attempt.into()), outcome });
+            }
+            continue;
+        }
+        let item = Item { index: attempt.element.index, attempt: live.number };
+        let last = assignments.last_mut().filter(|last| {
+            (last.run, last.task, last.fence) == (at.run.0, at.task, live.fence.0)
+                && last.seq + last.items.len() as u64 == seq
+        });
+        match last {
+            Some(last) => last.items.push(item),
+            None => assignments.push(Assignment {
+                seq,
+                run: at.run.0,
+                task: at.task,
+                items: vec![item],
+                fence: live.fence.0,
+                spec: Some((&run.spec.tasks[at.task as usize]).into()),
+                job_name: run.spec.name.clone(),
+                run_as: run.spec.run_as.clone(),
+            }),
+        }
+    }
+    if !assignments.is_empty() {
+        effects.push(assign(id, node.epoch, assignments));
+    }
+    let stops: Vec<(StopCause, Attempt)> = stops.into_iter().collect();
+    for same in stops.chunk_by(|a, b| a.0 == b.0) {
+        let attempts: Vec<Attempt> = same.iter().map(|(_, attempt)| *attempt).collect();
+        effects.push(stop(id, &attempts, same[0].0));
+    }
+    gone
+}
+
+fn send(session: SessionId, kind: to_worker::Kind) -> Effect {
+    Effect::Send { session, message: ToWorker { kind: Some(kind) } }
+}
+
+fn assign(session: SessionId, epoch: u64, assignments: Vec<Assignment>) -> Effect {
+    send(session, to_worker::Kind::Assign(Assign { epoch, assignments }))
+}
+
+fn stop(session: SessionId, attempts: &[Attempt], cause: StopCause) -> Effect {
+    let attempts = attempts.iter().map(|attempt| (*attempt).into()).collect();
+    let cause = proto::job::StopCause::from(Some(cause)) as i32;
+    send(session, to_worker::Kind::Stop(Stop { attempts, cause }))
+}
+
+fn record_report(
+    node: NodeId,
+    epoch: u64,
+    starts: Vec<proto::session::Start>,
+    ends: Vec<End>,
+) -> Kind {
+    let start = |start: proto::session::Start| record::Start {
+        attempt: start.attempt,
+        started_us: start.started_us,
+    };
+    let end = |end: End| record::End { attempt: end.attempt, outcome: end.outcome };
+    Kind::Report(record::Report {
+        node_id: node.to_bytes(),
+        epoch,
+        starts: starts.into_iter().map(start).collect(),
+        ends: ends.into_iter().map(end).collect(),
+    })
+}

@@ -1,0 +1,293 @@
+//! The worker part of a node: hands assignments to its supervisor and reports what became of them.
+//!
+//! It remembers nothing that matters: what was seen, runs or has ended is known to the supervisor,
+//! which outlives it, and said again to every new daemon. An end is kept and repeated until it is
+//! acknowledged as committed; only then is the supervisor told to forget it.
+
+mod report;
+
+use std::collections::BTreeSet;
+
+use model::{Attempt, Element, NodeId, Resources, RunId};
+use proto::job::Variable;
+use proto::session::{
+    self, Assignment, Condition, Hello, Label, SupervisorLost, ToControl, ToWorker, to_control,
+    to_worker,
+};
+use proto::supervisor::{
+    self, Forget, FromSupervisor, Shutdown, Start, ToSupervisor, from_supervisor, to_supervisor,
+};
+
+use crate::Now;
+use report::Outbox;
+
+/// What a worker part is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its node.
+    pub node: NodeId,
+    /// The node's name.
+    pub name: String,
+    /// What the node has for tasks.
+    pub capacity: Resources,
+    /// The node's labels.
+    pub labels: Vec<(String, String)>,
+    /// The version of the binary.
+    pub version: String,
+}
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A session with a control part is open.
+    SessionOpened,
+    /// It is over.
+    SessionClosed,
+    /// The control part said something.
+    FromControl(ToWorker),
+    /// A supervisor answered the greeting. `recovered` are ends of a former supervisor's attempts
+    /// that were found on disk.
+    SupervisorUp {
+        /// Its answer.
+        hello: supervisor::Hello,
+        /// What was found.
+        recovered: Vec<session::End>,
+    },
+    /// The supervisor said something.
+    FromSupervisor(FromSupervisor),
+    /// The supervisor is gone.
+    SupervisorLost,
+    /// The time asked for has come.
+    Timer,
+    /// The node is going down: its tasks are to end.
+    Down,
+}
+
+/// Something is to be done.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Say this to the control part.
+    ToControl(ToControl),
+    /// Say this to the supervisor.
+    ToSupervisor(ToSupervisor),
+    /// Come back with [`Event::Timer`] at this steady time, in milliseconds.
+    Timer(u64),
+}
+
+/// The worker part's state.
+#[derive(Debug)]
+pub struct Worker {
+    config: Config,
+    /// The supervisor's answer, while it lives.
+    supervisor: Option<supervisor::Hello>,
+    /// What the supervisor holds: waiting, running, or ended and not forgotten.
+    held: BTreeSet<Attempt>,
+    /// Ends of a dead supervisor's attempts, until they are committed.
+    recovered: Vec<session::End>,
+    session_open: bool,
+    /// The epoch this session is welcome in.
+    epoch: Option<u64>,
+    outbox: Outbox,
+}
+
+impl Worker {
+    /// A worker part that knows neither a supervisor nor a control part yet.
+    pub fn new(config: Config) -> Worker {
+        Worker {
+            config,
+            supervisor: None,
+            held: BTreeSet::new(),
+            recovered: Vec::new(),
+            session_open: false,
+            epoch: None,
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// How many attempts run, as far as the supervisor has said.
+    pub fn running(&self) -> usize {
+        self.outbox.running()
+    }
+
+    /// Takes one event and says what is to be done.
+    pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::SessionOpened => {
+                self.session_open = true;
+                self.hello(&mut effects);
+            }
+            Event::SessionClosed => {
+                self.session_open = false;
+                self.leave_session();
+            }
+            Event::FromControl(message) => self.control_said(message, &mut effects),
+            Event::SupervisorUp { hello, recovered } => {
+                self.recovered.extend(recovered);
+                self.held = hello.held.iter().map(|held| Attempt::from(*held)).collect();
+                self.supervisor = Some(hello);
+                self.hello(&mut effects);
+            }
+            Event::FromSupervisor(message) => self.supervisor_said(now, message, &mut effects),
+            Event::SupervisorLost => self.supervisor_lost(&mut effects),
+            Event::Timer => self.outbox.timer_fired(),
+            Event::Down => effects.push(to_supervisor(to_supervisor::Kind::Shutdown(Shutdown {}))),
+        }
+        self.report(now, &mut effects);
+        effects
+    }
+
+    fn leave_session(&mut self) {
+        self.epoch = None;
+        self.outbox.session_over();
+    }
+
+    /// Says hello where both sides are there.
+    fn hello(&mut self, effects: &mut Vec<Effect>) {
+        let Some(supervisor) = self.supervisor.as_ref().filter(|_| self.session_open) else {
+            return;
+        };
+        let config = &self.config;
+        let hello = Hello {
+            node_id: config.node.to_bytes(),
+            name: config.name.clone(),
+            capacity: Some(config.capacity.into()),
+            labels: (config.labels.iter())
+                .map(|(key, value)| Label { key: key.clone(), value: value.clone() })
+                .collect(),
+            version: config.version.clone(),
+            containment: supervisor.containment.clone(),
+            supervisor_id: supervisor.supervisor_id.clone(),
+            seen_epoch: supervisor.seen_epoch,
+            seen_seq: supervisor.seen_seq,
+            recovered: self.recovered.clone(),
+            degraded: supervisor.degraded.clone(),
+            held: self.held.iter().map(|held| (*held).into()).collect(),
+        };
+        self.epoch = None;
+        self.outbox.session_over();
+        effects.push(to_control(to_control::Kind::Hello(hello)));
+    }
+
+    fn control_said(&mut self, message: ToWorker, effects: &mut Vec<Effect>) {
+        match message.kind {
+            Some(to_worker::Kind::Welcome(welcome)) => {
+                let current = self.supervisor.as_ref().map(|supervisor| &supervisor.supervisor_id);
+                if current != Some(&welcome.supervisor_id) {
+                    return; // It answers the hello of a supervisor that has died since.
+                }
+                self.leave_session();
+                self.epoch = Some(welcome.epoch);
+                self.recovered.clear();
+            }
+            Some(to_worker::Kind::Assign(assign)) if self.epoch == Some(assign.epoch) => {
+                for assignment in assign.assignments {
+                    self.start(assign.epoch, assignment, effects);
+                }
+            }
+            Some(to_worker::Kind::Stop(stop)) => {
+                let stop = supervisor::Stop { attempts: stop.attempts, cause: stop.cause };
+                effects.push(to_supervisor(to_supervisor::Kind::Stop(stop)));
+            }
+            Some(to_worker::Kind::ReportAck(ack)) => {
+                let attempts = self.outbox.acknowledged(ack.number);
+                if !attempts.is_empty() {
+                    attempts.iter().for_each(|attempt| _ = self.held.remove(attempt));
+                    let attempts = attempts.into_iter().map(Into::into).collect();
+                    effects.push(to_supervisor(to_supervisor::Kind::Forget(Forget { attempts })));
+                }
+            }
+            Some(to_worker::Kind::Assign(_)) | None => {}
+        }
+    }
+
+    fn start(&mut self, epoch: u64, assignment: Assignment, effects: &mut Vec<Effect>) {
+        if let Some(supervisor) = &mut self.supervisor {
+            let last = assignment.seq + assignment.items.len() as u64 - 1;
+            (supervisor.seen_epoch, supervisor.seen_seq) = (epoch, last);
+        }
+        let (run, task) = (RunId(assignment.run), assignment.task);
+        self.held.extend(assignment.items.iter().map(|item| Attempt {
+            element: Element { run, task, index: item.index },
+            number: item.attempt,
+        }));
+        let variable = |name: &str, value: &str| Variable {
+            name: format!("WINDLASS_{name}"),
+            value: value.to_owned(),
+        };
+        let task_name = assignment.spec.as_ref().map_or("", |spec| spec.name.as_str());
+        let env = vec![
+            variable("JOB", &assignment.job_name),
+            variable("RUN", &assignment.run.to_string()),
+            variable("TASK", task_name),
+            variable("NODE_NAME", &self.config.name),
+        ];
+        let start = Start {
+            epoch,
+            seq: assignment.seq,
+            run: assignment.run,
+            task: assignment.task,
+            items: (assignment.items.iter())
+                .map(|item| supervisor::Item { index: item.index, attempt: item.attempt })
+                .collect(),
+            fence: assignment.fence,
+            env,
+            run_as: assignment.run_as,
+            spec: assignment.spec,
+        };
+        effects.push(to_supervisor(to_supervisor::Kind::Start(start)));
+    }
+
+    fn supervisor_said(&mut self, now: Now, message: FromSupervisor, effects: &mut Vec<Effect>) {
+        match message.kind {
+            Some(from_supervisor::Kind::Started(started)) => {
+                if let Some(attempt) = started.attempt {
+                    self.outbox.started(attempt.into(), started.started_us, now.steady_ms);
+                }
+            }
+            Some(from_supervisor::Kind::Ended(ended)) => {
+                if let (Some(attempt), Some(outcome)) = (ended.attempt, ended.outcome) {
+                    self.outbox.ended(Attempt::from(attempt), outcome);
+                }
+            }
+            Some(from_supervisor::Kind::Condition(condition)) => {
+                if let Some(supervisor) = &mut self.supervisor {
+                    supervisor.degraded.clone_from(&condition.degraded);
+                }
+                let condition = Condition { degraded: condition.degraded };
+                effects.push(to_control(to_control::Kind::Condition(condition)));
+            }
+            Some(from_supervisor::Kind::Hello(_) | from_supervisor::Kind::Output(_)) | None => {}
+        }
+    }
+
+    /// Ends that the dead supervisor had told are facts: they go on as recovered.
+    fn supervisor_lost(&mut self, effects: &mut Vec<Effect>) {
+        self.supervisor = None;
+        self.held.clear();
+        self.epoch = None;
+        self.recovered.extend(self.outbox.drain_ends());
+        if self.session_open {
+            effects.push(to_control(to_control::Kind::SupervisorLost(SupervisorLost {})));
+        }
+    }
+
+    fn report(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.epoch.is_some() && self.session_open {
+            if let Some(report) = self.outbox.report(now.steady_ms) {
+                effects.push(to_control(to_control::Kind::Report(report)));
+            }
+            if let Some(at_ms) = self.outbox.timer() {
+                effects.push(Effect::Timer(at_ms));
+            }
+        }
+    }
+}
+
+fn to_control(kind: to_control::Kind) -> Effect {
+    Effect::ToControl(ToControl { kind: Some(kind) })
+}
+
+fn to_supervisor(kind: to_supervisor::Kind) -> Effect {
+    Effect::ToSupervisor(ToSupervisor { kind: Some(kind) })
+}

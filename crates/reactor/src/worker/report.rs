@@ -1,0 +1,132 @@
+//! What is to be reported: every end until it is acknowledged, and the starts of attempts that
+//! live long enough for anybody to care.
+//!
+//! One report is in flight at a time; the next holds what came meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::Attempt;
+use proto::session::{End, Report, Start};
+
+/// Starts of attempts that end sooner than this are not reported apart, in milliseconds.
+const START_AFTER_MS: u64 = 200;
+/// Entries of one report at most.
+const ENTRIES_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Attempts that run and whose start is not on its way, by when it is due.
+    starts_due: BTreeSet<(u64, Attempt)>,
+    running: BTreeMap<Attempt, Running>,
+    /// Ends that are not acknowledged.
+    ends: BTreeMap<Attempt, proto::job::Outcome>,
+    /// Those of `ends` that no report has carried yet, in the order they came.
+    unsent: Vec<Attempt>,
+    in_flight: Option<(u64, Vec<Attempt>)>,
+    last_number: u64,
+    timer_at_ms: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    started_us: u64,
+    due_ms: u64,
+}
+
+impl Outbox {
+    pub(super) fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    pub(super) fn started(&mut self, attempt: Attempt, started_us: u64, steady_ms: u64) {
+        let due_ms = steady_ms + START_AFTER_MS;
+        if self.running.insert(attempt, Running { started_us, due_ms }).is_none() {
+            self.starts_due.insert((due_ms, attempt));
+        }
+    }
+
+    pub(super) fn ended(&mut self, attempt: Attempt, outcome: proto::job::Outcome) {
+        if let Some(running) = self.running.remove(&attempt) {
+            self.starts_due.remove(&(running.due_ms, attempt));
+        }
+        if self.ends.insert(attempt, outcome).is_none() {
+            self.unsent.push(attempt);
+        }
+    }
+
+    /// The session is over: what it did not acknowledge is said again in the next.
+    pub(super) fn session_over(&mut self) {
+        self.in_flight = None;
+        self.unsent = self.ends.keys().copied().collect();
+        self.starts_due = self.running.iter().map(|(a, running)| (running.due_ms, *a)).collect();
+        self.timer_at_ms = None;
+    }
+
+    /// The supervisor is gone: nothing of it runs for us any more, but its ends are facts.
+    pub(super) fn drain_ends(&mut self) -> Vec<End> {
+        self.running.clear();
+        self.starts_due.clear();
+        self.unsent.clear();
+        self.in_flight = None;
+        let ends = std::mem::take(&mut self.ends);
+        ends.into_iter()
+            .map(|(attempt, outcome)| End { attempt: Some(attempt.into()), outcome: Some(outcome) })
+            .collect()
+    }
+
+    /// The report to send now, if there is anything to say and none is in flight.
+    pub(super) fn report(&mut self, steady_ms: u64) -> Option<Report> {
+        if self.in_flight.is_some() {
+            return None;
+        }
+        let mut starts = Vec::new();
+        while let Some(&(due_ms, attempt)) = self.starts_due.first()
+            && due_ms <= steady_ms
+            && starts.len() < ENTRIES_MAX
+        {
+            self.starts_due.pop_first();
+            if let Some(running) = self.running.get(&attempt) {
+                let started_us = running.started_us;
+                starts.push(Start { attempt: Some(attempt.into()), started_us });
+            }
+        }
+        let sent: Vec<Attempt> = self.unsent.drain(..self.unsent.len().min(ENTRIES_MAX)).collect();
+        if starts.is_empty() && sent.is_empty() {
+            return None;
+        }
+        let end = |attempt: &Attempt| {
+            let outcome = self.ends.get(attempt)?.clone();
+            Some(End { attempt: Some((*attempt).into()), outcome: Some(outcome) })
+        };
+        let ends = sent.iter().filter_map(end).collect();
+        self.last_number += 1;
+        self.in_flight = Some((self.last_number, sent));
+        Some(Report { number: self.last_number, starts, ends })
+    }
+
+    /// The report is committed; its ends may be forgotten.
+    pub(super) fn acknowledged(&mut self, number: u64) -> Vec<Attempt> {
+        let Some((_, sent)) = self.in_flight.take_if(|(in_flight, _)| *in_flight == number) else {
+            return Vec::new();
+        };
+        for attempt in &sent {
+            self.ends.remove(attempt);
+        }
+        sent
+    }
+
+    /// The timer that was asked for has fired.
+    pub(super) fn timer_fired(&mut self) {
+        self.timer_at_ms = None;
+    }
+
+    /// When to come back for the next start, unless that has been asked for already.
+    pub(super) fn timer(&mut self) -> Option<u64> {
+        let due_ms = self.starts_due.first().map(|(due_ms, _)| *due_ms);
+        if due_ms == self.timer_at_ms || self.in_flight.is_some() {
+            return None;
+        }
+        self.timer_at_ms = due_ms;
+        due_ms
+    }
+}
