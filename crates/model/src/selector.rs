@@ -60,19 +60,19 @@ impl Selector {
 }
 
 fn parse(text: &str) -> Option<Selector> {
-    if let Ok(uuid) = text.parse::<Uuid>() {
+    let (rest, attempt) = match text.split_once('#') {
+        Some((rest, number)) => (rest, Some(number.parse().ok().filter(|n| *n > 0)?)),
+        None => (text, None),
+    };
+    if let Ok(uuid) = rest.parse::<Uuid>() {
         let element = Element::from_uuid(uuid)?;
         return Some(Selector {
             run: RunSelector::Id(element.run),
             task: Some(TaskSelector::Position(element.task)),
             indices: Some(RangeSet::from_iter([element.index])),
-            attempt: None,
+            attempt,
         });
     }
-    let (rest, attempt) = match text.split_once('#') {
-        Some((rest, number)) => (rest, Some(number.parse().ok().filter(|n| *n > 0)?)),
-        None => (text, None),
-    };
     let (rest, indices) = match rest.strip_suffix(']') {
         Some(rest) => {
             let (rest, list) = rest.split_once('[')?;
@@ -158,6 +158,8 @@ mod tests {
         let element = Element { run: RunId(812), task: 1, index: 37 };
         let selector = Selector::parse(&element.uuid().to_string()).unwrap();
         assert_eq!(selector.to_string(), "812/1[37]");
+        let selector = Selector::parse(&format!("{}#2", element.uuid())).unwrap();
+        assert_eq!(selector.attempt, Some(2));
     }
 
     #[test]

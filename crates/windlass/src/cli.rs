@@ -1,0 +1,63 @@
+//! The verbs. Each one's flags stand with the code that carries it out.
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{cancel, down, logs, node, ps, run, status, up, version, wait};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
+`run` and `wait` exit with the task's own code; see their help.";
+
+/// Run commands on this machine and keep every result
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, max_term_width = 80, after_help = EXIT_CODES)]
+#[command(disable_help_subcommand = true, subcommand_required = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a node here
+    Up(up::Args),
+    /// End the node and its tasks
+    Down(down::Args),
+    /// Run a command, show its output, exit with its code
+    Run(Box<run::Args>),
+    /// List runs
+    Ps(ps::Args),
+    /// Show a run and its elements
+    Status(status::Args),
+    /// Show the output of a run
+    Logs(logs::Args),
+    /// Wait for runs to end, exit with their code
+    Wait(wait::Args),
+    /// Stop runs, or parts of them
+    Cancel(cancel::Args),
+    /// List nodes
+    #[command(visible_alias = "workers")]
+    Node(node::Args),
+    /// Show the version
+    Version(version::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_lines_are_short_and_have_no_period() {
+        for command in Cli::command().get_subcommands() {
+            let about = command.get_about().unwrap().to_string();
+            assert!(about.len() < 60 && !about.ends_with('.'), "{about}");
+        }
+    }
+}

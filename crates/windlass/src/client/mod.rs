@@ -1,0 +1,134 @@
+//! The node that a command speaks to.
+//!
+//! It turns what can go wrong on the way into words. It must never show anything.
+
+pub(crate) mod addr;
+pub(crate) mod patience;
+pub(crate) mod token;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proto::api::windlass_client::WindlassClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+use crate::failure::{Failure, chain, exit};
+
+/// How long a node on this machine may take to answer at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes of one answer.
+const RESPONSE_BYTES_MAX: usize = 16 << 20;
+
+/// Which node, and how much to say.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Target {
+    /// Speak to the node at ADDR
+    #[arg(short = 'N', long = "node", value_name = "ADDR", env = "WINDLASS_NODE", hide_env = true)]
+    #[arg(default_value = "127.0.0.1:7400")]
+    pub(crate) node: String,
+    /// Take the token from FILE (else from WINDLASS_TOKEN, else where `up` left it)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Say more on stderr
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// A connection to a node.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) rpc: WindlassClient<InterceptedService<Channel, Bearer>>,
+    /// As the user wrote it.
+    pub(crate) addr: String,
+}
+
+/// Brings the token with each call.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+impl Client {
+    /// Connects, so that a node which is not there is known at once.
+    pub(crate) async fn connect(target: &Target) -> Result<Client, Failure> {
+        let addr = addr::normal(&target.node)?;
+        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+            .map_err(|error| Failure::usage(format!("`{}` is no address: {error}", target.node)))?
+            .tcp_nodelay(true)
+            .connect_timeout(CONNECT_TIMEOUT);
+        let token = find_token(target, &addr);
+        // Where both are missing, the node is the cause and the token only follows from it.
+        let channel =
+            endpoint.connect().await.map_err(|error| unreachable(&target.node, &error))?;
+        let bearer = format!("Bearer {}", token?);
+        let bearer = MetadataValue::try_from(bearer).map_err(|_| {
+            Failure::new("the token has characters that cannot be sent")
+                .hint("copy it from the file `token` in the node's data directory")
+        })?;
+        let rpc = WindlassClient::with_interceptor(channel, Bearer(bearer))
+            .max_decoding_message_size(RESPONSE_BYTES_MAX);
+        Ok(Client { rpc, addr: target.node.clone() })
+    }
+
+    /// What a refusal or a broken connection means for `what` was tried: `cancel 812`.
+    pub(crate) fn failure(&self, what: &str, status: &Status) -> Failure {
+        if is_lost(status) {
+            return unreachable(&self.addr, status);
+        }
+        match status.code() {
+            Code::Unauthenticated => Failure::new(format!(
+                "cannot {what}: the node at {} does not take the token",
+                self.addr
+            ))
+            .hint("give the node's own with `--token-file DATA_DIR/token`"),
+            Code::Unimplemented => Failure::new(format!(
+                "cannot {what}: the node at {} does not know this call",
+                self.addr
+            ))
+            .hint("it may be of another version: see `windlass version`"),
+            _ => Failure::new(format!("cannot {what}: {}", status.message())),
+        }
+    }
+}
+
+/// Whether the node did not answer at all, rather than with a refusal: only then has a status a
+/// source.
+pub(crate) fn is_lost(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
+}
+
+fn unreachable(addr: &str, error: &dyn std::error::Error) -> Failure {
+    let why = chain(error);
+    let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
+    let why = why.split(" (os error").next().unwrap_or_default().to_lowercase();
+    Failure {
+        exit: exit::UNREACHABLE,
+        ..Failure::new(format!("no node answers at {addr}: {why}"))
+            .hint("start one with `windlass up`, or name another with `--node ADDR`")
+    }
+}
+
+fn find_token(target: &Target, addr: &str) -> Result<String, Failure> {
+    if let Some(path) = &target.token_file {
+        return token::read(path);
+    }
+    match std::env::var("WINDLASS_TOKEN") {
+        Ok(token) if !token.is_empty() => return Ok(token),
+        _ => {}
+    }
+    match token::pointer_path(addr) {
+        Some(path) if path.exists() => token::read(&path),
+        _ => Err(Failure::new(format!("no token for the node at {}", target.node)).hint(
+            "another user may have started it: give `--token-file DATA_DIR/token` or WINDLASS_TOKEN",
+        )),
+    }
+}

@@ -1,0 +1,70 @@
+//! `windlass cancel`: runs, or parts of them.
+
+use proto::api::{CancelRequest, Canceled};
+
+use crate::client::{Client, Target};
+use crate::failure::Failure;
+use crate::show::{json, out};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Runs (`812`, `last`) or parts of them (`812/main[3-5]`)
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+    /// Say why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+    let mut client = Client::connect(&args.target).await?;
+    let what = format!("cancel `{}`", args.ids.join(" "));
+    let answer = client.rpc.cancel(CancelRequest { ids: args.ids, reason: args.reason }).await;
+    let canceled = answer.map_err(|status| client.failure(&what, &status))?.into_inner().canceled;
+    if args.json {
+        out::json(&json::canceled(&canceled))?;
+        return Ok(0);
+    }
+    for one in &canceled {
+        out::line(line(one))?;
+    }
+    Ok(0)
+}
+
+fn line(one: &Canceled) -> String {
+    let parts = [
+        (one.stopping, "being stopped"),
+        (one.ended, "canceled before they started"),
+        (one.already_ended, "had ended before"),
+    ];
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let text = if parts.is_empty() { "nothing was selected".to_owned() } else { parts.join(", ") };
+    format!("{}: {text}", one.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_happened_is_said() {
+        let one = |ended, stopping, already_ended| {
+            line(&Canceled { id: "7".into(), ended, stopping, already_ended })
+        };
+        assert_eq!(one(0, 1, 0), "7: 1 being stopped");
+        assert_eq!(
+            one(3, 1, 2),
+            "7: 1 being stopped, 3 canceled before they started, 2 had ended before"
+        );
+        assert_eq!(one(0, 0, 0), "7: nothing was selected");
+    }
+}

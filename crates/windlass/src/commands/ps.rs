@@ -1,0 +1,122 @@
+//! `windlass ps`: runs, latest first.
+
+use proto::api::{ListRunsRequest, RunSummary};
+
+use crate::client::{Client, Target};
+use crate::failure::Failure;
+use crate::show::table::{Align, Table, cut};
+use crate::show::{json, out, time};
+
+/// A longer name would push the command out of the line.
+const NAME_WIDTH: usize = 16;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Show ended runs too
+    #[arg(short, long)]
+    all: bool,
+    /// Show at most N runs
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Show only runs before this one, to go on where a list ended
+    #[arg(long, value_name = "RUN", default_value_t = 0, hide_default_value = true)]
+    before: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+    let mut client = Client::connect(&args.target).await?;
+    let request = ListRunsRequest { all: args.all, limit: args.limit, before: args.before };
+    let answer = client.rpc.list_runs(request).await;
+    let answer = answer.map_err(|status| client.failure("list runs", &status))?.into_inner();
+    if args.json {
+        out::json(&json::runs(&answer.runs, answer.next_before))?;
+        return Ok(0);
+    }
+    out::data(table(&answer.runs, time::now_ms()))?;
+    if answer.next_before > 0 {
+        out::note(format!("there are more: add `--before {}`", answer.next_before));
+    } else if answer.runs.is_empty() && !args.all {
+        out::note("nothing is queued or running; `--all` shows ended runs");
+    }
+    Ok(0)
+}
+
+fn table(runs: &[RunSummary], now_ms: u64) -> String {
+    let mut table = Table::new(&[
+        ("RUN", Align::Right),
+        ("NAME", Align::Left),
+        ("STATE", Align::Left),
+        ("DONE", Align::Right),
+        ("AGE", Align::Right),
+        ("TOOK", Align::Right),
+        ("COMMAND", Align::Left),
+    ]);
+    for run in runs {
+        table.row(vec![
+            run.run.to_string(),
+            if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, NAME_WIDTH) },
+            run.state.clone(),
+            format!("{}/{}", done(run), run.elements),
+            time::ago(now_ms, run.submitted_ms),
+            took(run, now_ms),
+            run.command.clone(),
+        ]);
+    }
+    table.render()
+}
+
+/// How many elements have ended.
+pub(crate) fn done(run: &RunSummary) -> u64 {
+    let ended = |state: &str| state.parse::<model::TaskState>().is_ok_and(|s| s.is_final());
+    run.counts.iter().filter(|count| ended(&count.state)).map(|count| count.count).sum()
+}
+
+/// From the first start to the end, or to now.
+pub(crate) fn took(run: &RunSummary, now_ms: u64) -> String {
+    let end_ms = if run.ended_ms > 0 { run.ended_ms } else { now_ms };
+    match run.started_us / 1000 {
+        0 => "-".to_owned(),
+        started_ms => model::text::duration_ms(end_ms.saturating_sub(started_ms)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::api::StateCount;
+
+    use super::*;
+
+    #[test]
+    fn a_list_fits_the_screen() {
+        let counts = vec![
+            StateCount { state: "running".into(), count: 2 },
+            StateCount { state: "succeeded".into(), count: 9_997 },
+            StateCount { state: "failed".into(), count: 1 },
+        ];
+        let runs = [
+            RunSummary {
+                run: 812,
+                name: "a-name-longer-than-fits".into(),
+                state: "running".into(),
+                elements: 10_000,
+                counts,
+                submitted_ms: 1_000,
+                started_us: 2_000_000,
+                command: "./crunch --with many --arguments that --nobody wants to read".into(),
+                ..Default::default()
+            },
+            RunSummary { run: 3, state: "queued".into(), elements: 1, ..Default::default() },
+        ];
+        insta::assert_snapshot!(table(&runs, 100_000), @r"
+        RUN  NAME              STATE          DONE  AGE    TOOK  COMMAND
+        812  a-name-longer-t…  running  9998/10000   1m  1m 38s  ./crunch --with many -…
+          3  -                 queued          0/1   1m       -
+        ");
+    }
+}

@@ -1,0 +1,85 @@
+//! `windlass run`: submits a command, shows its output, and exits with its code.
+
+mod follow;
+mod job;
+
+use proto::api::SubmitRequest;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::client::patience::Patience;
+use crate::client::{Client, Target};
+use crate::failure::Failure;
+use crate::show::out;
+use crate::show::output::{Form, Output};
+
+const EXIT_CODES: &str = "\
+Exit codes: the task's own; 128+N if signal N ended it; 124 if it ran longer
+than `--timeout`; 127 if the command was not found, 126 if it cannot be
+executed; 125 is Windlass's own failure, 2 wrong usage. An array exits with
+0 if all succeeded, else as the failed element of the lowest index.
+
+Ctrl-C cancels the run and waits for its end; a second one leaves it alone
+and exits with 130.";
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass run -- make test
+  windlass run --array 1-100%8 --cpus 0.5 -- sh -c 'echo $WINDLASS_INDEX'
+  windlass run -d --timeout 1h --env MODE=full -- ./nightly";
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
+pub(crate) struct Args {
+    /// Print the run's number and do not wait
+    #[arg(short, long)]
+    detach: bool,
+    #[command(flatten)]
+    job: job::JobArgs,
+    /// Submit once, however often this is called with KEY
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Leave lines as they were written, without the index before them
+    #[arg(long)]
+    raw: bool,
+    /// Print JSON: an object a line, or one with `--detach`
+    #[arg(long, conflicts_with = "raw")]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+    let job = args.job.job()?;
+    let idempotency_key =
+        args.idempotency_key.clone().unwrap_or_else(|| format!("cli-{}", Uuid::new_v4()));
+    let request = SubmitRequest { job: Some(job), idempotency_key };
+    let mut client = Client::connect(&args.target).await?;
+    if args.detach {
+        return submit(&mut client, request, args.json).await;
+    }
+    let output = Output::new(match (args.json, args.raw) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Raw,
+        _ => Form::Plain,
+    });
+    follow::Follow::new(client, request, output, args.json, args.target.verbose > 0)?.run().await
+}
+
+/// Submits and prints the number alone.
+async fn submit(client: &mut Client, request: SubmitRequest, json: bool) -> Result<u8, Failure> {
+    let mut patience = Patience::new();
+    let answer = loop {
+        match client.rpc.submit(request.clone()).await {
+            Ok(answer) => break answer.into_inner(),
+            // The key makes a second try harmless.
+            Err(status) => patience.bear(client, "submit", &status).await?,
+        }
+    };
+    if json {
+        out::json(&json!({ "run": answer.run, "repeated": answer.repeated }))?;
+    } else {
+        out::line(answer.run.to_string())?;
+    }
+    Ok(0)
+}

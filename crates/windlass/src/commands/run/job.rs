@@ -1,0 +1,227 @@
+//! The job that a `run` command line describes.
+
+use std::path::PathBuf;
+
+use model::job::{ArraySpec, OnLost};
+use model::{JobSpec, TaskSpec, text};
+use proto::job;
+
+use crate::failure::Failure;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct JobArgs {
+    /// Name the run
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    name: String,
+    /// One element an index: `1-100`, with a step `0-98:2`, at most 8 at once `1-100%8`
+    #[arg(long, value_name = "FIRST-LAST", value_parser = ArraySpec::parse)]
+    array: Option<ArraySpec>,
+    /// Set a variable for the task; without a value, take it from here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Run in DIR (else in the current directory)
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+    /// Stop an attempt that runs longer: `90s`, `1h30m`
+    #[arg(long, value_name = "TIME", value_parser = text::parse_duration_ms)]
+    timeout: Option<u64>,
+    /// From SIGTERM to SIGKILL when it is stopped (30s)
+    #[arg(long, value_name = "TIME", value_parser = text::parse_duration_ms)]
+    grace: Option<u64>,
+    /// Start before those with a lower number (0 to 100, 50)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    priority: Option<u32>,
+    /// Reserve processors for each element (1)
+    #[arg(long, value_name = "N", value_parser = text::parse_cpus)]
+    cpus: Option<u64>,
+    /// Reserve memory for each element: `256MiB` (0)
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
+    memory: Option<u64>,
+    /// Exit codes that are a success beside 0: `1,3`
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    success_codes: Vec<u8>,
+    /// When its node is lost: `requeue` (default), `fail` or `wait`
+    #[arg(long, value_name = "WHAT", default_value = "requeue", hide_default_value = true)]
+    #[arg(hide_possible_values = true)]
+    on_lost: OnLostArg,
+    /// Never start an element again whose outcome is unknown
+    #[arg(long)]
+    at_most_once: bool,
+    /// The command, if there is one before `--`
+    #[arg(value_name = "WORD", hide = true)]
+    words: Vec<String>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", last = true)]
+    command: Vec<String>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum OnLostArg {
+    Requeue,
+    Fail,
+    Wait,
+}
+
+impl JobArgs {
+    /// The job, checked here first: a fault is known without any node.
+    pub(super) fn job(&self) -> Result<job::Job, Failure> {
+        let dashes = std::env::args_os().any(|word| word == "--");
+        let mut task = TaskSpec::new(self.words(dashes)?);
+        task.array = self.array;
+        task.env = self.env.iter().map(|text| variable(text)).collect::<Result<_, _>>()?;
+        task.cwd = self.cwd()?;
+        task.timeout_ms = self.timeout.unwrap_or(0);
+        task.grace_ms = self.grace.unwrap_or(task.grace_ms);
+        task.priority = self.priority.unwrap_or(task.priority);
+        task.resources.cpu_milli = self.cpus.unwrap_or(task.resources.cpu_milli);
+        task.resources.memory_bytes = self.memory.unwrap_or(task.resources.memory_bytes);
+        task.success_codes = self.success_codes.clone();
+        task.at_most_once = self.at_most_once;
+        task.on_lost = match self.on_lost {
+            OnLostArg::Requeue => OnLost::Requeue,
+            OnLostArg::Fail => OnLost::Fail,
+            OnLostArg::Wait => OnLost::Wait,
+        };
+        let user = user();
+        let spec = JobSpec {
+            namespace: "default".to_owned(),
+            owner: user.clone(),
+            actor: format!("user:{user}"),
+            origin: "cli".to_owned(),
+            name: self.name.clone(),
+            tasks: vec![task],
+            ..JobSpec::default()
+        };
+        let faults = spec.faults();
+        if faults.is_empty() {
+            return Ok(job::Job::from(&spec));
+        }
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| {
+                let field = fault.field.strip_prefix("tasks[0].").unwrap_or(&fault.field);
+                format!("{field}: {}", fault.problem)
+            })
+            .collect();
+        Err(Failure::usage(faults.join("\nerror: ")))
+    }
+
+    /// What stands before and after `--`; without one the first word would be a job's name.
+    fn words(&self, dashes: bool) -> Result<Vec<String>, Failure> {
+        match self.words.first() {
+            Some(first) if !dashes => {
+                let line = self.words.join(" ");
+                Err(Failure::usage(format!("`{first}` is no registered job"))
+                    .hint(format!("to run a command, put `--` before it: windlass run -- {line}")))
+            }
+            None if self.command.is_empty() => Err(Failure::usage("nothing to run")
+                .hint("put a command after `--`: windlass run -- echo hello")),
+            _ => Ok(self.words.iter().chain(&self.command).cloned().collect()),
+        }
+    }
+
+    fn cwd(&self) -> Result<String, Failure> {
+        let here = || {
+            std::env::current_dir().map_err(|error| {
+                Failure::usage(format!("the current directory cannot be used: {error}"))
+                    .hint("name another with `--cwd DIR`")
+            })
+        };
+        let dir = match &self.cwd {
+            Some(dir) if dir.is_absolute() => dir.clone(),
+            Some(dir) => here()?.join(dir),
+            None => here()?,
+        };
+        dir.into_os_string().into_string().map_err(|dir| {
+            Failure::usage(format!("the directory {} has no UTF-8 name", dir.display()))
+        })
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), Failure> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    let value = std::env::var(text).map_err(|_| {
+        Failure::usage(format!("`--env {text}`: there is no such variable here"))
+            .hint(format!("give its value: `--env {text}=VALUE`"))
+    })?;
+    Ok((text.to_owned(), value))
+}
+
+/// Who submits. Whoever holds the token is believed.
+fn user() -> String {
+    let named = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+    named("USER")
+        .or_else(|| named("LOGNAME"))
+        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: JobArgs,
+    }
+
+    fn args(line: &[&str]) -> JobArgs {
+        Line::try_parse_from([&["run"], line].concat()).ok().unwrap().args
+    }
+
+    fn check(line: &[&str], expected: Result<&[&str], &str>) {
+        let found = args(line).words(line.contains(&"--"));
+        let found = found.map_err(|failure| failure.hint.unwrap());
+        match (found, expected) {
+            (Ok(words), Ok(expected)) => assert_eq!(words, expected),
+            (Err(hint), Err(expected)) => assert!(hint.contains(expected), "{hint}"),
+            (found, _) => panic!("{line:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn two_dashes_anywhere_mean_a_command() {
+        check(&["--", "ls", "-l"], Ok(&["ls", "-l"]));
+        check(&["ls", "--", "-l"], Ok(&["ls", "-l"]));
+        check(&["ls", "--"], Ok(&["ls"]));
+        check(&["ls"], Err("windlass run -- ls"));
+        check(&[], Err("windlass run -- echo hello"));
+    }
+
+    #[test]
+    fn every_flag_reaches_the_job() {
+        let line = "--name n --array 1-9:2%3 --env A=b=c --cwd /tmp --timeout 90s --grace 1s \
+            --priority 7 --cpus 0.5 --memory 256MiB --success-codes 1,3 --on-lost wait \
+            --at-most-once -- x";
+        let job = args(&line.split_whitespace().collect::<Vec<_>>());
+        // The words of the test's own command line decide about `--`; give the command itself.
+        let job = JobArgs { words: vec![], ..job }.job().unwrap();
+        let task = TaskSpec::try_from(job.tasks[0].clone()).unwrap();
+        let expected = TaskSpec {
+            array: Some(ArraySpec { first: 1, last: 9, step: 2, parallel_max: 3 }),
+            env: vec![("A".into(), "b=c".into())],
+            cwd: "/tmp".into(),
+            timeout_ms: 90_000,
+            grace_ms: 1_000,
+            priority: 7,
+            resources: model::Resources { cpu_milli: 500, memory_bytes: 256 << 20 },
+            success_codes: vec![1, 3],
+            on_lost: OnLost::Wait,
+            at_most_once: true,
+            ..TaskSpec::new(vec!["x".into()])
+        };
+        assert_eq!((job.name.as_str(), task), ("n", expected));
+    }
+
+    #[test]
+    fn all_faults_are_listed_in_the_users_words() {
+        let line = ["--env", "WINDLASS_X=1", "--array", "1-20000", "--", "x"];
+        let failure = args(&line).job().unwrap_err();
+        assert!(failure.message.starts_with("env: `WINDLASS_X`"), "{}", failure.message);
+        assert!(failure.message.contains("\nerror: array: has 20000 elements"));
+    }
+}

@@ -1,0 +1,195 @@
+//! `windlass status`: one run and what was selected of it.
+
+use model::text::duration_ms;
+use proto::api::{AttemptStatus, ElementStatus, GetRunRequest, GetRunResponse, RunSummary};
+
+use super::ps::took;
+use crate::client::{Client, Target};
+use crate::failure::Failure;
+use crate::show::table::{Align, Table};
+use crate::show::{json, out, time};
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// A run (`812`, `last`, a job's name) or parts of it (`812/main[3-5]`)
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Show at most N elements
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+    let mut client = Client::connect(&args.target).await?;
+    let request = GetRunRequest { id: args.id.clone(), limit: args.limit };
+    let answer = client.rpc.get_run(request).await;
+    let answer = answer
+        .map_err(|status| client.failure(&format!("show `{}`", args.id), &status))?
+        .into_inner();
+    if args.json {
+        out::json(&json::status(&answer))?;
+        return Ok(0);
+    }
+    out::data(text(&answer, time::now_ms()))?;
+    let shown = answer.elements.len() as u64;
+    if shown < answer.elements_total {
+        let total = answer.elements_total;
+        out::note(format!("{shown} of {total} elements; select others with `ID[FIRST-LAST]`"));
+    }
+    Ok(0)
+}
+
+fn text(answer: &GetRunResponse, now_ms: u64) -> String {
+    let mut text = String::new();
+    if let Some(run) = &answer.run {
+        for (name, value) in facts(answer, run, now_ms) {
+            text.push_str(&format!("{name:<11}{value}\n"));
+        }
+        text.push('\n');
+    }
+    text + &table(&answer.elements, now_ms)
+}
+
+fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> Vec<(&'static str, String)> {
+    let name = if run.name.is_empty() { String::new() } else { format!(" ({})", run.name) };
+    let by = answer.job.as_ref().map(|job| job.actor.as_str()).filter(|actor| !actor.is_empty());
+    let by = by.map(|actor| format!(" by {actor}")).unwrap_or_default();
+    let counts: Vec<_> =
+        run.counts.iter().map(|count| format!("{} {}", count.count, count.state)).collect();
+    let mut facts = vec![
+        ("run", format!("{}{name}", run.run)),
+        ("state", run.state.clone()),
+        ("command", run.command.clone()),
+        ("submitted", format!("{}{by}", time::for_people_ms(run.submitted_ms))),
+    ];
+    if run.started_us > 0 {
+        facts.push(("started", time::for_people_ms(run.started_us / 1000)));
+    }
+    if run.ended_ms > 0 {
+        let took = took(run, now_ms);
+        facts.push(("ended", format!("{}, took {took}", time::for_people_ms(run.ended_ms))));
+    }
+    if let Some(because) = &answer.canceled {
+        let reason =
+            if because.reason.is_empty() { String::new() } else { format!(": {}", because.reason) };
+        facts.push(("canceled", format!("by {}{reason}", because.actor)));
+    }
+    facts.push(("elements", counts.join(", ")));
+    facts
+}
+
+fn table(elements: &[ElementStatus], now_ms: u64) -> String {
+    let mut table = Table::new(&[
+        ("ELEMENT", Align::Left),
+        ("STATE", Align::Left),
+        ("TRY", Align::Right),
+        ("NODE", Align::Left),
+        ("TOOK", Align::Right),
+        ("RESULT", Align::Left),
+    ]);
+    for element in elements {
+        let last = element.attempts.last();
+        table.row(vec![
+            element.id.clone(),
+            element.state.clone(),
+            last.map_or("-".to_owned(), |attempt| attempt.number.to_string()),
+            last.map_or("-".to_owned(), |attempt| attempt.node.clone()),
+            last.map_or("-".to_owned(), |attempt| attempt_took(attempt, now_ms)),
+            last.map(result).unwrap_or_default(),
+        ]);
+    }
+    table.render()
+}
+
+fn attempt_took(attempt: &AttemptStatus, now_ms: u64) -> String {
+    let end_us = if attempt.ended_us > 0 { attempt.ended_us } else { now_ms * 1000 };
+    match attempt.started_us {
+        0 => "-".to_owned(),
+        started_us => duration_ms(end_us.saturating_sub(started_us) / 1000),
+    }
+}
+
+/// How it ended and, where somebody or something else decided, who and why.
+fn result(attempt: &AttemptStatus) -> String {
+    let because = attempt.because.as_ref().filter(|because| !because.actor.is_empty());
+    let because = because.map(|because| match because.reason.as_str() {
+        "" => because.actor.clone(),
+        reason => format!("{}: {reason}", because.actor),
+    });
+    match (attempt.summary.as_str(), because) {
+        ("", because) => because.unwrap_or_default(),
+        (summary, None) => summary.to_owned(),
+        (summary, Some(because)) => format!("{summary} ({because})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::api::StateCount;
+    use proto::job::{Because, Job};
+
+    use super::*;
+
+    #[test]
+    fn a_run_is_told_in_full() {
+        let because = Because { actor: "user:ann".into(), reason: "wrong day".into() };
+        let answer = GetRunResponse {
+            run: Some(RunSummary {
+                run: 812,
+                name: "nightly".into(),
+                state: "canceled".into(),
+                command: "sleep 60".into(),
+                submitted_ms: 1_795_193_403_000,
+                started_us: 1_795_193_403_100_000,
+                ended_ms: 1_795_193_405_500,
+                counts: vec![StateCount { state: "canceled".into(), count: 2 }],
+                elements: 2,
+                ..Default::default()
+            }),
+            job: Some(Job { actor: "user:ann".into(), ..Default::default() }),
+            elements: vec![
+                ElementStatus {
+                    id: "812/main[1]".into(),
+                    state: "canceled".into(),
+                    attempts: vec![AttemptStatus {
+                        number: 1,
+                        node: "alpha".into(),
+                        started_us: 1_795_193_403_100_000,
+                        ended_us: 1_795_193_405_400_000,
+                        summary: "signal 15 (SIGTERM)".into(),
+                        because: Some(because.clone()),
+                        ..Default::default()
+                    }],
+                    ..Default::default()
+                },
+                ElementStatus {
+                    id: "812/main[2]".into(),
+                    state: "canceled".into(),
+                    ..Default::default()
+                },
+            ],
+            elements_total: 2,
+            canceled: Some(because),
+        };
+        insta::assert_snapshot!(text(&answer, 0), @r"
+        run        812 (nightly)
+        state      canceled
+        command    sleep 60
+        submitted  2026-11-20 16:50:03 UTC by user:ann
+        started    2026-11-20 16:50:03 UTC
+        ended      2026-11-20 16:50:05 UTC, took 2.4s
+        canceled   by user:ann: wrong day
+        elements   2 canceled
+
+        ELEMENT      STATE     TRY  NODE   TOOK  RESULT
+        812/main[1]  canceled    1  alpha  2.3s  signal 15 (SIGTERM) (user:ann: wrong d…
+        812/main[2]  canceled    -  -         -
+        ");
+    }
+}

@@ -1,0 +1,84 @@
+//! What a node says once it serves: to people, and to programs in the ready file.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::client::addr;
+use crate::client::token::write_whole;
+use crate::failure::Failure;
+
+/// Where and as what a node serves.
+pub(super) struct Ready {
+    /// Where people and programs reach it.
+    pub(super) api: String,
+    /// Absolute.
+    pub(super) data_dir: PathBuf,
+    pub(super) node_id: String,
+    pub(super) node_name: String,
+    pub(super) supervisor_pid: u32,
+}
+
+impl Ready {
+    /// Writes the ready file whole, so that whoever waits for it never reads a part.
+    pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
+        let value = json!({
+            "api": self.api,
+            "pid": std::process::id(),
+            "supervisor_pid": self.supervisor_pid,
+            "data_dir": self.data_dir,
+            "node_id": self.node_id,
+        });
+        write_whole(path, format!("{value:#}\n").as_bytes()).map_err(|error| {
+            Failure::new(format!("cannot write the ready file {}: {error}", path.display()))
+        })
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let node = match self.api == addr::DEFAULT {
+            true => String::new(),
+            false => format!("-N {} ", self.api),
+        };
+        format!(
+            "node {} is ready\n  api   {}\n  data  {}\n\nnext: windlass run {node}-- echo hello\n",
+            self.node_name,
+            self.api,
+            self.data_dir.display(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(api: &str) -> Ready {
+        Ready {
+            api: api.to_owned(),
+            data_dir: "/data".into(),
+            node_id: "n".into(),
+            node_name: "alpha".into(),
+            supervisor_pid: 7,
+        }
+    }
+
+    #[test]
+    fn the_next_command_can_be_pasted() {
+        assert!(ready(addr::DEFAULT).text().ends_with("next: windlass run -- echo hello\n"));
+        let other = ready("127.0.0.1:9").text();
+        assert!(other.ends_with("next: windlass run -N 127.0.0.1:9 -- echo hello\n"));
+    }
+
+    #[test]
+    fn the_ready_file_has_what_a_program_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ready");
+        ready("127.0.0.1:9").write(&path).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["api"], "127.0.0.1:9");
+        assert_eq!(value["supervisor_pid"], 7);
+        assert_eq!(value["pid"], std::process::id());
+    }
+}

@@ -1,0 +1,251 @@
+//! The JSON that programs read. Its shapes are documented in `docs/reference/json.md`: fields may
+//! be added, none changes its meaning.
+//!
+//! Instants are RFC 3339 in UTC; what has not happened is `null`.
+
+use proto::{api, job};
+use serde_json::{Map, Value, json};
+
+use super::time::{rfc3339_ms, rfc3339_us};
+
+pub(crate) fn run(run: &api::RunSummary) -> Value {
+    let counts: Map<String, Value> =
+        run.counts.iter().map(|count| (count.state.clone(), json!(count.count))).collect();
+    json!({
+        "run": run.run,
+        "name": text(&run.name),
+        "owner": text(&run.owner),
+        "state": run.state,
+        "elements": run.elements,
+        "counts": counts,
+        "command": run.command,
+        "submitted_at": at_ms(run.submitted_ms),
+        "started_at": at_us(run.started_us),
+        "ended_at": at_ms(run.ended_ms),
+    })
+}
+
+pub(crate) fn runs(runs: &[api::RunSummary], next_before: u64) -> Value {
+    json!({
+        "runs": runs.iter().map(run).collect::<Vec<_>>(),
+        "next_before": (next_before > 0).then_some(next_before),
+    })
+}
+
+pub(crate) fn status(answer: &api::GetRunResponse) -> Value {
+    json!({
+        "run": answer.run.as_ref().map(run),
+        "job": answer.job.as_ref().map(job),
+        "elements": answer.elements.iter().map(element).collect::<Vec<_>>(),
+        "elements_total": answer.elements_total,
+        "canceled": answer.canceled.as_ref().map(because),
+    })
+}
+
+fn job(job: &job::Job) -> Value {
+    json!({
+        "namespace": job.namespace,
+        "owner": text(&job.owner),
+        "run_as": text(&job.run_as),
+        "actor": text(&job.actor),
+        "origin": text(&job.origin),
+        "name": text(&job.name),
+        "tasks": job.tasks.iter().map(task).collect::<Vec<_>>(),
+    })
+}
+
+fn task(task: &job::Task) -> Value {
+    let env: Map<String, Value> =
+        task.env.iter().map(|v| (v.name.clone(), json!(v.value))).collect();
+    let array = task.array.as_ref().map(|array| {
+        json!({
+            "first": array.first,
+            "last": array.last,
+            "step": array.step,
+            "parallel_max": (array.parallel_max > 0).then_some(array.parallel_max),
+        })
+    });
+    json!({
+        "name": task.name,
+        "command": task.command,
+        "env": env,
+        "cwd": text(&task.cwd),
+        "array": array,
+        "resources": task.resources.as_ref().map(resources),
+        "priority": task.priority,
+        "timeout_ms": (task.timeout_ms > 0).then_some(task.timeout_ms),
+        "grace_ms": task.grace_ms,
+        "success_codes": task.success_codes.to_vec(),
+        "on_lost": match task.on_lost() {
+            job::OnLost::Requeue => "requeue",
+            job::OnLost::Fail => "fail",
+            job::OnLost::Wait => "wait",
+        },
+        "at_most_once": task.at_most_once,
+    })
+}
+
+fn element(element: &api::ElementStatus) -> Value {
+    json!({
+        "id": element.id,
+        "uuid": element.uuid,
+        "task": element.task,
+        "index": element.index,
+        "state": element.state,
+        "attempts": element.attempts.iter().map(attempt).collect::<Vec<_>>(),
+    })
+}
+
+fn attempt(attempt: &api::AttemptStatus) -> Value {
+    json!({
+        "number": attempt.number,
+        "state": attempt.state,
+        "node": attempt.node,
+        "fence": attempt.fence,
+        "placed_at": at_ms(attempt.placed_ms),
+        "started_at": at_us(attempt.started_us),
+        "ended_at": at_us(attempt.ended_us),
+        "summary": text(&attempt.summary),
+        "because": attempt.because.as_ref().map(because),
+        "outcome": attempt.outcome.as_ref().map(outcome),
+    })
+}
+
+fn outcome(outcome: &job::Outcome) -> Value {
+    use job::outcome::Ending;
+    let ending = outcome.ending.as_ref();
+    json!({
+        "exit_code": match ending { Some(Ending::Exited(code)) => Some(code), _ => None },
+        "signal": match ending { Some(Ending::Signaled(signal)) => Some(signal), _ => None },
+        "not_started": match ending { Some(Ending::NotStarted(not)) => Some(&not.why), _ => None },
+        "gone": matches!(ending, Some(Ending::Gone(_))),
+        "stopped": match outcome.stopped() {
+            job::StopCause::None => None,
+            job::StopCause::Cancel => Some("cancel"),
+            job::StopCause::Timeout => Some("timeout"),
+            job::StopCause::Down => Some("down"),
+        },
+        "cpu_us": outcome.cpu_us,
+        "memory_peak_bytes": outcome.memory_peak_bytes,
+        "output_bytes": outcome.output_bytes,
+        "output_dropped_bytes": outcome.output_dropped_bytes,
+        "output_truncated": outcome.output_truncated,
+    })
+}
+
+pub(crate) fn ended(end: &api::RunEnd) -> Value {
+    json!({
+        "exit_code": end.exit_code,
+        "summary": end.summary,
+        "run": end.run.as_ref().map(run),
+    })
+}
+
+pub(crate) fn output(run: Option<u64>, chunk: &api::OutputChunk) -> Value {
+    let (encoding, data) = match std::str::from_utf8(&chunk.data) {
+        Ok(text) => ("utf-8", text.to_owned()),
+        Err(_) => ("base64", base64(&chunk.data)),
+    };
+    json!({
+        "event": "output",
+        "run": run,
+        "task": chunk.task_name,
+        "index": chunk.index,
+        "attempt": chunk.attempt,
+        "stream": match chunk.stream { 1 => "stdout", 2 => "stderr", _ => "mark" },
+        "offset": chunk.offset,
+        "at": at_us(chunk.time_us),
+        "encoding": encoding,
+        "data": data,
+    })
+}
+
+pub(crate) fn canceled(canceled: &[api::Canceled]) -> Value {
+    let one = |c: &api::Canceled| {
+        json!({
+            "id": c.id,
+            "canceled": c.ended,
+            "stopping": c.stopping,
+            "already_ended": c.already_ended,
+        })
+    };
+    json!({ "canceled": canceled.iter().map(one).collect::<Vec<_>>() })
+}
+
+pub(crate) fn nodes(nodes: &[api::NodeStatus]) -> Value {
+    let one = |node: &api::NodeStatus| {
+        let labels: Map<String, Value> =
+            node.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+        json!({
+            "id": node.id,
+            "name": node.name,
+            "state": node.state,
+            "reason": text(&node.reason),
+            "capacity": node.capacity.as_ref().map(resources),
+            "reserved": node.reserved.as_ref().map(resources),
+            "running": node.running,
+            "waiting": node.waiting,
+            "epoch": node.epoch,
+            "version": node.version,
+            "containment": node.containment,
+            "labels": labels,
+        })
+    };
+    json!({ "nodes": nodes.iter().map(one).collect::<Vec<_>>() })
+}
+
+fn because(because: &job::Because) -> Value {
+    json!({ "actor": because.actor, "reason": text(&because.reason) })
+}
+
+fn resources(resources: &job::Resources) -> Value {
+    json!({ "cpu_milli": resources.cpu_milli, "memory_bytes": resources.memory_bytes })
+}
+
+fn text(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn at_ms(ms: u64) -> Option<String> {
+    (ms > 0).then(|| rfc3339_ms(ms))
+}
+
+fn at_us(us: u64) -> Option<String> {
+    (us > 0).then(|| rfc3339_us(us))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at)) as usize & 63] as char;
+            text.push(if at <= three.len() { letter } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_that_is_no_text_is_base64() {
+        let texts = ["", "f", "fo", "foo", "foob"].map(|text| base64(text.as_bytes()));
+        assert_eq!(texts, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+        let chunk = |data: &[u8]| api::OutputChunk { data: data.to_vec(), ..Default::default() };
+        assert_eq!(output(None, &chunk("é".as_bytes()))["data"], "é");
+        let raw = output(None, &chunk(&[0xff, 0xfe]));
+        assert_eq!((&raw["encoding"], &raw["data"]), (&json!("base64"), &json!("//4=")));
+    }
+
+    #[test]
+    fn what_has_not_happened_is_null() {
+        let value = run(&api::RunSummary { run: 7, state: "queued".into(), ..Default::default() });
+        assert_eq!(value["ended_at"], Value::Null);
+        assert_eq!(value["name"], Value::Null);
+    }
+}

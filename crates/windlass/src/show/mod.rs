@@ -1,0 +1,10 @@
+//! How things look: tables and lines for people, JSON for programs, the output of tasks.
+//!
+//! It must never call a node.
+
+pub(crate) mod json;
+pub(crate) mod out;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod table;
+pub(crate) mod time;

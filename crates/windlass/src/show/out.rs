@@ -1,0 +1,37 @@
+//! Writes data to stdout, and everything else to stderr.
+//!
+//! A reader that has left is no error: `windlass ps | head -1` ends quietly.
+
+use std::io::{self, Write};
+
+use crate::failure::Failure;
+
+/// Writes data; a reader that has left ends the process with success.
+pub(crate) fn data(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => Err(Failure::new(format!("cannot write to stdout: {error}"))),
+    }
+}
+
+/// Writes a line of data.
+pub(crate) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
+    data(format!("{}\n", text.as_ref()))
+}
+
+/// Writes a JSON value as one document, or as one line of many.
+pub(crate) fn json(value: &serde_json::Value) -> Result<(), Failure> {
+    line(format!("{value:#}"))
+}
+
+/// Tells the person something that is not data. Nobody may be listening, so it cannot fail.
+pub(crate) fn note(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr().lock(), "windlass: {}", text.as_ref());
+}
+
+/// Says what went wrong.
+pub(crate) fn failure(failure: &Failure) {
+    let _ = writeln!(io::stderr().lock(), "{failure}");
+}

@@ -1,0 +1,73 @@
+//! Instants and spans for people and programs; always UTC, for a cluster has many zones.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// `2026-11-20T16:50:03.123456Z`.
+pub(crate) fn rfc3339_us(us: u64) -> String {
+    let (date, time) = civil(us / 1_000_000);
+    format!("{date}T{time}.{:06}Z", us % 1_000_000)
+}
+
+/// `2026-11-20T16:50:03.123Z`.
+pub(crate) fn rfc3339_ms(ms: u64) -> String {
+    let (date, time) = civil(ms / 1000);
+    format!("{date}T{time}.{:03}Z", ms % 1000)
+}
+
+/// `2026-11-20 16:50:03 UTC`.
+pub(crate) fn for_people_ms(ms: u64) -> String {
+    let (date, time) = civil(ms / 1000);
+    format!("{date} {time} UTC")
+}
+
+/// How long ago, in one unit: `now`, `12s`, `5m`, `3h`, `2d`.
+pub(crate) fn ago(now_ms: u64, then_ms: u64) -> String {
+    match now_ms.saturating_sub(then_ms) / 1000 {
+        0 => "now".to_owned(),
+        s @ 1..60 => format!("{s}s"),
+        s @ 60..3_600 => format!("{}m", s / 60),
+        s @ 3_600..86_400 => format!("{}h", s / 3_600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+/// Date and time of day of a Unix time in seconds.
+fn civil(seconds: u64) -> (String, String) {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days of 400-year cycles that begin on 1 March, so that the leap day comes last.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let time = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+    (format!("{year:04}-{month:02}-{day:02}"), time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_in_utc() {
+        assert_eq!(rfc3339_us(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(rfc3339_ms(951_782_400_007), "2000-02-29T00:00:00.007Z");
+        assert_eq!(for_people_ms(1_795_193_403_000), "2026-11-20 16:50:03 UTC");
+        assert_eq!(for_people_ms(4_107_542_399_000), "2100-02-28 23:59:59 UTC");
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        let ages = [0, 1, 59, 60, 3_599, 7_200, 200_000].map(|s| ago(s * 1000, 0));
+        assert_eq!(ages, ["now", "1s", "59s", "1m", "59m", "2h", "2d"]);
+    }
+}
