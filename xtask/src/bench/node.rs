@@ -48,6 +48,8 @@ impl Node {
     pub(super) fn client(&self, args: &[&str]) -> Command {
         let mut client = Command::new(&self.binary);
         client.arg("-N").arg(&self.api).args(args);
+        // What the caller set for nodes of his own must not reach this one.
+        client.env_remove("WINDLASS_TOKEN").env_remove("WINDLASS_NODE");
         client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         client
     }
