@@ -2,9 +2,9 @@
 //!
 //! They go through one type so that a test can make them fail.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
@@ -20,13 +20,33 @@ pub(crate) struct Disk {
 
 /// What is to fail.
 #[cfg(test)]
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Faults {
     pub(crate) write: std::sync::atomic::AtomicBool,
     pub(crate) sync: std::sync::atomic::AtomicBool,
     pub(crate) allocate: std::sync::atomic::AtomicBool,
-    /// Not an error: a bug.
+    /// How many operations succeed before all of them fail.
+    pub(crate) operations: std::sync::atomic::AtomicI64,
+    /// Says that a sync has been done without doing it, where a test is not about that.
+    pub(crate) pretend_sync: std::sync::atomic::AtomicBool,
+    /// Not errors but bugs: of the writer's thread, and of whoever appends.
     pub(crate) panic: std::sync::atomic::AtomicBool,
+    pub(crate) panic_append: std::sync::atomic::AtomicBool,
+}
+
+#[cfg(test)]
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            write: false.into(),
+            sync: false.into(),
+            allocate: false.into(),
+            operations: i64::MAX.into(),
+            pretend_sync: false.into(),
+            panic: false.into(),
+            panic_append: false.into(),
+        }
+    }
 }
 
 impl Disk {
@@ -44,7 +64,10 @@ impl Disk {
 
     pub(crate) fn sync(&self, file: &File, path: &Path) -> Result<(), DiskError> {
         self.injected(Fault::Sync)
-            .and_then(|()| Ok(rustix::fs::fdatasync(file)?))
+            .and_then(|()| match self.pretends() {
+                true => Ok(()),
+                false => Ok(rustix::fs::fdatasync(file)?),
+            })
             .map_err(DiskError::on("sync", path))
     }
 
@@ -75,18 +98,46 @@ impl Disk {
             Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(file, from, to),
             done => Ok(done?),
         };
-        zero().map_err(DiskError::on("wipe the tail of", path))
+        let wiped = self.injected(Fault::Write).and_then(|()| zero());
+        wiped.map_err(DiskError::on("wipe the tail of", path))
     }
 
     /// Makes names that came or went in the directory durable.
     pub(crate) fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
         self.injected(Fault::Sync)
-            .and_then(|()| File::open(dir)?.sync_all())
+            .and_then(|()| match self.pretends() {
+                true => Ok(()),
+                false => File::open(dir)?.sync_all(),
+            })
             .map_err(DiskError::on("sync the directory", dir))
     }
 
+    /// Creates the directory, and those above it, so that they last. Only their owner can read them.
+    pub(crate) fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        let missing: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(DiskError::on("create the directory", dir))?;
+        for parent in missing.into_iter().filter_map(Path::parent) {
+            let here = parent.as_os_str().is_empty();
+            self.sync_dir(if here { Path::new(".") } else { parent })?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        fs::remove_file(path).map_err(DiskError::on("remove", path))
+        self.injected(Fault::Write)
+            .and_then(|()| fs::remove_file(path))
+            .map_err(DiskError::on("remove", path))
+    }
+
+    /// Gives the file another name, replacing what has it. Durable with the next sync of the directory.
+    pub(crate) fn rename(&self, old: &Path, new: &Path) -> Result<(), DiskError> {
+        self.injected(Fault::Write)
+            .and_then(|()| fs::rename(old, new))
+            .map_err(DiskError::on("replace", new))
     }
 
     /// Replaces a small file whole: after a crash there is the old content or the new one.
@@ -96,8 +147,18 @@ impl Disk {
         let file = create(&new)?;
         self.write(&file, &new, bytes, 0)?;
         self.sync(&file, &new)?;
-        fs::rename(&new, &path).map_err(DiskError::on("replace", &path))?;
+        self.rename(&new, &path)?;
         self.sync_dir(dir)
+    }
+
+    #[cfg(not(test))]
+    fn pretends(&self) -> bool {
+        false
+    }
+
+    #[cfg(test)]
+    fn pretends(&self) -> bool {
+        self.faults.pretend_sync.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     #[cfg(not(test))]
@@ -109,6 +170,9 @@ impl Disk {
     fn injected(&self, fault: Fault) -> io::Result<()> {
         use std::sync::atomic::Ordering::SeqCst;
         assert!(!self.faults.panic.load(SeqCst), "an injected panic");
+        if self.faults.operations.fetch_sub(1, SeqCst) <= 0 {
+            return Err(rustix::io::Errno::IO.into());
+        }
         let (flag, error) = match fault {
             Fault::Write => (&self.faults.write, rustix::io::Errno::IO),
             Fault::Sync => (&self.faults.sync, rustix::io::Errno::IO),
@@ -125,13 +189,14 @@ enum Fault {
     Allocate,
 }
 
-/// Creates the file, empty.
+/// Creates the file, empty; only its owner can read it.
 pub(crate) fn create(path: &Path) -> Result<File, DiskError> {
     OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(true)
+        .mode(0o600)
         .open(path)
         .map_err(DiskError::on("create", path))
 }
@@ -152,7 +217,7 @@ pub(crate) fn lock(path: &Path) -> Result<Option<File>, DiskError> {
 }
 
 fn write_zeros(file: &File, from: u64, to: u64) -> io::Result<()> {
-    const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     let mut at = from;
     while at < to {
         let len = (to - at).min(ZEROS.len() as u64);

@@ -102,7 +102,7 @@ pub enum OpenError {
         range: &'static str,
     },
     /// The file system refused.
-    #[error("cannot open the journal")]
+    #[error(transparent)]
     Disk(#[from] DiskError),
     /// The writer's thread could not be started.
     #[error("cannot start the journal's writer thread")]

@@ -17,7 +17,7 @@
 
 mod disk;
 mod error;
-mod index;
+mod memory;
 mod record;
 mod recover;
 mod segment;
@@ -39,7 +39,8 @@ use crate::follow::Batch;
 
 pub(crate) use disk::Disk;
 pub use error::{DiskError, OpenError};
-pub(crate) use index::Positions;
+use memory::Memory;
+pub(crate) use memory::Positions;
 pub(crate) use record::{Entry, EntryId, Kind};
 pub(crate) use state::Vote;
 use writer::{Done, Job};
@@ -58,38 +59,51 @@ pub(crate) struct Options {
 
 /// An open log: reads from here, writes through one thread.
 pub(crate) struct Log {
-    index: Arc<Mutex<index::Index>>,
+    memory: Arc<Mutex<Memory>>,
     jobs: Mutex<mpsc::Sender<Job>>,
     failure: watch::Sender<Option<Arc<str>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    #[cfg(test)]
+    faults: Arc<disk::Faults>,
 }
 
 impl Log {
     /// Opens the log in the directory, creates it where the directory is empty. Blocks.
     pub(crate) fn open(options: Options) -> Result<Self, OpenError> {
         let recovered = recover::open(&options)?;
-        let index = Arc::new(Mutex::new(recovered.index));
+        let memory = Arc::new(Mutex::new(recovered.memory));
         let (jobs, queue) = mpsc::channel();
         let failure = watch::Sender::new(None);
-        let writer = writer::Writer::new(options, recovered.files, index.clone(), failure.clone());
+        #[cfg(test)]
+        let faults = options.disk.faults.clone();
+        let writer = writer::Writer::new(options, recovered.files, memory.clone(), failure.clone());
         let thread = std::thread::Builder::new()
             .name("journal-writer".to_owned())
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Thread)?;
-        Ok(Self { index, jobs: Mutex::new(jobs), failure, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            memory,
+            jobs: Mutex::new(jobs),
+            failure,
+            thread: Mutex::new(Some(thread)),
+            #[cfg(test)]
+            faults,
+        })
     }
 
     /// The ends of the log, the vote, and what was known to be committed when the log was opened or since.
     pub(crate) fn positions(&self) -> Positions {
-        self.index().positions()
+        self.memory().positions()
     }
 
     /// Appends entries; they can be read at once, and `done` is called when they are on disk.
     ///
     /// The queue has no limit of its own: openraft has one append under way at a time.
     pub(crate) fn append(&self, entries: Vec<Entry>, done: Done) {
-        let mut index = self.index();
-        match index.extend(&entries) {
+        #[cfg(test)]
+        assert!(!self.faults.panic_append.load(std::sync::atomic::Ordering::SeqCst), "injected");
+        let mut memory = self.memory();
+        match memory.extend(&entries) {
             Ok(()) => self.send(Job::Append { entries, done }),
             Err(gap) => done(Err(gap)),
         }
@@ -97,8 +111,8 @@ impl Log {
 
     /// Takes away `from` and everything behind it.
     pub(crate) fn truncate(&self, from: Index, done: Done) {
-        let mut index = self.index();
-        match index.retract(from) {
+        let mut memory = self.memory();
+        match memory.retract(from) {
             Ok(()) => self.send(Job::Truncate { from, done }),
             Err(error) => done(Err(error.to_string().into())),
         }
@@ -116,12 +130,12 @@ impl Log {
 
     /// Notes how far the log is committed; it reaches the disk inside the next record.
     pub(crate) fn note_committed(&self, committed: Index) {
-        self.index().note_committed(committed);
+        self.memory().note_committed(committed);
     }
 
     /// The entries of the range that exist, as many as a batch takes, if all of them are in memory.
     pub(crate) fn recent(&self, range: Range<Index>, batch: Batch) -> Option<Vec<Entry>> {
-        self.index().recent(range, batch)
+        self.memory().recent(range, batch)
     }
 
     /// The entries of the range that exist, as many as a batch takes. Blocks where they are on disk.
@@ -131,13 +145,13 @@ impl Log {
         batch: Batch,
     ) -> Result<Vec<Entry>, segment::ReadError> {
         loop {
-            let (places, epoch) = match self.index().locate(range.clone(), batch) {
-                index::Located::Memory(entries) => return Ok(entries),
-                index::Located::Disk { places, epoch } => (places, epoch),
+            let (places, newer, epoch) = match self.memory().locate(range.clone(), batch) {
+                memory::Located::Memory(entries) => return Ok(entries),
+                memory::Located::Disk { places, newer, epoch } => (places, newer, epoch),
             };
-            let read = index::load(&places, batch);
+            let read = memory::load(&places, newer, batch);
             // A truncation meanwhile has wiped what was looked for: look again.
-            if read.is_ok() || self.index().epoch() == epoch {
+            if read.is_ok() || self.memory().epoch() == epoch {
                 return read;
             }
         }
@@ -164,8 +178,8 @@ impl Log {
         }
     }
 
-    fn index(&self) -> MutexGuard<'_, index::Index> {
-        self.index.lock().expect("no holder of the lock panics")
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().expect("no holder of the lock panics")
     }
 
     /// A job that cannot be sent is dropped, and its `done` with it, which its waiter sees.

@@ -8,14 +8,15 @@ use std::path::Path;
 
 use super::disk;
 use super::error::{DiskError, OpenError};
-use super::index::{Index, Places, Positions};
+use super::memory::{Memory, Places, Positions};
 use super::segment::{self, DATA, Phase, Scan, Segment};
 use super::state::State;
 use super::{Disk, Options};
+use crate::Index;
 
 /// An opened log.
 pub(crate) struct Recovered {
-    pub(crate) index: Index,
+    pub(crate) memory: Memory,
     pub(crate) files: Files,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Files {
 pub(crate) fn open(options: &Options) -> Result<Recovered, OpenError> {
     let Options { dir, disk, segment_bytes, .. } = options;
     check(options)?;
-    fs::create_dir_all(dir).map_err(DiskError::on("create the directory", dir))?;
+    disk.create_dir(dir)?;
     let lock = disk::lock(&dir.join("lock"))?;
     let lock = lock.ok_or_else(|| OpenError::InUse { dir: dir.clone() })?;
     let full = |error: DiskError| match error.is_full() {
@@ -59,9 +60,9 @@ pub(crate) fn open(options: &Options) -> Result<Recovered, OpenError> {
     let spare = Segment::prepare(disk, dir, *segment_bytes).map_err(full)?;
 
     let (segments, places) = found.read.into_iter().map(split).unzip();
-    let index = Index::new(positions, places, options.cache_bytes);
+    let memory = Memory::new(positions, places, options.cache_bytes);
     let files = Files { segments, spare: Some(spare), state, _lock: lock };
-    Ok(Recovered { index, files })
+    Ok(Recovered { memory, files })
 }
 
 fn check(options: &Options) -> Result<(), OpenError> {
@@ -90,7 +91,7 @@ fn create(options: &Options) -> Result<State, OpenError> {
 }
 
 /// All segments, by their names.
-fn firsts(dir: &Path) -> Result<Vec<crate::Index>, OpenError> {
+fn firsts(dir: &Path) -> Result<Vec<Index>, OpenError> {
     let mut firsts = Vec::new();
     for entry in fs::read_dir(dir).map_err(DiskError::on("list", dir))? {
         let entry = entry.map_err(DiskError::on("list", dir))?;
@@ -104,7 +105,7 @@ fn firsts(dir: &Path) -> Result<Vec<crate::Index>, OpenError> {
 struct Found {
     read: Vec<(Segment, Scan)>,
     /// Segments that a purge or a truncation has left.
-    leftover: Vec<crate::Index>,
+    leftover: Vec<Index>,
 }
 
 /// Checks all that must be there. Changes nothing.
@@ -203,7 +204,7 @@ impl Found {
         let behind = written.filter(|last| purged.is_none_or(|purged| purged.index < last.index));
         let noted = scans().filter_map(|scan| scan.committed).max();
         let committed = noted.max(purged.map(|purged| purged.index));
-        let within = |at: &crate::Index| {
+        let within = |at: &Index| {
             committed.is_some_and(|committed| *at <= committed)
                 && purged.is_none_or(|purged| purged.index < *at)
         };

@@ -118,7 +118,7 @@ impl Segment {
         disk.write(&file, &spare, &mark.encode(), mark.slot())?;
         disk.sync(&file, &spare)?;
         let path = dir.join(name(first));
-        std::fs::rename(&spare, &path).map_err(DiskError::on("create", &path))?;
+        disk.rename(&spare, &path)?;
         disk.sync_dir(dir)?;
         let capacity = file.metadata().map_err(DiskError::on("look at", &path))?.len();
         Ok(Self { first, path: path.into(), file: Arc::new(file), mark, capacity })

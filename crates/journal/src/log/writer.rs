@@ -13,12 +13,12 @@ use tokio::sync::watch;
 
 use super::Options;
 use super::error::DiskError;
-use super::index::{Index, Places};
+use super::memory::{Memory, Places};
 use super::record::{Entry, EntryId};
 use super::recover::Files;
 use super::segment::{DATA, Phase, Segment};
 use super::state::Vote;
-use crate::Index as At;
+use crate::Index;
 
 /// Is told how a job went; an error is the reason for the operator.
 pub(crate) type Done = Box<dyn FnOnce(Result<(), Arc<str>>) + Send>;
@@ -26,7 +26,7 @@ pub(crate) type Done = Box<dyn FnOnce(Result<(), Arc<str>>) + Send>;
 /// Something to be made durable.
 pub(crate) enum Job {
     Append { entries: Vec<Entry>, done: Done },
-    Truncate { from: At, done: Done },
+    Truncate { from: Index, done: Done },
     Purge { upto: EntryId, done: Done },
     Vote { vote: Vote, done: Done },
     Stop,
@@ -38,7 +38,7 @@ const BATCH_BYTES: usize = 16 << 20;
 pub(crate) struct Writer {
     options: Options,
     files: Files,
-    index: Arc<Mutex<Index>>,
+    memory: Arc<Mutex<Memory>>,
     failed: watch::Sender<Option<Arc<str>>>,
     batch: Batch,
     /// Space for the next segment was not to be had; it is asked for again when it is needed.
@@ -59,10 +59,10 @@ impl Writer {
     pub(crate) fn new(
         options: Options,
         files: Files,
-        index: Arc<Mutex<Index>>,
+        memory: Arc<Mutex<Memory>>,
         failed: watch::Sender<Option<Arc<str>>>,
     ) -> Self {
-        Self { options, files, index, failed, batch: Batch::default(), warned: false }
+        Self { options, files, memory, failed, batch: Batch::default(), warned: false }
     }
 
     pub(crate) fn run(mut self, jobs: Receiver<Job>) {
@@ -126,7 +126,7 @@ impl Writer {
     }
 
     fn append(&mut self, entries: &[Entry]) -> Result<(), DiskError> {
-        let committed = self.index().positions().committed;
+        let committed = self.memory().positions().committed;
         for entry in entries {
             let last = self.last();
             let end = last.mark.end + self.batch.bytes.len() as u64;
@@ -154,7 +154,7 @@ impl Writer {
         let end = begin + bytes.len() as u64;
         last.set_mark(&disk, end, from + starts.len() as u64, Phase::Active)?;
         starts.iter_mut().for_each(|start| *start += begin as u32);
-        self.index.lock().expect("no holder of the lock panics").written(from, starts);
+        self.memory.lock().expect("no holder of the lock panics").written(from, starts);
         bytes.clear();
         bytes.shrink_to(BATCH_BYTES);
         starts.clear();
@@ -172,7 +172,7 @@ impl Writer {
             // Nothing was ever written to it: it was too small (and its name is taken over already),
             // or the log begins elsewhere, which Raft does not do without a purge.
             let old = self.files.segments.remove(at);
-            self.index().drop_segment_before_last();
+            self.memory().drop_segment_before_last();
             if old.first != entry.id.index {
                 disk.remove(&old.path)?;
             }
@@ -183,7 +183,7 @@ impl Writer {
         old.sync(&disk)
     }
 
-    fn begin_segment(&mut self, first: At, room: u64) -> Result<(), DiskError> {
+    fn begin_segment(&mut self, first: Index, room: u64) -> Result<(), DiskError> {
         let Options { disk, dir, segment_bytes, .. } = &self.options;
         let spare = self.files.spare.take().filter(|_| room <= *segment_bytes);
         let file = match spare {
@@ -193,13 +193,13 @@ impl Writer {
         let segment = Segment::commission(disk, dir, file, first)?;
         let Segment { path, file, .. } = &segment;
         let places = Places { first, path: path.clone(), file: file.clone(), offsets: Vec::new() };
-        self.index().begin_segment(places);
+        self.memory().begin_segment(places);
         self.files.segments.push(segment);
         self.warned = false;
         Ok(())
     }
 
-    fn truncate(&mut self, from: At) -> Result<(), DiskError> {
+    fn truncate(&mut self, from: Index) -> Result<(), DiskError> {
         let disk = self.options.disk.clone();
         if self.last().mark.next <= from {
             return Ok(());
@@ -208,17 +208,17 @@ impl Writer {
         let behind = self.files.segments.partition_point(|segment| segment.first <= from);
         let keep = behind.max(1);
         let from = from.max(self.files.segments[keep - 1].first);
-        let end = self.index().offset(from).expect("an entry that was written has a place");
+        let end = self.memory().offset(from).expect("an entry that was written has a place");
         let segment = &mut self.files.segments[keep - 1];
         segment.set_mark(&disk, end, from, Phase::Cut)?;
         segment.sync(&disk)?;
         while self.files.segments.len() > keep {
             let gone = self.files.segments.pop().expect("there are more than are kept");
             disk.remove(&gone.path)?;
-            self.index().drop_last_segment();
+            self.memory().drop_last_segment();
         }
         disk.sync_dir(&self.options.dir)?;
-        self.index().cut(from);
+        self.memory().cut(from);
         let segment = self.files.segments.last_mut().expect("a log has a segment");
         disk.wipe(&segment.file, &segment.path, end, segment.capacity)?;
         segment.sync(&disk)?;
@@ -234,7 +234,7 @@ impl Writer {
         // First the purge point, so that a crash from here on finds a purge and not missing segments.
         self.files.state.purged = Some(upto);
         self.files.state.save(&disk, &self.options.dir)?;
-        self.index().set_purged(upto);
+        self.memory().set_purged(upto);
         if self.last().mark.next <= upto.index {
             self.begin_segment(upto.index + 1, DATA)?;
         }
@@ -242,7 +242,7 @@ impl Writer {
         let gone = self.files.segments.iter().filter(|segment| begins(segment)).count();
         for segment in self.files.segments.drain(..gone.saturating_sub(1)) {
             disk.remove(&segment.path)?;
-            self.index.lock().expect("no holder of the lock panics").drop_first_segment();
+            self.memory.lock().expect("no holder of the lock panics").drop_first_segment();
         }
         disk.sync_dir(&self.options.dir)
     }
@@ -250,7 +250,7 @@ impl Writer {
     fn vote(&mut self, vote: Vote) -> Result<(), DiskError> {
         self.files.state.vote = Some(vote);
         self.files.state.save(&self.options.disk, &self.options.dir)?;
-        self.index().set_vote(vote);
+        self.memory().set_vote(vote);
         Ok(())
     }
 
@@ -279,8 +279,8 @@ impl Writer {
         self.files.segments.last().expect("a log has a segment")
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().expect("no holder of the lock panics")
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().expect("no holder of the lock panics")
     }
 }
 

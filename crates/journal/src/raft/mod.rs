@@ -19,6 +19,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError};
@@ -73,6 +74,7 @@ pub struct Raft {
     /// A permit for each KiB of a proposal.
     in_flight: Semaphore,
     in_flight_max: u32,
+    ended: AtomicBool,
 }
 
 impl Raft {
@@ -114,7 +116,8 @@ impl Raft {
 
         let in_flight_max = (config.in_flight_bytes.max(RECORD_BYTES_MAX) >> 10) as u32 + 1;
         let in_flight = Semaphore::new(in_flight_max as usize);
-        let journal = Self { node, raft, log, shared, in_flight, in_flight_max };
+        let journal =
+            Self { node, raft, log, shared, in_flight, in_flight_max, ended: false.into() };
         journal.stand().await?;
         Ok(journal)
     }
@@ -212,13 +215,8 @@ impl Journal for Raft {
 
     async fn shutdown(&self) {
         self.shared.publish(Leadership::Dead("the journal was shut down".into()));
-        if let Err(error) = self.raft.shutdown().await {
-            tracing::error!(%error, "the raft core did not end in order");
-        }
-        let log = self.log.clone();
-        if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
-            tracing::error!(%error, "the journal's files were not closed in order");
-        }
+        self.ended.store(true, Ordering::Relaxed);
+        end(self.raft.clone(), self.log.clone()).await;
     }
 }
 
@@ -226,10 +224,21 @@ impl Drop for Raft {
     /// Openraft's core keeps itself alive; without this a journal that was not shut down would never end.
     fn drop(&mut self) {
         self.shared.publish(Leadership::Dead("the journal was dropped".into()));
-        let raft = self.raft.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { raft.shutdown().await });
+        if !self.ended.load(Ordering::Relaxed)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(end(self.raft.clone(), self.log.clone()));
         }
+    }
+}
+
+/// Ends the Raft core, then what it writes to.
+async fn end(raft: openraft::Raft<Types>, log: Arc<Log>) {
+    if let Err(error) = raft.shutdown().await {
+        tracing::error!(%error, "the raft core did not end in order");
+    }
+    if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
+        tracing::error!(%error, "the journal's files were not closed in order");
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) leadership: watch::Sender<Leadership>,
     pub(crate) extent: watch::Sender<Extent>,
+    /// Makes openraft's worker panic.
+    #[cfg(test)]
+    pub(crate) panic: std::sync::atomic::AtomicBool,
 }
 
 impl Shared {
@@ -24,10 +27,14 @@ impl Shared {
         Self {
             leadership: watch::Sender::new(Leadership::Candidate),
             extent: watch::Sender::new(Extent { committed, open: true }),
+            #[cfg(test)]
+            panic: false.into(),
         }
     }
 
     pub(crate) fn committed(&self, committed: Index) {
+        #[cfg(test)]
+        assert!(!self.panic.load(std::sync::atomic::Ordering::SeqCst), "injected");
         self.extent.send_if_modified(|extent| {
             let further = committed > extent.committed;
             extent.committed = extent.committed.max(committed);

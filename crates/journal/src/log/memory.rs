@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::record::{Entry, EntryId};
 use super::segment::{self, ReadError};
 use super::state::Vote;
-use crate::Index as At;
+use crate::Index;
 use crate::follow::Batch;
 
 /// The log's ends and what belongs to all of it.
@@ -23,15 +23,15 @@ pub(crate) struct Positions {
     pub(crate) last: Option<EntryId>,
     pub(crate) vote: Option<Vote>,
     /// A part of the log that is known to be committed.
-    pub(crate) committed: Option<At>,
+    pub(crate) committed: Option<Index>,
     /// The newest membership within that part.
-    pub(crate) membership: Option<At>,
+    pub(crate) membership: Option<Index>,
 }
 
 /// Where the entries of one segment are.
 #[derive(Debug)]
 pub(crate) struct Places {
-    pub(crate) first: At,
+    pub(crate) first: Index,
     pub(crate) path: Arc<Path>,
     pub(crate) file: Arc<File>,
     pub(crate) offsets: Vec<u32>,
@@ -40,7 +40,7 @@ pub(crate) struct Places {
 /// Where one entry is.
 #[derive(Debug)]
 pub(crate) struct Place {
-    index: At,
+    index: Index,
     path: Arc<Path>,
     file: Arc<File>,
     offset: u32,
@@ -48,11 +48,16 @@ pub(crate) struct Place {
 
 pub(crate) enum Located {
     Memory(Vec<Entry>),
-    Disk { places: Vec<Place>, epoch: u64 },
+    /// The places of the older ones, and the newer ones themselves.
+    Disk {
+        places: Vec<Place>,
+        newer: Vec<Entry>,
+        epoch: u64,
+    },
 }
 
 #[derive(Debug)]
-pub(crate) struct Index {
+pub(crate) struct Memory {
     positions: Positions,
     segments: VecDeque<Places>,
     /// The newest entries, without gaps up to the last.
@@ -63,7 +68,7 @@ pub(crate) struct Index {
     epoch: u64,
 }
 
-impl Index {
+impl Memory {
     pub(crate) fn new(
         positions: Positions,
         segments: VecDeque<Places>,
@@ -87,7 +92,7 @@ impl Index {
         self.epoch
     }
 
-    pub(crate) fn note_committed(&mut self, committed: At) {
+    pub(crate) fn note_committed(&mut self, committed: Index) {
         self.positions.committed = self.positions.committed.max(Some(committed));
     }
 
@@ -97,12 +102,14 @@ impl Index {
 
     /// Takes new entries in; refuses what would leave a gap.
     pub(crate) fn extend(&mut self, entries: &[Entry]) -> Result<(), Arc<str>> {
-        for entry in entries {
-            let next = self.positions.last.map(|last| last.index + 1);
-            if next.is_some_and(|next| next != entry.id.index) {
-                let found = entry.id.index;
+        let mut next = self.positions.last.map(|last| last.index + 1);
+        for found in entries.iter().map(|entry| entry.id.index) {
+            if next.is_some_and(|next| next != found) {
                 return Err(format!("entry {found} would leave a gap in the journal").into());
             }
+            next = Some(found + 1);
+        }
+        for entry in entries {
             self.positions.last = Some(entry.id);
             self.recent_bytes += entry.size() as usize;
             self.recent.push_back(entry.clone());
@@ -111,7 +118,7 @@ impl Index {
     }
 
     /// Notes that entries are on disk, the first of them `from`; from here on they may leave the memory.
-    pub(crate) fn written(&mut self, from: At, offsets: &[u32]) {
+    pub(crate) fn written(&mut self, from: Index, offsets: &[u32]) {
         let segment = self.segments.back_mut().expect("what is written is in a segment");
         assert_eq!(
             segment.first + segment.offsets.len() as u64,
@@ -138,7 +145,7 @@ impl Index {
     }
 
     /// Forgets the entries from `from` on, in memory. What is on disk follows with `cut`.
-    pub(crate) fn retract(&mut self, from: At) -> Result<(), ReadError> {
+    pub(crate) fn retract(&mut self, from: Index) -> Result<(), ReadError> {
         if self.positions.last.is_none_or(|last| last.index < from) {
             return Ok(());
         }
@@ -155,7 +162,7 @@ impl Index {
     }
 
     /// Forgets where the entries from `from` on were.
-    pub(crate) fn cut(&mut self, from: At) {
+    pub(crate) fn cut(&mut self, from: Index) {
         if let Some(segment) = self.segments.back_mut() {
             segment.offsets.truncate(from.saturating_sub(segment.first) as usize);
         }
@@ -184,11 +191,11 @@ impl Index {
     }
 
     /// The byte at which an entry that is on disk begins in its segment.
-    pub(crate) fn offset(&self, at: At) -> Option<u64> {
+    pub(crate) fn offset(&self, at: Index) -> Option<u64> {
         self.place(at).map(|place| place.offset.into())
     }
 
-    pub(crate) fn recent(&self, range: Range<At>, batch: Batch) -> Option<Vec<Entry>> {
+    pub(crate) fn recent(&self, range: Range<Index>, batch: Batch) -> Option<Vec<Entry>> {
         let range = self.clamp(range);
         if range.is_empty() {
             return Some(Vec::new());
@@ -206,26 +213,27 @@ impl Index {
         Some(entries.cloned().collect())
     }
 
-    pub(crate) fn locate(&self, range: Range<At>, batch: Batch) -> Located {
+    pub(crate) fn locate(&self, range: Range<Index>, batch: Batch) -> Located {
         if let Some(entries) = self.recent(range.clone(), batch) {
             return Located::Memory(entries);
         }
-        let mut range = self.clamp(range);
-        // What is in memory too may have other, outdated places after a truncation.
-        let oldest = self.recent.front().map_or(At::MAX, |oldest| oldest.id.index);
-        range.end = range.end.min(oldest);
-        let places = range.take(batch.entries).map_while(|at| self.place(at)).collect();
-        Located::Disk { places, epoch: self.epoch }
+        let range = self.clamp(range);
+        // What is in memory is taken from there: after a truncation its old places are outdated.
+        let oldest = self.recent.front().map_or(range.end, |oldest| oldest.id.index);
+        let older = range.start..range.end.min(oldest);
+        let places = older.take(batch.entries).map_while(|at| self.place(at)).collect();
+        let newer = self.recent(oldest..range.end, batch).unwrap_or_default();
+        Located::Disk { places, newer, epoch: self.epoch }
     }
 
-    fn place(&self, index: At) -> Option<Place> {
+    fn place(&self, index: Index) -> Option<Place> {
         let behind = self.segments.partition_point(|segment| segment.first <= index);
         let segment = self.segments.get(behind.checked_sub(1)?)?;
         let offset = *segment.offsets.get((index - segment.first) as usize)?;
         Some(Place { index, path: segment.path.clone(), file: segment.file.clone(), offset })
     }
 
-    fn clamp(&self, range: Range<At>) -> Range<At> {
+    fn clamp(&self, range: Range<Index>) -> Range<Index> {
         let begin = self.segments.front().map_or(0, |segment| segment.first);
         let begin = self.positions.purged.map_or(begin, |purged| purged.index + 1);
         let end = self.positions.last.map_or(0, |last| last.index + 1);
@@ -233,12 +241,12 @@ impl Index {
     }
 
     /// The id in front of `from`; truncation is rare enough to read it from the disk.
-    fn last_before(&self, from: At) -> Result<Option<EntryId>, ReadError> {
+    fn last_before(&self, from: Index) -> Result<Option<EntryId>, ReadError> {
         let Some(before) = from.checked_sub(1) else { return Ok(None) };
         if self.positions.purged.is_some_and(|purged| purged.index >= before) {
             return Ok(self.positions.purged);
         }
-        let oldest = self.recent.front().map_or(At::MAX, |oldest| oldest.id.index);
+        let oldest = self.recent.front().map_or(Index::MAX, |oldest| oldest.id.index);
         if before >= oldest {
             return Ok(self.recent.get((before - oldest) as usize).map(|entry| entry.id));
         }
@@ -252,12 +260,17 @@ impl Place {
     }
 }
 
-/// Reads entries from disk, as many as a batch takes.
-pub(crate) fn load(places: &[Place], batch: Batch) -> Result<Vec<Entry>, ReadError> {
-    let mut entries = Vec::with_capacity(places.len());
+/// Reads entries from disk and puts the newer ones behind them, as many as a batch takes.
+pub(crate) fn load(
+    places: &[Place],
+    newer: Vec<Entry>,
+    batch: Batch,
+) -> Result<Vec<Entry>, ReadError> {
+    let mut entries = Vec::with_capacity(places.len() + newer.len());
     let mut bytes = 0;
-    for place in places {
-        let entry = place.read()?;
+    let older = places.iter().map(Place::read);
+    for entry in older.chain(newer.into_iter().map(Ok)).take(batch.entries) {
+        let entry = entry?;
         bytes += entry.size() as usize;
         if bytes > batch.bytes && !entries.is_empty() {
             break;

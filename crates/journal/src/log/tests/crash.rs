@@ -1,0 +1,193 @@
+//! Every interruption: a script of writes is broken off at each operation on the disk in turn.
+//! Whatever was acknowledged must be there when the log is opened again, and what was not may be there or not.
+
+use super::*;
+
+/// One write, and what the log holds once it is acknowledged.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Append(Index, Index),
+    Truncate(Index),
+    Purge(Index),
+    Vote(u64),
+}
+
+/// What a log holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    entries: Vec<Entry>,
+    purged: Option<Index>,
+    vote: Option<Vote>,
+}
+
+const SCRIPT: [Step; 14] = [
+    Step::Append(0, 1),
+    Step::Vote(1),
+    Step::Append(1, 3),
+    Step::Append(3, 8),
+    Step::Truncate(7),
+    Step::Append(7, 19),
+    Step::Truncate(9),
+    Step::Truncate(5),
+    Step::Append(5, 17),
+    Step::Purge(3),
+    Step::Purge(11),
+    Step::Vote(2),
+    Step::Purge(30),
+    Step::Append(31, 37),
+];
+
+impl Step {
+    fn run(self, log: &Log, term: u64) -> Result<(), Arc<str>> {
+        match self {
+            Step::Append(from, to) => append(log, (from..to).map(|index| in_term(term, index))),
+            Step::Truncate(from) => truncate(log, from),
+            Step::Purge(upto) => purge(log, upto),
+            Step::Vote(term) => vote(log, term),
+        }
+    }
+
+    fn apply(self, content: &mut Content, term: u64) {
+        match self {
+            Step::Append(from, to) => {
+                content.entries.extend((from..to).map(|index| in_term(term, index)));
+            }
+            Step::Truncate(from) => content.entries.retain(|entry| entry.id.index < from),
+            Step::Purge(upto) => {
+                content.purged = Some(upto);
+                content.entries.retain(|entry| entry.id.index > upto);
+            }
+            Step::Vote(term) => content.vote = Some(ballot(term)),
+        }
+    }
+}
+
+fn content(log: &Log) -> Content {
+    let positions = log.positions();
+    let purged = positions.purged.map(|purged| purged.index);
+    Content { entries: all(log), purged, vote: positions.vote }
+}
+
+/// Runs the script until the disk fails. Returns what was acknowledged, and what would have been next.
+fn run(env: &Env) -> (Content, Option<Content>) {
+    let mut acknowledged = Content { entries: Vec::new(), purged: None, vote: None };
+    let Ok(log) = env.open() else { return (acknowledged.clone(), Some(acknowledged)) };
+    for (number, step) in SCRIPT.into_iter().enumerate() {
+        let mut next = acknowledged.clone();
+        let term = number as u64 + 1;
+        step.apply(&mut next, term);
+        if let Err(reason) = step.run(&log, term) {
+            assert!(reason.contains("cannot "), "{reason}");
+            assert!(append(&log, [in_term(99, 99)]).is_err(), "the dead stay dead");
+            log.close();
+            return (acknowledged, Some(next));
+        }
+        acknowledged = next;
+        assert_eq!(content(&log), acknowledged, "after {step:?}");
+    }
+    log.close();
+    (acknowledged, None)
+}
+
+/// Whether an append was broken off after some of its entries.
+fn is_between(found: &Content, acknowledged: &Content, next: &Content) -> bool {
+    let within = found.entries.len() <= next.entries.len();
+    let rest = Content { entries: Vec::new(), ..found.clone() };
+    found.entries.starts_with(&acknowledged.entries)
+        && next.entries.starts_with(&found.entries)
+        && within
+        && rest == Content { entries: Vec::new(), ..acknowledged.clone() }
+}
+
+#[test]
+fn no_interruption_loses_what_was_acknowledged() {
+    let mut operations = 0;
+    loop {
+        let env = Env::without_sync();
+        env.disk.faults.operations.store(operations, SeqCst);
+        let (acknowledged, next) = run(&env);
+        env.disk.faults.operations.store(i64::MAX, SeqCst);
+
+        let log = env.open().unwrap_or_else(|error| panic!("after {operations}: {error}"));
+        let found = content(&log);
+        let fits = found == acknowledged
+            || next
+                .as_ref()
+                .is_some_and(|next| found == *next || is_between(&found, &acknowledged, next));
+        assert!(fits, "after {operations}:\nfound {found:?}\nnot {acknowledged:?}\nnor {next:?}");
+        let last = log.positions().last.map_or(0, |last| last.index + 1);
+        append(&log, (last..last + 6).map(|index| in_term(77, index))).unwrap();
+        let expected = content(&log);
+        log.close();
+        assert_eq!(content(&env.open().unwrap()), expected, "after {operations}");
+        if next.is_none() {
+            break;
+        }
+        operations += 1;
+    }
+    assert!(operations > 100, "the script has {operations} operations");
+}
+
+/// The same while the log is opened: an opening that is broken off harms nothing either.
+#[test]
+fn no_interrupted_opening_loses_anything() {
+    for operations in 0.. {
+        let env = Env::crashed(12);
+        env.disk.faults.operations.store(operations, SeqCst);
+        let refused = env.open().map(|log| log.close()).is_err();
+        env.disk.faults.operations.store(i64::MAX, SeqCst);
+        assert_eq!(indices(&env.open().unwrap()), Vec::from_iter(0..12), "after {operations}");
+        if !refused {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_says_so_at_opening() {
+    let env = Env::new();
+    env.open().unwrap().close();
+    env.disk.faults.allocate.store(true, SeqCst);
+    let error = env.open().map(|_| ()).unwrap_err();
+    assert!(matches!(error, OpenError::Full { bytes: SEGMENT, .. }), "{error}");
+    assert!(error.to_string().contains("free space on the file system of"), "{error}");
+}
+
+#[test]
+fn a_full_disk_uses_its_spare_and_then_says_so() {
+    let env = Env::new();
+    let log = env.open().unwrap();
+    append(&log, [entry(0)]).unwrap();
+    env.disk.faults.allocate.store(true, SeqCst);
+    append(&log, (1..10).map(entry)).unwrap();
+    let reason = append(&log, [entry(10)]).unwrap_err();
+    assert!(reason.contains("the disk is full") && reason.contains("free space on"), "{reason}");
+    log.close();
+    env.disk.faults.allocate.store(false, SeqCst);
+    assert_eq!(indices(&env.open().unwrap()), Vec::from_iter(0..10));
+}
+
+#[test]
+fn space_that_comes_back_is_used() {
+    let env = Env::new();
+    let log = env.open().unwrap();
+    env.disk.faults.allocate.store(true, SeqCst);
+    append(&log, (0..10).map(entry)).unwrap();
+    env.disk.faults.allocate.store(false, SeqCst);
+    append(&log, (10..30).map(entry)).unwrap();
+    assert_eq!(indices(&log), Vec::from_iter(0..30));
+}
+
+#[test]
+fn a_failed_sync_is_the_end() {
+    let env = Env::new();
+    let log = env.open().unwrap();
+    append(&log, [entry(0)]).unwrap();
+    env.disk.faults.sync.store(true, SeqCst);
+    let reason = append(&log, [entry(1)]).unwrap_err();
+    assert!(reason.contains("cannot sync"), "{reason}");
+    env.disk.faults.sync.store(false, SeqCst);
+    assert_eq!(append(&log, [entry(2)]).unwrap_err(), reason, "it is not tried again");
+    assert_eq!(vote(&log, 1).unwrap_err(), reason);
+    assert_eq!(log.failure().borrow().clone(), Some(reason));
+}
