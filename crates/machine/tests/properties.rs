@@ -1,6 +1,8 @@
 //! Random command sequences: whatever comes, the invariants hold, every element ends once, fences
 //! grow, and a second machine that applies the same batches is the same.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use machine::{Answer, Event, State};
