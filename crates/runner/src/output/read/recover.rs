@@ -1,0 +1,150 @@
+//! Ends of attempts, found in the segments themselves.
+//!
+//! When a supervisor was killed, its last segments are the only witness of what had ended before:
+//! without them a task that succeeded would run again. The way through a segment is from header to
+//! header, over damage and a torn end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+use model::{Attempt, Outcome, OutputRef};
+use prost::Message as _;
+use proto::supervisor::Extent;
+
+use super::ReadError;
+use super::blocks::read_at;
+use crate::output::frame::{
+    End, FILE_HEADER, FRAME_HEADER, FRAME_MAGIC, FileId, Header, Kind, PAYLOAD_MAX, segment_number,
+};
+
+/// Older segments are not looked into: what ended that long ago has been reported.
+const SEGMENTS_MAX: usize = 4;
+/// Read at once when a whole segment is read, and when one end is.
+const WINDOW_BYTES: usize = 256 << 10;
+const END_BYTES: usize = 4 << 10;
+
+/// The extents in the end frame at this place.
+pub(super) fn end_at(dir: &Path, at: OutputRef) -> Result<Vec<Extent>, ReadError> {
+    let id = FileId::Segment(at.segment);
+    let path = id.path(dir);
+    let offset = at.offset;
+    let file =
+        File::open(&path).map_err(|source| ReadError::Open { path: path.clone(), source })?;
+    let end = Window::new(id, file, END_BYTES)
+        .and_then(|mut window| {
+            let header = window.header(offset)?.filter(|header| header.kind == Kind::End);
+            header.map(|header| window.end(offset, &header)).transpose()
+        })
+        .map_err(|source| ReadError::Read { path: path.clone(), offset, source })?;
+    match end.flatten() {
+        Some(end) => Ok(end.extents),
+        None => Err(ReadError::NoEnd { path, offset }),
+    }
+}
+
+/// The outcomes of those of the wanted attempts whose ends lie in the last segments.
+pub(super) fn ends(dir: &Path, wanted: &BTreeSet<Attempt>) -> BTreeMap<Attempt, Outcome> {
+    let mut found = BTreeMap::new();
+    let names = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut segments: Vec<u32> =
+        names.filter_map(|entry| segment_number(entry.file_name().to_str()?)).collect();
+    segments.sort_unstable_by(|one, other| other.cmp(one));
+    for segment in segments.into_iter().take(SEGMENTS_MAX) {
+        if found.len() == wanted.len() {
+            break;
+        }
+        // A segment that cannot be read tells nothing; the others may.
+        let _ = ends_in(dir, segment, wanted, &mut found);
+    }
+    found
+}
+
+fn ends_in(
+    dir: &Path,
+    segment: u32,
+    wanted: &BTreeSet<Attempt>,
+    found: &mut BTreeMap<Attempt, Outcome>,
+) -> io::Result<()> {
+    let id = FileId::Segment(segment);
+    let mut window = Window::new(id, File::open(id.path(dir))?, WINDOW_BYTES)?;
+    let mut offset = FILE_HEADER.len() as u64;
+    while offset < window.length {
+        let Some(header) = window.header(offset)? else {
+            offset = window.next_magic(offset + 1)?;
+            continue;
+        };
+        if header.kind == Kind::End
+            && wanted.contains(&header.attempt)
+            && let Some(end) = window.end(offset, &header)?
+            && let Some(Ok(mut outcome)) = end.outcome.map(Outcome::try_from)
+        {
+            let silent = header.position == 0 && end.extents.is_empty();
+            outcome.output = (!silent).then_some(OutputRef { segment, offset });
+            found.insert(header.attempt, outcome);
+        }
+        offset += header.frame_length();
+    }
+    Ok(())
+}
+
+/// A file read in large pieces.
+struct Window {
+    id: FileId,
+    file: File,
+    length: u64,
+    start: u64,
+    bytes: Vec<u8>,
+    bytes_min: usize,
+}
+
+impl Window {
+    fn new(id: FileId, file: File, bytes_min: usize) -> io::Result<Window> {
+        let length = file.metadata()?.len();
+        Ok(Window { id, file, length, start: 0, bytes: Vec::new(), bytes_min })
+    }
+
+    /// Up to `length` bytes from `offset` on; fewer where the file ends.
+    fn at(&mut self, offset: u64, length: usize) -> io::Result<&[u8]> {
+        let end = self.start + self.bytes.len() as u64;
+        if offset < self.start || offset + length as u64 > end {
+            self.bytes.resize(self.bytes_min.max(length), 0);
+            self.start = offset;
+            let read = read_at(&self.file, &mut self.bytes, offset);
+            self.bytes.truncate(*read.as_ref().unwrap_or(&0));
+            read?;
+        }
+        let inside = (offset - self.start) as usize;
+        let end = self.bytes.len().min(inside + length);
+        Ok(&self.bytes[inside..end])
+    }
+
+    fn header(&mut self, offset: u64) -> io::Result<Option<Header>> {
+        let id = self.id;
+        let bytes: Option<&[u8; FRAME_HEADER]> = self.at(offset, FRAME_HEADER)?.try_into().ok();
+        Ok(bytes.and_then(|bytes| Header::decode(bytes, id, offset)))
+    }
+
+    /// The payload of an end frame, if it is whole.
+    fn end(&mut self, offset: u64, header: &Header) -> io::Result<Option<End>> {
+        let length = (header.length as usize).min(PAYLOAD_MAX);
+        let payload = self.at(offset + FRAME_HEADER as u64, length)?;
+        Ok(header.fits(payload).then(|| End::decode(payload).ok()).flatten())
+    }
+
+    /// Where the next frame may begin; the end of the file if nowhere.
+    fn next_magic(&mut self, mut offset: u64) -> io::Result<u64> {
+        while offset + 4 <= self.length {
+            let bytes = self.at(offset, 4096)?;
+            let length = bytes.len() as u64;
+            match bytes.windows(4).position(|four| four == FRAME_MAGIC) {
+                Some(found) => return Ok(offset + found as u64),
+                None if length < 4 => break,
+                // The magic may begin in the last three bytes.
+                None => offset += length - 3,
+            }
+        }
+        Ok(self.length)
+    }
+}
