@@ -15,38 +15,7 @@ use super::error::DiskError;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     #[cfg(test)]
-    pub(crate) faults: std::sync::Arc<Faults>,
-}
-
-/// What is to fail.
-#[cfg(test)]
-#[derive(Debug)]
-pub(crate) struct Faults {
-    pub(crate) write: std::sync::atomic::AtomicBool,
-    pub(crate) sync: std::sync::atomic::AtomicBool,
-    pub(crate) allocate: std::sync::atomic::AtomicBool,
-    /// How many operations succeed before all of them fail.
-    pub(crate) operations: std::sync::atomic::AtomicI64,
-    /// Says that a sync has been done without doing it, where a test is not about that.
-    pub(crate) pretend_sync: std::sync::atomic::AtomicBool,
-    /// Not errors but bugs: of the writer's thread, and of whoever appends.
-    pub(crate) panic: std::sync::atomic::AtomicBool,
-    pub(crate) panic_append: std::sync::atomic::AtomicBool,
-}
-
-#[cfg(test)]
-impl Default for Faults {
-    fn default() -> Self {
-        Self {
-            write: false.into(),
-            sync: false.into(),
-            allocate: false.into(),
-            operations: i64::MAX.into(),
-            pretend_sync: false.into(),
-            panic: false.into(),
-            panic_append: false.into(),
-        }
-    }
+    pub(crate) faults: std::sync::Arc<super::tests::faults::Faults>,
 }
 
 impl Disk {
@@ -57,13 +26,13 @@ impl Disk {
         bytes: &[u8],
         at: u64,
     ) -> Result<(), DiskError> {
-        self.injected(Fault::Write)
+        self.injected(Operation::Write)
             .and_then(|()| file.write_all_at(bytes, at))
             .map_err(DiskError::on("write to", path))
     }
 
     pub(crate) fn sync(&self, file: &File, path: &Path) -> Result<(), DiskError> {
-        self.injected(Fault::Sync)
+        self.injected(Operation::Sync(file))
             .and_then(|()| match self.pretends() {
                 true => Ok(()),
                 false => Ok(rustix::fs::fdatasync(file)?),
@@ -73,7 +42,7 @@ impl Disk {
 
     /// Gives the file `len` bytes of space, for certain.
     pub(crate) fn allocate(&self, file: &File, path: &Path, len: u64) -> Result<(), DiskError> {
-        self.injected(Fault::Allocate)
+        self.injected(Operation::Allocate)
             .and_then(|()| match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len) {
                 // A file system that cannot allocate ahead: the space is found when it is written to.
                 Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(len.max(file.metadata()?.len())),
@@ -98,13 +67,13 @@ impl Disk {
             Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(file, from, to),
             done => Ok(done?),
         };
-        let wiped = self.injected(Fault::Write).and_then(|()| zero());
+        let wiped = self.injected(Operation::Write).and_then(|()| zero());
         wiped.map_err(DiskError::on("wipe the tail of", path))
     }
 
     /// Makes names that came or went in the directory durable.
     pub(crate) fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
-        self.injected(Fault::Sync)
+        self.injected(Operation::SyncDir(dir))
             .and_then(|()| match self.pretends() {
                 true => Ok(()),
                 false => File::open(dir)?.sync_all(),
@@ -128,14 +97,14 @@ impl Disk {
     }
 
     pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.injected(Fault::Write)
+        self.injected(Operation::Write)
             .and_then(|()| fs::remove_file(path))
             .map_err(DiskError::on("remove", path))
     }
 
     /// Gives the file another name, replacing what has it. Durable with the next sync of the directory.
     pub(crate) fn rename(&self, old: &Path, new: &Path) -> Result<(), DiskError> {
-        self.injected(Fault::Write)
+        self.injected(Operation::Write)
             .and_then(|()| fs::rename(old, new))
             .map_err(DiskError::on("replace", new))
     }
@@ -162,30 +131,23 @@ impl Disk {
     }
 
     #[cfg(not(test))]
-    fn injected(&self, _fault: Fault) -> io::Result<()> {
+    fn injected(&self, _operation: Operation<'_>) -> io::Result<()> {
         Ok(())
     }
 
     #[cfg(test)]
-    fn injected(&self, fault: Fault) -> io::Result<()> {
-        use std::sync::atomic::Ordering::SeqCst;
-        assert!(!self.faults.panic.load(SeqCst), "an injected panic");
-        if self.faults.operations.fetch_sub(1, SeqCst) <= 0 {
-            return Err(rustix::io::Errno::IO.into());
-        }
-        let (flag, error) = match fault {
-            Fault::Write => (&self.faults.write, rustix::io::Errno::IO),
-            Fault::Sync => (&self.faults.sync, rustix::io::Errno::IO),
-            Fault::Allocate => (&self.faults.allocate, rustix::io::Errno::NOSPC),
-        };
-        if flag.load(SeqCst) { Err(error.into()) } else { Ok(()) }
+    fn injected(&self, operation: Operation<'_>) -> io::Result<()> {
+        self.faults.inject(operation)
     }
 }
 
+/// What is about to be done; a test can make it fail.
 #[derive(Debug, Clone, Copy)]
-enum Fault {
+#[cfg_attr(not(test), expect(dead_code, reason = "only a test looks at what is synced"))]
+pub(crate) enum Operation<'a> {
     Write,
-    Sync,
+    Sync(&'a File),
+    SyncDir(&'a Path),
     Allocate,
 }
 

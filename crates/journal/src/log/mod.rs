@@ -64,7 +64,7 @@ pub(crate) struct Log {
     failure: watch::Sender<Option<Arc<str>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     #[cfg(test)]
-    faults: Arc<disk::Faults>,
+    faults: Arc<tests::faults::Faults>,
 }
 
 impl Log {

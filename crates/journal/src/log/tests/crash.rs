@@ -1,6 +1,7 @@
 //! Every interruption: a script of writes is broken off at each operation on the disk in turn.
 //! Whatever was acknowledged must be there when the log is opened again, and what was not may be there or not.
 
+use super::faults::Chance;
 use super::*;
 
 /// One write, and what the log holds once it is acknowledged.
@@ -99,33 +100,56 @@ fn is_between(found: &Content, acknowledged: &Content, next: &Content) -> bool {
         && rest == Content { entries: Vec::new(), ..acknowledged.clone() }
 }
 
-#[test]
-fn no_interruption_loses_what_was_acknowledged() {
-    let mut operations = 0;
-    loop {
+/// Runs the script up to each operation in turn; `leave` makes of that what the next opening finds.
+fn interrupt_everywhere(leave: impl Fn(&Env, u64) -> Env) {
+    for operations in 0.. {
         let env = Env::without_sync();
         env.disk.faults.operations.store(operations, SeqCst);
         let (acknowledged, next) = run(&env);
-        env.disk.faults.operations.store(i64::MAX, SeqCst);
-
-        let log = env.open().unwrap_or_else(|error| panic!("after {operations}: {error}"));
-        let found = content(&log);
-        let fits = found == acknowledged
-            || next
-                .as_ref()
-                .is_some_and(|next| found == *next || is_between(&found, &acknowledged, next));
-        assert!(fits, "after {operations}:\nfound {found:?}\nnot {acknowledged:?}\nnor {next:?}");
-        let last = log.positions().last.map_or(0, |last| last.index + 1);
-        append(&log, (last..last + 6).map(|index| in_term(77, index))).unwrap();
-        let expected = content(&log);
-        log.close();
-        assert_eq!(content(&env.open().unwrap()), expected, "after {operations}");
+        check(&leave(&env, operations as u64 + 1), &acknowledged, next.as_ref(), operations);
         if next.is_none() {
-            break;
+            assert!(operations > 100, "the script has {operations} operations");
+            return;
         }
-        operations += 1;
     }
-    assert!(operations > 100, "the script has {operations} operations");
+}
+
+fn check(env: &Env, acknowledged: &Content, next: Option<&Content>, operations: i64) {
+    let log = env.open().unwrap_or_else(|error| panic!("after {operations}: {error}"));
+    let found = content(&log);
+    let is_next = |next: &Content| found == *next || is_between(&found, acknowledged, next);
+    let fits = found == *acknowledged || next.is_some_and(is_next);
+    assert!(fits, "after {operations}:\nfound {found:?}\nnot {acknowledged:?}\nnor {next:?}");
+    let last = log.positions().last.map_or(0, |last| last.index + 1);
+    append(&log, (last..last + 6).map(|index| in_term(77, index))).unwrap();
+    let expected = content(&log);
+    log.close();
+    assert_eq!(content(&env.open().unwrap()), expected, "after {operations}");
+}
+
+#[test]
+fn no_crash_of_the_process_loses_what_was_acknowledged() {
+    interrupt_everywhere(|env, _| {
+        let left = Env::without_sync();
+        copy_dir(env.path(), left.path());
+        left
+    });
+}
+
+#[test]
+fn no_loss_of_power_loses_what_was_acknowledged() {
+    let lose = |env: &Env, keeps: &mut dyn FnMut() -> bool| {
+        let left = Env::without_sync();
+        env.disk.faults.durable.lock().unwrap().lose_power(env.path(), left.path(), keeps);
+        left
+    };
+    interrupt_everywhere(|env, _| lose(env, &mut || false));
+    for seed in 1..4 {
+        interrupt_everywhere(|env, operations| {
+            let mut chance = Chance(seed << 32 | operations);
+            lose(env, &mut || chance.coin())
+        });
+    }
 }
 
 /// The same while the log is opened: an opening that is broken off harms nothing either.

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+pub(crate) mod faults;
 mod segments;
 
 use std::path::Path;
