@@ -45,6 +45,19 @@ fn a_stalled_disk_blocks_nobody_and_the_gap_is_marked() {
 }
 
 #[test]
+fn a_stalled_disk_does_not_keep_the_process() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    disk.set(|faults| faults.stalled = true);
+    let mut bench = Bench::on(small(&dir), Box::new(disk.clone()));
+    bench.end(attempt(0));
+    let begin = Instant::now();
+    drop(bench);
+    assert!(begin.elapsed() < PATIENCE);
+    disk.set(|faults| faults.stalled = false);
+}
+
+#[test]
 fn a_full_disk_drops_output_and_takes_it_again_when_there_is_room() {
     let dir = TempDir::new().unwrap();
     let disk = BadDisk::default();

@@ -87,8 +87,9 @@ fn check_ended(dir: &TempDir, bench: &Bench) {
         if outcome.output_bytes > 0 && outcome.output.is_some() {
             check_account(&read(&store, *attempt, outcome), outcome);
         }
-        if let Some(found) = ends.get(attempt).filter(|_| outcome.output.is_some()) {
-            assert_eq!(found, outcome);
+        if let Some(found) = ends.get(attempt) {
+            assert_eq!(found, &Outcome { output: found.output, ..outcome.clone() });
+            assert_eq!(found.output, outcome.output);
         }
         // What was told while it lived shows the same, but for what was rotated away since.
         let told = bench.told.get(attempt).map(Vec::as_slice).unwrap_or_default();
@@ -146,16 +147,48 @@ fn a_silent_attempt_leaves_an_end_and_no_reference() {
 }
 
 #[test]
-fn a_new_writer_begins_a_new_segment_and_old_ends_are_found() {
+fn a_new_writer_begins_a_new_segment_and_recent_ends_are_found() {
     let dir = TempDir::new().unwrap();
-    for index in 0..3 {
+    for index in 0..6 {
         let mut bench = Bench::new(small(&dir));
         bench.words(attempt(index), Stream::Stdout, 1, 10);
         bench.end(attempt(index));
         assert_eq!(bench.wait_ended(attempt(index)).output.unwrap().segment, index + 1);
     }
-    let found = Store::open(dir.path()).recover(&(0..4).map(attempt).collect());
-    assert_eq!(found.keys().copied().collect::<Vec<_>>(), [attempt(0), attempt(1), attempt(2)]);
+    let found = Store::open(dir.path()).recover(&(0..9).map(attempt).collect());
+    let last_four: Vec<_> = (2..6).map(attempt).collect();
+    assert_eq!(found.keys().copied().collect::<Vec<_>>(), last_four);
+}
+
+#[test]
+fn a_dropped_writer_has_written_everything() {
+    let dir = TempDir::new().unwrap();
+    let mut bench = Bench::new(small(&dir));
+    for of in 0..1000 {
+        bench.words(attempt(of), Stream::Stdout, 1, 1);
+        bench.end(attempt(of));
+    }
+    drop(bench);
+    let last = attempt(999);
+    let found = Store::open(dir.path()).recover(&[last].into());
+    check_account(&read(&Store::open(dir.path()), last, &found[&last]), &found[&last]);
+}
+
+#[test]
+fn two_writers_share_a_directory() {
+    let dir = TempDir::new().unwrap();
+    let mut benches = [Bench::new(small(&dir)), Bench::new(small(&dir))];
+    for of in 0..100 {
+        let bench = &mut benches[of as usize % 2];
+        bench.words(attempt(of), Stream::Stdout, 1, 200);
+        bench.end(attempt(of));
+        bench.wait_ended(attempt(of));
+    }
+    let store = Store::open(dir.path());
+    for (attempt, outcome) in benches.iter().flat_map(|bench| &bench.ended) {
+        check_account(&read(&store, *attempt, outcome), outcome);
+        assert_eq!(outcome.output_dropped_bytes, 0);
+    }
 }
 
 #[test]

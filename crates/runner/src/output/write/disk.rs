@@ -1,9 +1,18 @@
 //! The few things the writer asks of a disk, as a trait so that tests can have a bad one.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+
+/// What tasks of one user write is not for the others on the machine.
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_DIR: u32 = 0o700;
+
+/// Makes a directory and those above it, where they are not there.
+pub(super) fn create_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(path)
+}
 
 /// How a file is opened for writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +43,7 @@ pub(in crate::output) struct RealDisk;
 impl Disk for RealDisk {
     fn open(&self, path: &Path, how: Open) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.write(true);
+        options.write(true).mode(PRIVATE_FILE);
         match how {
             Open::New => options.create_new(true),
             Open::Anew => options.create(true).truncate(true),
@@ -42,7 +51,7 @@ impl Disk for RealDisk {
         };
         match options.open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && how != Open::Again => {
-                fs::create_dir_all(path.parent().expect("files lie in the output directory"))?;
+                create_dir(path.parent().expect("files lie in the output directory"))?;
                 options.open(path)
             }
             result => result,

@@ -15,7 +15,7 @@ use model::{Attempt, Outcome, OutputRef};
 use proto::supervisor::Extent;
 
 use super::attempts::Live;
-use super::disk::{Disk, Open};
+use super::disk::{Disk, Open, create_dir};
 use super::queue::{Batch, Item};
 use super::sheet::{Flushed, Sheet, What, reason};
 use super::{Config, Written};
@@ -62,7 +62,7 @@ struct Joined {
 impl Drain {
     /// Makes the directory and begins behind its last segment.
     pub(super) fn new(config: Config, disk: Box<dyn Disk>) -> io::Result<Drain> {
-        fs::create_dir_all(&config.dir)?;
+        create_dir(&config.dir)?;
         let mut next_segment = 1;
         for entry in fs::read_dir(&config.dir)? {
             let number = entry?.file_name().to_str().and_then(segment_number);
