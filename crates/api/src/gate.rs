@@ -145,7 +145,8 @@ mod tests {
     fn another_origin_is_refused_whatever_the_token() {
         let own = ("host", "localhost:7400");
         check("/", &[own, ("origin", "http://localhost:7400"), TOKEN], Ok(()));
-        for origin in ["http://evil.example", "null", "https://localhost:7400", "http://localhost"] {
+        for origin in ["http://evil.example", "null", "https://localhost:7400", "http://localhost"]
+        {
             check("/", &[own, ("origin", origin), TOKEN], Err(Denied::Origin));
         }
     }

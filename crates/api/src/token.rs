@@ -56,7 +56,9 @@ mod tests {
     fn only_the_whole_token_is_admitted() {
         check(Some("Bearer secret"), true);
         check(Some("bearer  secret"), true);
-        for wrong in ["secret", "Bearer", "Bearer ", "Bearer secre", "Bearer secrets", "Basic secret"] {
+        for wrong in
+            ["secret", "Bearer", "Bearer ", "Bearer secre", "Bearer secrets", "Basic secret"]
+        {
             check(Some(wrong), false);
         }
         check(None, false);

@@ -9,6 +9,9 @@ pub(crate) mod token;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::RunId;
+use model::selector::{RunSelector, Selector};
+use proto::api::GetRunRequest;
 use proto::api::windlass_client::WindlassClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -79,6 +82,18 @@ impl Client {
         Ok(Client { rpc, addr: target.node.clone() })
     }
 
+    /// The id with its run's number, so that it means the same run when it is used again.
+    pub(crate) async fn pin(&mut self, id: &str) -> Result<String, Failure> {
+        let selector = Selector::parse(id).map_err(|error| Failure::usage(error.to_string()))?;
+        if matches!(selector.run, RunSelector::Id(_)) {
+            return Ok(id.to_owned());
+        }
+        let answer = self.rpc.get_run(GetRunRequest { id: id.to_owned(), limit: 1 }).await;
+        let answer = answer.map_err(|status| self.failure(&format!("find `{id}`"), &status))?;
+        let run = answer.into_inner().run.unwrap_or_default().run;
+        Ok(Selector { run: RunSelector::Id(RunId(run)), ..selector }.to_string())
+    }
+
     /// What a refusal or a broken connection means for `what` was tried: `cancel 812`.
     pub(crate) fn failure(&self, what: &str, status: &Status) -> Failure {
         if is_lost(status) {
@@ -98,6 +113,14 @@ impl Client {
             _ => Failure::new(format!("cannot {what}: {}", status.message())),
         }
     }
+}
+
+/// Who calls. Whoever holds the token is believed.
+pub(crate) fn user() -> String {
+    let named = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
+    named("USER")
+        .or_else(|| named("LOGNAME"))
+        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
 }
 
 /// Whether the node did not answer at all, rather than with a refusal: only then has a status a

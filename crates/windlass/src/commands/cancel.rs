@@ -2,7 +2,7 @@
 
 use proto::api::{CancelRequest, Canceled};
 
-use crate::client::{Client, Target};
+use crate::client::{self, Client, Target};
 use crate::failure::Failure;
 use crate::show::{json, out};
 
@@ -24,7 +24,9 @@ pub(crate) struct Args {
 pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
     let mut client = Client::connect(&args.target).await?;
     let what = format!("cancel `{}`", args.ids.join(" "));
-    let answer = client.rpc.cancel(CancelRequest { ids: args.ids, reason: args.reason }).await;
+    let actor = format!("user:{}", client::user());
+    let request = CancelRequest { ids: args.ids, reason: args.reason, actor };
+    let answer = client.rpc.cancel(request).await;
     let canceled = answer.map_err(|status| client.failure(&what, &status))?.into_inner().canceled;
     if args.json {
         out::json(&json::canceled(&canceled))?;

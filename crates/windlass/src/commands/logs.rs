@@ -74,9 +74,10 @@ impl Args {
 }
 
 pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
-    let request = args.request()?;
+    let mut request = args.request()?;
     let what = format!("show the output of `{}`", args.id);
     let mut client = Client::connect(&args.target).await?;
+    request.id = client.pin(&request.id).await?;
     let mut output = Output::new(match (args.json, args.raw) {
         (true, _) => Form::Json,
         (_, true) => Form::Raw,

@@ -2,6 +2,7 @@
 
 use model::text::duration_ms;
 use proto::api::{AttemptStatus, ElementStatus, GetRunRequest, GetRunResponse, RunSummary};
+use proto::job::Because;
 
 use super::ps::took;
 use crate::client::{Client, Target};
@@ -101,7 +102,7 @@ fn table(elements: &[ElementStatus], now_ms: u64) -> String {
             last.map_or("-".to_owned(), |attempt| attempt.number.to_string()),
             last.map_or("-".to_owned(), |attempt| attempt.node.clone()),
             last.map_or("-".to_owned(), |attempt| attempt_took(attempt, now_ms)),
-            last.map(result).unwrap_or_default(),
+            last.map_or_else(|| because(element.because.as_ref()), result),
         ]);
     }
     table.render()
@@ -117,22 +118,26 @@ fn attempt_took(attempt: &AttemptStatus, now_ms: u64) -> String {
 
 /// How it ended and, where somebody or something else decided, who and why.
 fn result(attempt: &AttemptStatus) -> String {
-    let because = attempt.because.as_ref().filter(|because| !because.actor.is_empty());
-    let because = because.map(|because| match because.reason.as_str() {
-        "" => because.actor.clone(),
-        reason => format!("{}: {reason}", because.actor),
-    });
-    match (attempt.summary.as_str(), because) {
-        ("", because) => because.unwrap_or_default(),
-        (summary, None) => summary.to_owned(),
-        (summary, Some(because)) => format!("{summary} ({because})"),
+    match (attempt.summary.as_str(), because(attempt.because.as_ref())) {
+        ("", because) => because,
+        (summary, because) if because.is_empty() => summary.to_owned(),
+        (summary, because) => format!("{summary} ({because})"),
+    }
+}
+
+/// Who and why, in one line; empty where nobody else decided.
+fn because(because: Option<&Because>) -> String {
+    match because {
+        None => String::new(),
+        Some(Because { actor, reason }) if reason.is_empty() => actor.clone(),
+        Some(Because { actor, reason }) => format!("{actor}: {reason}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proto::api::StateCount;
-    use proto::job::{Because, Job};
+    use proto::job::Job;
 
     use super::*;
 

@@ -34,9 +34,13 @@ pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
         Selector::parse(id).map_err(|error| Failure::usage(error.to_string()))?;
     }
     let mut client = Client::connect(&args.target).await?;
-    let ends = wait(&mut client, &args.ids).await?;
+    let mut ids = Vec::new();
+    for id in &args.ids {
+        ids.push(client.pin(id).await?);
+    }
+    let ends = wait(&mut client, &ids).await?;
     if args.json {
-        let list: Vec<_> = (args.ids.iter().zip(&ends))
+        let list: Vec<_> = (ids.iter().zip(&ends))
             .map(|(id, end)| {
                 let mut value = json::ended(end);
                 value["id"] = json!(id);
@@ -45,7 +49,7 @@ pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
             .collect();
         out::json(&json!({ "ended": list }))?;
     } else {
-        for (id, end) in args.ids.iter().zip(&ends) {
+        for (id, end) in ids.iter().zip(&ends) {
             out::line(format!("{id}: {}", end.summary))?;
         }
     }

@@ -93,6 +93,7 @@ fn element(element: &api::ElementStatus) -> Value {
         "index": element.index,
         "state": element.state,
         "attempts": element.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "because": element.because.as_ref().map(because),
     })
 }
 

@@ -9,8 +9,8 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tonic::{Code, Status};
 
-use crate::client::Client;
 use crate::client::patience::Patience;
+use crate::client::{self, Client};
 use crate::commands::wait::exit_code;
 use crate::failure::{Failure, exit};
 use crate::show::out;
@@ -165,8 +165,8 @@ impl Follow {
     async fn send_cancel(&mut self) -> Option<Stop> {
         let (Cancel::Wanted, Some(run)) = (self.cancel, self.run) else { return None };
         let mut rpc = self.client.rpc.clone();
-        let reason = "Ctrl-C".to_owned();
-        let call = rpc.cancel(CancelRequest { ids: vec![run.to_string()], reason });
+        let (reason, actor) = ("Ctrl-C".to_owned(), format!("user:{}", client::user()));
+        let call = rpc.cancel(CancelRequest { ids: vec![run.to_string()], reason, actor });
         tokio::select! {
             answer = call => match answer {
                 Ok(_) => {

@@ -82,7 +82,7 @@ impl JobArgs {
             OnLostArg::Fail => OnLost::Fail,
             OnLostArg::Wait => OnLost::Wait,
         };
-        let user = user();
+        let user = crate::client::user();
         let spec = JobSpec {
             namespace: "default".to_owned(),
             owner: user.clone(),
@@ -147,14 +147,6 @@ fn variable(text: &str) -> Result<(String, String), Failure> {
             .hint(format!("give its value: `--env {text}=VALUE`"))
     })?;
     Ok((text.to_owned(), value))
-}
-
-/// Who submits. Whoever holds the token is believed.
-fn user() -> String {
-    let named = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
-    named("USER")
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
 }
 
 #[cfg(test)]

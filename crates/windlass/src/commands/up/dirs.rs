@@ -12,7 +12,8 @@ const ROOT_DIR: &str = "/var/lib/windlass";
 /// The data directory, made where there is none; absolute.
 pub(super) fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let dir = named.map_or_else(default_dir, Ok)?;
-    let made = token::make_private_dir(&dir).and_then(|()| probe(&dir)).and_then(|()| dir.canonicalize());
+    let made =
+        token::make_private_dir(&dir).and_then(|()| probe(&dir)).and_then(|()| dir.canonicalize());
     made.map_err(|error| fault(&dir, &error))
 }
 
@@ -21,7 +22,8 @@ fn default_dir() -> Result<PathBuf, Failure> {
         return Ok(PathBuf::from(ROOT_DIR));
     }
     let home = token::state_home().ok_or_else(|| {
-        Failure::new("no place for the data: HOME is not set").hint("name one with `--data-dir DIR`")
+        Failure::new("no place for the data: HOME is not set")
+            .hint("name one with `--data-dir DIR`")
     })?;
     Ok(home.join("windlass"))
 }

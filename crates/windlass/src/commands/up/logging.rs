@@ -14,7 +14,9 @@ pub(super) fn start(verbose: u8) -> Result<(), Failure> {
     let default = match verbose {
         0 => "warn",
         1 => "info",
-        2 => "info,api=debug,history=debug,journal=debug,machine=debug,node=debug,reactor=debug,runner=debug,windlass=debug",
+        2 => {
+            "info,api=debug,history=debug,journal=debug,machine=debug,node=debug,reactor=debug,runner=debug,windlass=debug"
+        }
         _ => "trace",
     };
     let directives = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());

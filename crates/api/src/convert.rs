@@ -1,0 +1,123 @@
+//! From what a node tells to the messages of the public interface.
+
+use std::collections::HashMap;
+
+use model::{JobSpec, TaskSpec};
+use node::query;
+use proto::{api, job};
+
+/// A submitted job, with what the caller left out.
+pub(crate) fn job(mut job: job::Job) -> Result<JobSpec, proto::Invalid> {
+    let default = |field: &mut String, value: String| {
+        if field.is_empty() {
+            *field = value;
+        }
+    };
+    default(&mut job.namespace, "default".to_owned());
+    default(&mut job.owner, "api".to_owned());
+    default(&mut job.actor, format!("user:{}", job.owner));
+    default(&mut job.origin, "api".to_owned());
+    let usual = TaskSpec::new(Vec::new());
+    if let [task] = &mut job.tasks[..] {
+        default(&mut task.name, usual.name);
+    }
+    for task in &mut job.tasks {
+        task.resources.get_or_insert_with(|| usual.resources.into());
+    }
+    JobSpec::try_from(job)
+}
+
+pub(crate) fn run(run: &query::RunSummary) -> api::RunSummary {
+    let counts = run.counts.iter();
+    api::RunSummary {
+        run: run.run.0,
+        name: run.name.clone(),
+        owner: run.owner.clone(),
+        submitted_ms: run.submitted_ms,
+        ended_ms: run.ended_ms,
+        counts: counts
+            .map(|(state, count)| api::StateCount { state: state.to_string(), count: *count })
+            .collect(),
+        command: run.command.clone(),
+        state: run.state.to_string(),
+        elements: run.elements,
+        started_us: run.started_us,
+    }
+}
+
+pub(crate) fn end(end: &query::RunEnd) -> api::RunEnd {
+    api::RunEnd {
+        exit_code: end.exit_code,
+        summary: end.summary.clone(),
+        run: Some(run(&end.run)),
+    }
+}
+
+pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
+    api::GetRunResponse {
+        run: Some(run(&detail.summary)),
+        job: Some(job::Job::from(&*detail.spec)),
+        elements: detail.elements.into_iter().map(element).collect(),
+        elements_total: detail.elements_total,
+        canceled: detail.canceled.map(Into::into),
+    }
+}
+
+fn element(status: query::ElementStatus) -> api::ElementStatus {
+    api::ElementStatus {
+        id: status.id,
+        uuid: status.element.uuid().to_string(),
+        task: status.task,
+        index: status.element.index,
+        state: status.state.to_string(),
+        attempts: status.attempts.into_iter().map(attempt).collect(),
+        because: status.because.map(Into::into),
+    }
+}
+
+fn attempt(status: query::AttemptStatus) -> api::AttemptStatus {
+    let outcome = status.outcome;
+    api::AttemptStatus {
+        number: status.number,
+        state: status.state.to_string(),
+        node: status.node,
+        fence: status.fence.0,
+        placed_ms: status.placed_ms,
+        started_us: status.started_us,
+        ended_us: outcome.as_ref().map_or(0, |outcome| outcome.ended_us),
+        summary: outcome.as_ref().map(model::Outcome::describe).unwrap_or_default(),
+        outcome: outcome.map(Into::into),
+        because: status.because.map(Into::into),
+    }
+}
+
+pub(crate) fn node(node: query::NodeStatus) -> api::NodeStatus {
+    api::NodeStatus {
+        id: node.id.to_string(),
+        name: node.name,
+        state: node.state.to_owned(),
+        reason: node.reason,
+        capacity: Some(node.capacity.into()),
+        reserved: Some(node.reserved.into()),
+        running: node.running,
+        waiting: node.waiting,
+        epoch: node.epoch,
+        version: node.version,
+        containment: node.containment,
+        labels: node.labels.into_iter().collect::<HashMap<_, _>>(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_leaves_out_is_filled_in() {
+        let task = job::Task { command: vec!["true".into()], ..Default::default() };
+        let spec = job(job::Job { tasks: vec![task], ..Default::default() }).unwrap();
+        assert_eq!(spec.faults(), []);
+        assert_eq!((spec.actor.as_str(), spec.origin.as_str()), ("user:api", "api"));
+        assert_eq!(spec.tasks[0].resources.cpu_milli, 1000);
+    }
+}

@@ -1,0 +1,89 @@
+//! The life of a node: `up`, what stands in its way, how it ends, `down`.
+
+use std::os::unix::fs::PermissionsExt;
+
+use rustix::process::{Pid, Signal, test_kill_process};
+
+use crate::node::{Home, exists, filters};
+
+#[test]
+fn a_node_says_where_it_is() {
+    let node = Home::new().up();
+    node.filters().bind(|| insta::assert_snapshot!(node.said, @""));
+    assert_eq!(node.ready["data_dir"], node.home().path().join("data").to_str().unwrap());
+    let state = node.home().path().join("state/windlass/nodes");
+    let files: Vec<_> = std::fs::read_dir(&state).unwrap().map(|file| file.unwrap()).collect();
+    assert_eq!(files.len(), 1);
+    assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(state.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_second_node_on_the_same_directory_is_refused() {
+    let node = Home::new().up();
+    check!(node, ["up", "--data-dir", "data", "--api", "127.0.0.1:0"], @"");
+    let pid = node.ready["pid"].to_string();
+    let shown = node.windlass(&["up", "--data-dir", "data", "--api", node.api()]).to_string();
+    assert!(shown.contains(&pid), "the directory comes before the port: {shown}");
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let node = Home::new().up();
+    check!(node, ["up", "--data-dir", "other", "--api", node.api()], @"");
+    assert!(!exists(node.home().path().join("other/ready")));
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let home = Home::new();
+    std::fs::write(home.path().join("file"), "").unwrap();
+    let shown = home.windlass(&["up", "--data-dir", "file/data", "--api", "127.0.0.1:0"]);
+    filters(&home, "-").bind(|| insta::assert_snapshot!(shown, @""));
+    let shown = home.windlass(&["up", "--data-dir", "/proc/data", "--api", "127.0.0.1:0"]);
+    assert_eq!(shown.0.status.code(), Some(1));
+}
+
+#[test]
+fn tasks_go_on_over_a_restart() {
+    let mut node = Home::new().up();
+    node.windlass(&["run", "-d", "--", "sleep", "600"]);
+    node.windlass(&["logs", "1"]);
+    node.signal(Signal::INT);
+    let (code, stderr) = node.ended();
+    let pid = node.ready["supervisor_pid"].as_i64().unwrap();
+    let supervisor = Pid::from_raw(pid as i32).unwrap();
+    node.filters().bind(|| insta::assert_snapshot!(stderr, @""));
+    assert_eq!(code, Some(0));
+    assert!(test_kill_process(supervisor).is_ok(), "the task went on under its supervisor");
+    let pointers = node.home().path().join("state/windlass/nodes");
+    assert_eq!(std::fs::read_dir(pointers).unwrap().count(), 0);
+
+    let node = node.into_home().up();
+    assert_eq!(node.ready["supervisor_pid"].as_i64(), Some(pid), "the task was adopted");
+    check!(node, ["ps"], @"");
+}
+
+#[test]
+fn down_ends_the_node_and_its_tasks() {
+    let mut node = Home::new().up();
+    node.windlass(&["run", "-d", "--array", "1-2", "--", "sleep", "600"]);
+    check!(node, ["down"], @"");
+    let (code, stderr) = node.ended();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    for process in ["pid", "supervisor_pid"] {
+        let pid = Pid::from_raw(node.ready[process].as_i64().unwrap() as i32).unwrap();
+        assert!(test_kill_process(pid).is_err(), "{process} is still there");
+    }
+    check!(node, ["ps"], @"");
+    node.into_home();
+}
+
+#[test]
+fn sigterm_is_a_clean_end() {
+    let mut node = Home::new().up();
+    node.signal(Signal::TERM);
+    let (code, stderr) = node.ended();
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    node.into_home();
+}

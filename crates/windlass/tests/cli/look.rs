@@ -1,0 +1,104 @@
+//! Looking at what ran: `ps`, `status`, `logs`, `wait`, `cancel`, `node ls`.
+
+use crate::node::Home;
+
+#[test]
+fn runs_are_listed_and_shown() {
+    let node = Home::new().up();
+    check!(node, ["ps"], @"");
+    node.windlass(&["run", "--name", "nightly", "--", "sh", "-c", "echo a; exit 3"]);
+    node.windlass(&["run", "--array", "1-3", "--", "echo", "hello"]);
+    check!(node, ["ps", "--all"], @"");
+    check!(node, ["ps", "-a", "-n", "1"], @"");
+    check!(node, ["ps", "-a", "--before", "2"], @"");
+    check!(node, ["status", "1"], @"");
+    check!(node, ["status", "nightly"], @"");
+    check!(node, ["status", "2/main[2-3]"], @"");
+    check!(node, ["status", "last", "-n", "1"], @"");
+    check!(node, ["status", "99"], @"");
+    check!(node, ["status", "2/other"], @"");
+
+    let runs = node.windlass(&["ps", "-a", "--json"]).json();
+    assert_eq!(runs["runs"][0]["counts"]["succeeded"], 3);
+    let status = node.windlass(&["status", "--json", "1"]).json();
+    let uuid = status["elements"][0]["uuid"].as_str().unwrap().to_owned();
+    assert_eq!(status["elements"][0]["attempts"][0]["outcome"]["exit_code"], 3);
+    let again = node.windlass(&["status", "--json", &uuid]).json();
+    assert_eq!(again["elements"], status["elements"]);
+}
+
+#[test]
+fn output_is_selected() {
+    let node = Home::new().up();
+    let script = "echo out $WINDLASS_INDEX; echo err $WINDLASS_INDEX >&2";
+    node.windlass(&["run", "--array", "1-3%1", "--", "sh", "-c", script]);
+    check!(node, ["logs", "last"], @"");
+    check!(node, ["logs", "-f", "1/main[2]"], @"");
+    check!(node, ["logs", "--stdout", "1[1,3]"], @"");
+    check!(node, ["logs", "--stderr", "--raw", "1"], @"");
+    check!(node, ["logs", "1#1", "--stdout"], @"");
+    check!(node, ["logs", "1", "--attempt", "2"], @"");
+    check!(node, ["logs", "7"], @"");
+    let line = node.windlass(&["logs", "--json", "--stdout", "1[2]"]).json();
+    assert_eq!((&line["data"], &line["index"]), (&"out 2\n".into(), &2.into()));
+}
+
+#[test]
+fn logs_follow_what_goes_on() {
+    let node = Home::new().up();
+    let go = node.home().path().join("go");
+    let fifo = go.to_str().unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(fifo).status().unwrap().success());
+    let script = "echo before; read x < $1; echo after";
+    node.windlass(&["run", "-d", "--", "sh", "-c", script, "sh", fifo]);
+    let mut logs =
+        node.command(&["logs", "-f", "1"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut stdout = std::io::BufReader::new(logs.stdout.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert_eq!(line, "before\n");
+    std::fs::write(&go, "x\n").unwrap();
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    assert_eq!(line, "before\nafter\n");
+    assert!(logs.wait().unwrap().success());
+}
+
+#[test]
+fn wait_exits_as_the_run_did() {
+    let node = Home::new().up();
+    node.windlass(&["run", "-d", "--", "sh", "-c", "exit 0"]);
+    node.windlass(&["run", "-d", "--", "sh", "-c", "exit 3"]);
+    node.windlass(&["run", "-d", "--array", "5-7", "--", "sh", "-c", "exit $WINDLASS_INDEX"]);
+    check!(node, ["wait", "1"], @"");
+    check!(node, ["wait", "1", "2"], @"");
+    check!(node, ["wait", "3[6]"], @"");
+    check!(node, ["wait", "last"], @"");
+    check!(node, ["wait", "99"], @"");
+    let ended = node.windlass(&["wait", "--json", "2"]).json();
+    assert_eq!(ended["ended"][0]["exit_code"], 3);
+}
+
+#[test]
+fn cancel_stops_what_was_selected() {
+    let node = Home::new().up();
+    node.windlass(&["run", "-d", "--array", "1-3%1", "--", "sleep", "600"]);
+    check!(node, ["cancel", "1[3]", "--reason", "not that one"], @"");
+    check!(node, ["cancel", "1"], @"");
+    check!(node, ["wait", "1"], @"");
+    check!(node, ["cancel", "1"], @"");
+    check!(node, ["cancel", "5"], @"");
+    let status = node.windlass(&["status", "--json", "1"]).json();
+    assert_eq!(status["run"]["state"], "canceled");
+    assert_eq!(status["canceled"]["actor"], "user:ann");
+}
+
+#[test]
+fn nodes_are_listed() {
+    let node = Home::new().up_with(&["--label", "disk=ssd"]);
+    let listed = node.windlass(&["node", "ls"]).stdout();
+    assert!(listed.contains("alpha  ready  0/4  0 B/1 GiB"), "{listed}");
+    assert_eq!(node.windlass(&["workers"]).stdout(), listed);
+    let json = node.windlass(&["workers", "ls", "--json"]).json();
+    assert_eq!(json["nodes"][0]["labels"]["disk"], "ssd");
+    assert_eq!(json["nodes"][0]["id"], node.ready["node_id"]);
+}
