@@ -136,20 +136,51 @@ fn no_crash_of_the_process_loses_what_was_acknowledged() {
     });
 }
 
+fn lose_power(env: &Env, keeps: impl FnMut() -> bool) -> Env {
+    let left = Env::without_sync();
+    env.disk.faults.durable.lock().unwrap().lose_power(env.path(), left.path(), keeps);
+    left
+}
+
 #[test]
 fn no_loss_of_power_loses_what_was_acknowledged() {
-    let lose = |env: &Env, keeps: &mut dyn FnMut() -> bool| {
-        let left = Env::without_sync();
-        env.disk.faults.durable.lock().unwrap().lose_power(env.path(), left.path(), keeps);
-        left
-    };
-    interrupt_everywhere(|env, _| lose(env, &mut || false));
+    interrupt_everywhere(|env, _| lose_power(env, || false));
     for seed in 1..4 {
         interrupt_everywhere(|env, operations| {
             let mut chance = Chance(seed << 32 | operations);
-            lose(env, &mut || chance.coin())
+            lose_power(env, || chance.coin())
         });
     }
+}
+
+/// First the process dies, then the machine while the log is opened again.
+#[test]
+fn no_second_crash_loses_what_was_acknowledged() {
+    for again in 0..12 {
+        for operations in (again..150).step_by(9) {
+            let env = Env::without_sync();
+            env.disk.faults.operations.store(operations, SeqCst);
+            let (acknowledged, next) = run(&env);
+            env.disk.faults.operations.store(again, SeqCst);
+            if let Ok(log) = env.open() {
+                log.close();
+            }
+            let mut chance = Chance((again as u64 + 1) << 32 | operations as u64);
+            let left = lose_power(&env, || chance.coin());
+            check(&left, &acknowledged, next.as_ref(), operations);
+        }
+    }
+}
+
+/// The seal of a full segment is what tells that there must be another one.
+#[test]
+fn a_missing_last_segment_is_noticed_after_a_loss_of_power_too() {
+    let env = Env::without_sync();
+    let log = env.open().unwrap();
+    append(&log, (0..6).map(entry)).unwrap();
+    let left = lose_power(&env, || false);
+    std::fs::remove_file(left.path().join(segment::name(5))).unwrap();
+    assert!(matches!(left.open(), Err(OpenError::Damaged { .. })));
 }
 
 /// The same while the log is opened: an opening that is broken off harms nothing either.
