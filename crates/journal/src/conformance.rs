@@ -87,10 +87,10 @@ async fn follow_waits(journal: &impl Journal, leader: LeaderId) {
     let end = soon(journal.barrier()).await.unwrap();
     let mut follow = journal.follow(end);
     assert_eq!(follow.try_next(), None);
-    let (next, proposed) =
-        soon(async { tokio::join!(follow.next(), journal.propose(leader, "late".into())) }).await;
-    let next = next.unwrap();
-    assert_eq!((next.index, &next.record[..]), (proposed.unwrap(), &b"late"[..]));
+    let next = tokio::spawn(async move { follow.next().await });
+    let proposed = soon(journal.propose(leader, "late".into())).await.unwrap();
+    let next = soon(next).await.unwrap().unwrap();
+    assert_eq!((next.index, &next.record[..]), (proposed, &b"late"[..]));
 }
 
 async fn concurrent_proposals_all_arrive(journal: &impl Journal, leader: LeaderId) {

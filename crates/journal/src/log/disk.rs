@@ -51,6 +51,19 @@ impl Disk {
             .map_err(DiskError::on("allocate space for", path))
     }
 
+    /// Writes what is there from `from` to `to` once more.
+    pub(crate) fn rewrite(
+        &self,
+        file: &File,
+        path: &Path,
+        from: u64,
+        to: u64,
+    ) -> Result<(), DiskError> {
+        let mut bytes = vec![0; to.saturating_sub(from) as usize];
+        file.read_exact_at(&mut bytes, from).map_err(DiskError::on("read", path))?;
+        self.write(file, path, &bytes, from)
+    }
+
     /// Makes everything from `from` to `to` zero, without writing it where the file system can do so.
     pub(crate) fn wipe(
         &self,

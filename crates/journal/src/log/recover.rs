@@ -166,6 +166,9 @@ impl Found {
         report_tail(segment, scan);
         segment.capacity = segment.capacity.max(segment_bytes);
         disk.allocate(&segment.file, &segment.path, segment.capacity)?;
+        // After a failed sync the kernel calls pages clean that are only in its memory: made dirty again, they are
+        // part of the next sync.
+        disk.rewrite(&segment.file, &segment.path, segment.mark.end, scan.end)?;
         // Behind a torn record a whole one can stand, which would come back to life later: all of it goes.
         disk.wipe(&segment.file, &segment.path, scan.end, segment.capacity)?;
         segment.sync(disk)?;
@@ -203,13 +206,15 @@ impl Found {
         let written = scans().rev().find_map(|scan| scan.last);
         let behind = written.filter(|last| purged.is_none_or(|purged| purged.index < last.index));
         let noted = scans().filter_map(|scan| scan.committed).max();
+        let last = behind.or(purged);
         let committed = noted.max(purged.map(|purged| purged.index));
+        let committed = committed.min(last.map(|last| last.index));
         let within = |at: &Index| {
             committed.is_some_and(|committed| *at <= committed)
                 && purged.is_none_or(|purged| purged.index < *at)
         };
         let membership = scans().flat_map(|scan| &scan.memberships).copied().filter(within).max();
-        Positions { purged, last: behind.or(purged), vote: state.vote, committed, membership }
+        Positions { purged, last, vote: state.vote, committed, membership }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The journal kept by a Raft group: today a group of one, on disk.
 //!
-//! Openraft decides, [`crate::log`] keeps, and this module joins the two and speaks the [`Journal`] trait.
+//! Openraft decides, `crate::log` keeps, and this module joins the two and speaks the [`Journal`] trait.
 //! A group of one never needs to send a snapshot, so it makes none, and its log is kept whole.
 //! It has no timer that matters either: openraft ticks every 1.5 s, and the election at the start is asked for.
 //!
