@@ -12,8 +12,8 @@ use crate::{Error, Fact, OpenError, TaskFact};
 const RUNS: TableDefinition<u64, &[u8]> = TableDefinition::new("runs");
 /// Job name and run, for the latest run of a name.
 const NAMES: TableDefinition<(&str, u64), ()> = TableDefinition::new("names");
-/// Run, task, journal index and number within it, to the kind and the fact.
-const TASKS: TableDefinition<(u64, u32, u64, u32), (u8, &[u8])> = TableDefinition::new("tasks");
+/// A run's task facts to their kind and bytes.
+const TASKS: TableDefinition<TaskKey, KindAndBytes> = TableDefinition::new("tasks");
 /// The journal index up to which facts are here.
 const MARK: TableDefinition<(), u64> = TableDefinition::new("mark");
 
@@ -21,6 +21,10 @@ const MARK: TableDefinition<(), u64> = TableDefinition::new("mark");
 const FILE: &str = "history.redb";
 /// Memory for the database's cache, in bytes.
 const CACHE_BYTES: usize = 8 << 20;
+
+/// Run, task, journal index and number within it.
+type TaskKey = (u64, u32, u64, u32);
+type KindAndBytes<'a> = (u8, &'a [u8]);
 
 /// A run's number and its fact.
 pub type NumberedRun = (u64, Vec<u8>);

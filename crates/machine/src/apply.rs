@@ -3,6 +3,7 @@
 use proto::record::{Batch, command::Kind};
 
 use crate::command;
+use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
 use crate::state::State;
 
@@ -24,15 +25,6 @@ pub enum BatchRefused {
     Leader,
     /// It was made in another incarnation of the cluster.
     Incarnation,
-}
-
-/// What the commands of one batch share.
-pub(crate) struct Context {
-    /// The batch's journal index.
-    pub(crate) index: u64,
-    /// The time of the state, with this batch.
-    pub(crate) now_ms: u64,
-    pub(crate) events: Vec<Event>,
 }
 
 impl State {

@@ -6,7 +6,7 @@ use model::{
     Attempt, Because, Ending, NodeId, NotStarted, OnLost, Outcome, RunId, TaskSpec, TaskState,
 };
 
-use crate::apply::Context;
+use crate::context::Context;
 use crate::event::{AttemptEnded, Event};
 use crate::run::{Failure, Live, Run, Tries};
 use crate::state::State;

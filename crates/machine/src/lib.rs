@@ -10,6 +10,7 @@
 
 mod apply;
 mod command;
+mod context;
 mod end;
 pub mod event;
 mod invariants;

@@ -1,1 +1,32 @@
-//! (opening words)
+//! The shell of a node: it performs what the reactors decide.
+//!
+//! Everything with a clock, a socket, a disk or a thread that the reactors must not have is here:
+//! the journal's tasks, the supervisor's socket, the writer of history, timers. It gives out a
+//! [`Handle`], the one way for programs to ask the node anything.
+//!
+//! It must never decide: no placement, no state, no retry is made up here. And it never serves
+//! what is not applied: a node whose journal has died stops.
+
+mod control;
+mod data_dir;
+mod error;
+mod facts;
+mod handle;
+mod info;
+mod live;
+mod logs;
+mod publish;
+pub mod query;
+mod shared;
+mod start;
+mod supervisor;
+mod view;
+mod watchers;
+mod worker;
+
+pub use error::{Refused, StartError};
+pub use handle::{Canceled, Handle, Submitted};
+pub use info::{Config, Info, Stopped};
+pub use logs::{Chunk, Logs, LogsRequest, Streams};
+pub use start::{Node, start};
+pub use view::View;

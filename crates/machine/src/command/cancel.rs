@@ -7,7 +7,7 @@ use model::{
 };
 use proto::record::Cancel;
 
-use crate::apply::Context;
+use crate::context::Context;
 use crate::end;
 use crate::event::{Answer, Event, Refusal};
 use crate::run::Failure;

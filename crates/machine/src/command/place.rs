@@ -5,7 +5,7 @@ use model::{Fence, NodeId, RunId};
 use proto::record::{Pick, Place};
 
 use super::node_in_epoch;
-use crate::apply::Context;
+use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
 use crate::node::{Assigned, Node};
 use crate::run::Live;

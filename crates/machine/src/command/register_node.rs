@@ -9,7 +9,7 @@ use std::sync::Arc;
 use model::{Attempt, Because, Element, Ending, NodeId, Outcome, SupervisorId};
 use proto::record::RegisterNode;
 
-use crate::apply::Context;
+use crate::context::Context;
 use crate::end;
 use crate::event::{Answer, Event, Refusal};
 use crate::node::Node;

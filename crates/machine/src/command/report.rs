@@ -7,7 +7,7 @@ use model::{Attempt, Because, NodeId, Outcome, StopCause};
 use proto::record::Report;
 
 use super::node_in_epoch;
-use crate::apply::Context;
+use crate::context::Context;
 use crate::end;
 use crate::event::{Answer, Event, Refusal};
 use crate::run::Live;

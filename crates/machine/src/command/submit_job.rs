@@ -6,7 +6,7 @@ use imbl::OrdMap;
 use model::{JobSpec, RangeSet, RunId, TaskSpec};
 use proto::record::SubmitJob;
 
-use crate::apply::Context;
+use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
 use crate::run::{Run, TaskRun};
 use crate::state::{Keys, State};

@@ -69,6 +69,11 @@ impl Frames {
         }
     }
 
+    /// Whose output it is.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
     /// Goes on with what was written since. What has been shown already is not shown again.
     pub fn extend(&mut self, extents: &[Extent]) {
         self.extents.extend(extents);

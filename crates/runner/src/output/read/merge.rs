@@ -4,26 +4,68 @@
 //! ten thousand costs little more than one.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
-use super::{Chunk, Frames, ReadError};
+use model::Attempt;
+use proto::supervisor::Extent;
+
+use super::{Chunk, Frames, ReadError, Store};
 
 /// Iterates over the chunks of many attempts in the order of their times. Chunks of one attempt
 /// stay in the order they were written though a clock was set back; at the same time the attempt
 /// that was given first comes first.
+///
+/// After its end [`Merge::extend`] makes it go on.
+#[derive(Default)]
 pub struct Merge {
-    sources: Vec<Frames>,
+    sources: Vec<Source>,
+    by_attempt: BTreeMap<Attempt, usize>,
     /// The time of a source's next chunk, but never before that of its last.
     next: BinaryHeap<Reverse<(u64, usize)>>,
+}
+
+struct Source {
+    frames: Frames,
+    /// It has an entry in `next`.
+    waits: bool,
+    last_us: u64,
 }
 
 impl Merge {
     /// Merges these.
     pub fn new(sources: impl IntoIterator<Item = Frames>) -> Merge {
-        let mut sources: Vec<Frames> = sources.into_iter().collect();
-        let times = sources.iter_mut().enumerate();
-        let next = times.filter_map(|(at, source)| Some(Reverse((source.next_time_us()?, at))));
-        Merge { next: next.collect(), sources }
+        let mut merge = Merge::default();
+        sources.into_iter().for_each(|frames| merge.add(frames));
+        merge
+    }
+
+    /// Merges more of an attempt, which may be a new one; `store` holds it.
+    pub fn extend(&mut self, store: &Store, attempt: Attempt, extents: &[Extent]) {
+        match self.by_attempt.get(&attempt) {
+            Some(&at) => {
+                self.sources[at].frames.extend(extents);
+                self.wait(at);
+            }
+            None => self.add(store.read(attempt, extents)),
+        }
+    }
+
+    fn add(&mut self, frames: Frames) {
+        let at = self.sources.len();
+        self.by_attempt.insert(frames.attempt(), at);
+        self.sources.push(Source { frames, waits: false, last_us: 0 });
+        self.wait(at);
+    }
+
+    /// Puts a source in line, if it has more and is not in line yet.
+    fn wait(&mut self, at: usize) {
+        let source = &mut self.sources[at];
+        if !source.waits
+            && let Some(next_us) = source.frames.next_time_us()
+        {
+            source.waits = true;
+            self.next.push(Reverse((next_us.max(source.last_us), at)));
+        }
     }
 }
 
@@ -34,10 +76,9 @@ impl Iterator for Merge {
         loop {
             let Reverse((time_us, at)) = self.next.pop()?;
             let source = &mut self.sources[at];
-            let chunk = source.next();
-            if let Some(next_us) = source.next_time_us() {
-                self.next.push(Reverse((next_us.max(time_us), at)));
-            }
+            (source.waits, source.last_us) = (false, time_us);
+            let chunk = source.frames.next();
+            self.wait(at);
             // `None` if the frame that was found turned out damaged and nothing follows.
             if chunk.is_some() {
                 return chunk;

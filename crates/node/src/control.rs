@@ -1,0 +1,242 @@
+//! The task that performs what the control reactor wants.
+//!
+//! It owns the reactor. Requests, the worker's messages and the journal's deliveries come in;
+//! proposals, answers, and what to publish go out. It ends with the journal, never before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use journal::{Follow, Journal, LeaderId, Leadership, ProposeError};
+use machine::Answer;
+use proto::record::command::Kind;
+use proto::session::{ToControl, ToWorker};
+use reactor::Now;
+use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::publish::Publish;
+
+/// What comes to the control part from this process.
+pub(crate) enum Input {
+    /// Somebody wants a command committed.
+    Request { command: Kind, reply: oneshot::Sender<Result<Answer, Unavailable>> },
+    /// The worker part of this node opened its session; what is said to it goes to `messages`.
+    SessionOpened { session: SessionId, messages: mpsc::UnboundedSender<ToWorker> },
+    /// The worker part said something.
+    Message { session: SessionId, message: ToControl },
+    /// Nothing more is to be placed.
+    Close,
+    /// A proposal failed.
+    ProposeFailed { number: u64, retry: bool },
+    /// A plan is made.
+    Planned(Vec<proto::record::Place>),
+}
+
+/// How long to wait before a proposal is tried once more, in milliseconds.
+const RETRY_MS: u64 = 5;
+
+/// The control part's task.
+pub(crate) struct Task<J> {
+    control: Control,
+    journal: Arc<J>,
+    follow: Follow,
+    leadership: watch::Receiver<Leadership>,
+    inputs: mpsc::Receiver<Input>,
+    /// For what comes back of the task's own doing.
+    own: mpsc::Sender<Input>,
+    publish: mpsc::Sender<Publish>,
+    planner: mpsc::Sender<Plan>,
+    replies: HashMap<RequestId, oneshot::Sender<Result<Answer, Unavailable>>>,
+    last_request: RequestId,
+    sessions: HashMap<SessionId, mpsc::UnboundedSender<ToWorker>>,
+    clock: Clock,
+}
+
+/// A plan to be made.
+pub(crate) struct Plan {
+    state: machine::State,
+    room: reactor::control::Room,
+}
+
+impl<J: Journal> Task<J> {
+    pub(crate) fn new(
+        config: Config,
+        journal: Arc<J>,
+        inputs: mpsc::Receiver<Input>,
+        own: mpsc::Sender<Input>,
+        publish: mpsc::Sender<Publish>,
+        planner: mpsc::Sender<Plan>,
+    ) -> Task<J> {
+        Task {
+            control: Control::new(config),
+            follow: journal.follow(0),
+            leadership: journal.leadership(),
+            journal,
+            inputs,
+            own,
+            publish,
+            planner,
+            replies: HashMap::new(),
+            last_request: 0,
+            sessions: HashMap::new(),
+            clock: Clock::start(),
+        }
+    }
+
+    /// Runs until the journal ends; returns why.
+    pub(crate) async fn run(mut self) -> String {
+        self.leadership.mark_changed();
+        loop {
+            let event = tokio::select! {
+                delivery = self.follow.next() => match delivery {
+                    Some(delivery) => Event::Delivered {
+                        index: delivery.index,
+                        leader: pair(delivery.leader),
+                        record: delivery.record,
+                    },
+                    None => return self.last_words(),
+                },
+                changed = self.leadership.changed() => {
+                    if changed.is_err() {
+                        return self.last_words();
+                    }
+                    match &*self.leadership.borrow_and_update() {
+                        Leadership::Dead(reason) => return reason.to_string(),
+                        Leadership::Leader(leader) => Event::Leadership(Some(pair(*leader))),
+                        Leadership::Candidate | Leadership::Follower { .. } => {
+                            Event::Leadership(None)
+                        }
+                    }
+                }
+                input = self.inputs.recv() => match input {
+                    Some(input) => match self.event(input) {
+                        Some(event) => event,
+                        None => continue,
+                    },
+                    None => return "the node stops".to_owned(),
+                },
+            };
+            for effect in self.control.handle(self.clock.now(), event) {
+                if let Err(reason) = self.perform(effect).await {
+                    return reason;
+                }
+            }
+        }
+    }
+
+    fn last_words(&self) -> String {
+        match &*self.leadership.borrow() {
+            Leadership::Dead(reason) => reason.to_string(),
+            _ => "the journal has ended".to_owned(),
+        }
+    }
+
+    fn event(&mut self, input: Input) -> Option<Event> {
+        Some(match input {
+            Input::Request { command, reply } => {
+                self.last_request += 1;
+                self.replies.insert(self.last_request, reply);
+                Event::Request { id: self.last_request, command }
+            }
+            Input::SessionOpened { session, messages } => {
+                self.sessions.insert(session, messages);
+                return None;
+            }
+            Input::Message { session, message } => Event::Message { session, message },
+            Input::Close => Event::Close,
+            Input::ProposeFailed { number, retry } => Event::ProposeFailed { number, retry },
+            Input::Planned(places) => Event::Planned(places),
+        })
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<(), String> {
+        match effect {
+            Effect::Propose { number, leader, record } => self.propose(number, leader, record),
+            Effect::Answer { id, answer } => {
+                if let Some(reply) = self.replies.remove(&id) {
+                    let _ = reply.send(answer); // Whoever asked may have gone.
+                }
+            }
+            Effect::Send { session, message } => {
+                if let Some(messages) = self.sessions.get(&session) {
+                    let _ = messages.send(message); // The worker part ends with the node.
+                }
+            }
+            Effect::Happened { events, state, .. } => {
+                let happened = Publish::Happened { events, state };
+                self.publish.send(happened).await.map_err(|_| publisher_gone())?;
+            }
+            Effect::Connections(connections) => {
+                let connections = Publish::Connections(connections);
+                self.publish.send(connections).await.map_err(|_| publisher_gone())?;
+            }
+            Effect::Plan { state, room } => {
+                let _ = self.planner.send(Plan { state, room }).await; // One is asked for at a time.
+            }
+            Effect::Stop(error) => return Err(error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn propose(&self, number: u64, leader: (u64, u64), record: bytes::Bytes) {
+        let journal = self.journal.clone();
+        let own = self.own.clone();
+        let leader = LeaderId { term: leader.0, node: leader.1 };
+        tokio::spawn(async move {
+            let retry = match journal.propose(leader, record).await {
+                Ok(_) => return,
+                Err(ProposeError::Retry) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "a batch was not committed");
+                    false
+                }
+            };
+            if retry {
+                tokio::time::sleep(std::time::Duration::from_millis(RETRY_MS)).await;
+            }
+            let _ = own.send(Input::ProposeFailed { number, retry }).await;
+        });
+    }
+}
+
+fn publisher_gone() -> String {
+    "history cannot be written".to_owned()
+}
+
+fn pair(leader: LeaderId) -> (u64, u64) {
+    (leader.term, leader.node)
+}
+
+/// Makes plans on a thread of its own, so that a slow one delays nothing else.
+pub(crate) fn planner(mut plans: mpsc::Receiver<Plan>, done: mpsc::Sender<Input>) {
+    while let Some(Plan { state, room }) = plans.blocking_recv() {
+        let places = reactor::placement::plan(&state, &room);
+        drop(state);
+        if done.blocking_send(Input::Planned(places)).is_err() {
+            return;
+        }
+    }
+}
+
+/// The two clocks the reactors are told the time of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { unix_ms: unix.as_millis() as u64, steady_ms: self.start.elapsed().as_millis() as u64 }
+    }
+
+    /// The moment of a steady time.
+    pub(crate) fn at(&self, steady_ms: u64) -> Instant {
+        self.start + std::time::Duration::from_millis(steady_ms)
+    }
+}

@@ -1,0 +1,190 @@
+//! The data directory: held by one node at a time, and the place of its identity.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use model::{ClusterId, NodeId};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::StartError;
+
+/// What a node wants free at its start: two segments of the journal, and some room to work.
+const FREE_BYTES_MIN: u64 = 192 << 20;
+const IDENTITY: &str = "node.json";
+
+/// A data directory that is ours until this is dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    pub(crate) path: PathBuf,
+    /// Holds the lock; the kernel frees it with the process, however that ends.
+    _lock: File,
+}
+
+/// Who the node is, whatever its address.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    pub(crate) node_id: Uuid,
+    /// The cluster it founds where its journal is empty.
+    pub(crate) cluster_id: Uuid,
+}
+
+impl Identity {
+    pub(crate) fn node(&self) -> NodeId {
+        NodeId(self.node_id)
+    }
+
+    pub(crate) fn cluster(&self) -> ClusterId {
+        ClusterId(self.cluster_id)
+    }
+
+    /// The node's number in the journal.
+    pub(crate) fn journal_node(&self) -> u64 {
+        self.node_id.as_u64_pair().1 | 1
+    }
+}
+
+impl DataDir {
+    /// Makes the directory where it is missing and takes hold of it.
+    pub(crate) fn open(path: &Path) -> Result<DataDir, StartError> {
+        let fault = |what| {
+            let path = path.to_owned();
+            move |source| StartError::DataDir { path, what, source }
+        };
+        let path = std::path::absolute(path).map_err(fault("cannot find it"))?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(fault("cannot create it"))?;
+        let lock = lock(&path, fault("cannot write in it"))?;
+        check_space(&path)?;
+        Ok(DataDir { path, _lock: lock })
+    }
+
+    /// Reads who the node is; a new directory makes a new node.
+    pub(crate) fn identity(&self) -> Result<Identity, StartError> {
+        let path = self.path.join(IDENTITY);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| StartError::Identity { path, why: error.to_string() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if self.path.join("journal").exists() {
+                    let why = "the file is missing and the directory has a journal".to_owned();
+                    return Err(StartError::Identity { path, why });
+                }
+                let identity = Identity { node_id: Uuid::new_v4(), cluster_id: Uuid::new_v4() };
+                write_durably(&self.path, IDENTITY, &to_json(&identity)).map_err(|source| {
+                    StartError::DataDir { path, what: "cannot write it", source }
+                })?;
+                Ok(identity)
+            }
+            Err(source) => Err(StartError::DataDir { path, what: "cannot read it", source }),
+        }
+    }
+}
+
+fn lock(path: &Path, fault: impl FnOnce(io::Error) -> StartError) -> Result<File, StartError> {
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        options.open(path.join("lock"))
+    };
+    let mut file = match open() {
+        Ok(file) => file,
+        Err(source) => return Err(fault(source)),
+    };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            let _ = file.read_to_string(&mut text);
+            let pid = text.trim().parse().unwrap_or(0);
+            return Err(StartError::InUse { path: path.to_owned(), pid });
+        }
+        Err(error) => return Err(fault(error.into())),
+    }
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", std::process::id())
+    };
+    match write(&mut file) {
+        Ok(()) => Ok(file),
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(StartError::DiskFull {
+            path: path.to_owned(),
+            free_bytes: 0,
+            needed_bytes: FREE_BYTES_MIN,
+        }),
+        Err(error) => Err(fault(error)),
+    }
+}
+
+/// A directory that has its journal needs no more than it has taken already.
+fn check_space(path: &Path) -> Result<(), StartError> {
+    let Ok(stat) = rustix::fs::statvfs(path) else { return Ok(()) };
+    let free_bytes = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let needed_bytes = if path.join("journal").exists() { 16 << 20 } else { FREE_BYTES_MIN };
+    if free_bytes < needed_bytes {
+        return Err(StartError::DiskFull { path: path.to_owned(), free_bytes, needed_bytes });
+    }
+    Ok(())
+}
+
+fn to_json(identity: &Identity) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(identity).expect("two ids are valid JSON");
+    text.push(b'\n');
+    text
+}
+
+/// Writes a small file so that it is there whole or not at all, whatever happens.
+fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!("{name}.new"));
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_belongs_to_one_node_at_a_time_and_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::open(dir.path()).unwrap();
+        match DataDir::open(dir.path()) {
+            Err(StartError::InUse { pid, .. }) => assert_eq!(pid, std::process::id()),
+            other => panic!("{other:?}"),
+        }
+        drop(held);
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_node_keeps_its_identity_and_never_invents_one_beside_a_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::open(dir.path()).unwrap();
+        let first = held.identity().unwrap();
+        assert_eq!(held.identity().unwrap().node_id, first.node_id);
+        fs::create_dir(dir.path().join("journal")).unwrap();
+        fs::remove_file(dir.path().join(IDENTITY)).unwrap();
+        let error = held.identity().unwrap_err().to_string();
+        assert!(error.contains("hint: restore it"), "{error}");
+    }
+
+    #[test]
+    fn a_path_through_a_file_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = DataDir::open(&file.join("data")).unwrap_err().to_string();
+        assert!(error.contains("hint: make it writable"), "{error}");
+    }
+}

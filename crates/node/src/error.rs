@@ -1,0 +1,121 @@
+//! Why a node did not start, and why it refused a request.
+
+use std::path::PathBuf;
+
+use model::RunId;
+use model::job::Fault;
+use model::selector::NotASelector;
+
+/// Why a node did not start. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another node serves from this directory.
+    #[error(
+        "the data directory `{}` is in use by the node with pid {pid}\nhint: use that node, end it with `windlass down`, or name another directory with `--data-dir`",
+        path.display()
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+        /// The other node's process.
+        pid: u32,
+    },
+    /// The directory cannot be made or written.
+    #[error(
+        "cannot use the data directory `{}`: {what}\nhint: make it writable for this user, or name another one with `--data-dir`",
+        path.display()
+    )]
+    DataDir {
+        /// The directory or the file in it.
+        path: PathBuf,
+        /// What was attempted.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The disk is full, or nearly.
+    #[error(
+        "the disk of `{}` has {} free, a node needs {}\nhint: free some space there, or name another directory with `--data-dir`",
+        path.display(),
+        model::text::size(*free_bytes),
+        model::text::size(*needed_bytes)
+    )]
+    DiskFull {
+        /// The data directory.
+        path: PathBuf,
+        /// What is free.
+        free_bytes: u64,
+        /// What is needed.
+        needed_bytes: u64,
+    },
+    /// The node's identity is unreadable.
+    #[error(
+        "`{}` does not tell which node this is: {why}\nhint: restore it from a copy, or start with an empty data directory",
+        path.display()
+    )]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The journal cannot be opened.
+    #[error("cannot open the journal")]
+    Journal(#[from] journal::OpenError),
+    /// The journal died while the node started.
+    #[error("the journal ended while the node started: {0}")]
+    JournalDied(String),
+    /// History cannot be opened.
+    #[error(transparent)]
+    History(#[from] history::OpenError),
+    /// History cannot be read.
+    #[error(transparent)]
+    HistoryRead(#[from] history::Error),
+    /// A thread could not be made.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a request was refused. None of it was done, unless it says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The job has faults.
+    #[error("the job is not valid: {}", list(.0))]
+    Invalid(Vec<Fault>),
+    /// The text points at nothing that could be.
+    #[error(transparent)]
+    NotASelector(#[from] NotASelector),
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The idempotency key was used for another payload.
+    #[error("the idempotency key was used for another job, which is run {run}")]
+    KeyUsed {
+        /// That run.
+        run: RunId,
+    },
+    /// Too much is waiting.
+    #[error("{0}; try again later")]
+    Overloaded(String),
+    /// The node cannot answer now. It may be asked again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It may or may not have been done; asking again with the same idempotency key is safe.
+    #[error("the outcome is unknown; ask again with the same idempotency key")]
+    OutcomeUnknown,
+    /// Something that should have worked did not.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn list(faults: &[Fault]) -> String {
+    let texts: Vec<String> = faults.iter().map(Fault::to_string).collect();
+    texts.join("; ")
+}
+
+impl From<history::Error> for Refused {
+    fn from(error: history::Error) -> Refused {
+        let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
+        Refused::Failed(format!("{error}{}", source.unwrap_or_default()))
+    }
+}

@@ -1,0 +1,275 @@
+//! The one way to ask a node anything.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use journal::{Journal, JournalError};
+use machine::{Answer, Refusal};
+use model::job::Fault;
+use model::{Because, JobSpec, Resources, RunId};
+use proto::record::{self, command::Kind};
+use reactor::control::Unavailable;
+use sha2::{Digest, Sha256};
+use tokio::sync::oneshot;
+
+use crate::control;
+use crate::error::Refused;
+use crate::info::{Info, Stopped};
+use crate::logs::{self, Logs, LogsRequest};
+use crate::query::{self, NodeStatus, Progress, Resolved, RunDetail, RunEnd, RunSummary};
+use crate::shared::Shared;
+use crate::view::View;
+
+/// Asks a node; cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// The answer to a submit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Submitted {
+    /// The run.
+    pub run: RunId,
+    /// The idempotency key was used before; this is the run it made then.
+    pub repeated: bool,
+}
+
+/// The answer to a cancel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canceled {
+    /// The run.
+    pub run: RunId,
+    /// Elements that had not started and have ended now.
+    pub ended: u64,
+    /// Elements that are being stopped.
+    pub stopping: u64,
+    /// Elements that had ended before.
+    pub already_ended: u64,
+}
+
+impl Handle {
+    /// What does not change while the node serves.
+    pub fn info(&self) -> &Info {
+        &self.shared.info
+    }
+
+    /// Attempts that run on this node.
+    pub fn running(&self) -> u64 {
+        self.shared.running.load(Ordering::Relaxed)
+    }
+
+    /// Submits a job; answers once it is committed. The same key with the same job gives the same
+    /// run again.
+    pub async fn submit(&self, spec: JobSpec, key: &str) -> Result<Submitted, Refused> {
+        let mut faults = spec.faults();
+        if faults.is_empty() {
+            faults = self.unmeetable(&spec);
+        }
+        if key.len() > 255 {
+            let problem = "must be at most 255 bytes".to_owned();
+            faults.push(Fault { field: "idempotency_key".to_owned(), problem });
+        }
+        if !faults.is_empty() {
+            return Err(Refused::Invalid(faults));
+        }
+        let job = proto::job::Job::from(&spec);
+        let payload_hash = match key {
+            "" => Vec::new(),
+            _ => Sha256::digest(prost::Message::encode_to_vec(&job)).to_vec(),
+        };
+        let idempotency_key = key.to_owned();
+        let submit = record::SubmitJob { job: Some(job), idempotency_key, payload_hash };
+        match self.commit(Kind::SubmitJob(submit)).await? {
+            Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// What no node of the cluster has, so that the job could never run.
+    fn unmeetable(&self, spec: &JobSpec) -> Vec<Fault> {
+        let view = self.shared.views.borrow().clone();
+        let nodes = view.state.nodes();
+        let fits = |wants| nodes.values().any(|n| n.capacity.has_room(Resources::default(), wants));
+        let most = Resources {
+            cpu_milli: nodes.values().map(|node| node.capacity.cpu_milli).max().unwrap_or(0),
+            memory_bytes: nodes.values().map(|node| node.capacity.memory_bytes).max().unwrap_or(0),
+        };
+        (spec.tasks.iter().enumerate())
+            .filter(|(_, task)| !nodes.is_empty() && !fits(task.resources))
+            .map(|(i, task)| Fault {
+                field: format!("tasks[{i}].resources"),
+                problem: format!("no node has {}; the most there is: {most}", task.resources),
+            })
+            .collect()
+    }
+
+    /// Cancels what `id` points at.
+    pub async fn cancel(&self, id: &str, because: Because) -> Result<Canceled, Refused> {
+        let view = self.view().await?;
+        let resolved = self.resolve(&view, id)?;
+        let mut sum = Canceled { run: resolved.run, ended: 0, stopping: 0, already_ended: 0 };
+        if resolved.ended.is_some() {
+            sum.already_ended = resolved.tasks.iter().map(|(_, ordinals)| ordinals.len()).sum();
+            return Ok(sum);
+        }
+        let cancel = |task: Option<u32>, ordinals| record::Cancel {
+            run: resolved.run.0,
+            task,
+            ordinals,
+            because: Some(because.clone().into()),
+        };
+        let commands: Vec<record::Cancel> = match resolved.whole {
+            true => vec![cancel(None, vec![])],
+            false => (resolved.tasks.iter())
+                .map(|(task, ordinals)| cancel(Some(*task), proto::ranges(ordinals)))
+                .collect(),
+        };
+        for command in commands {
+            match self.commit(Kind::Cancel(command)).await {
+                Ok(Answer::Canceled { ended, stopping, already_ended }) => {
+                    sum.ended += ended;
+                    sum.stopping += stopping;
+                    sum.already_ended += already_ended;
+                }
+                // It ended between the look and the command.
+                Err(Refused::NotFound(_)) => {}
+                Ok(other) => return Err(unexpected(other)),
+                Err(refused) => return Err(refused),
+            }
+        }
+        Ok(sum)
+    }
+
+    /// A view that holds everything acknowledged before it was asked for.
+    pub async fn view(&self) -> Result<Arc<View>, Refused> {
+        let index = self.shared.journal.barrier().await.map_err(barrier_failed)?;
+        let mut views = self.shared.views.clone();
+        let view = views.wait_for(|view| view.state.applied() >= index).await;
+        view.map(|view| view.clone()).map_err(|_| Refused::Unavailable("the node stops".to_owned()))
+    }
+
+    /// Runs below `before` (0: all), latest first.
+    pub async fn runs(
+        &self,
+        all: bool,
+        before: u64,
+        limit: usize,
+    ) -> Result<(Vec<RunSummary>, Option<RunId>), Refused> {
+        let before = if before == 0 { RunId(u64::MAX) } else { RunId(before) };
+        let view = self.view().await?;
+        query::runs(&view, &self.shared.history, all, before, limit)
+    }
+
+    /// A run and at most `limit` of the elements that `id` points at.
+    pub async fn run(&self, id: &str, limit: usize) -> Result<RunDetail, Refused> {
+        let view = self.view().await?;
+        let resolved = self.resolve(&view, id)?;
+        query::detail(&view, &self.shared.history, &resolved, limit)
+    }
+
+    /// How far what `id` points at has come.
+    pub async fn progress(&self, id: &str) -> Result<Progress, Refused> {
+        let view = self.view().await?;
+        let resolved = self.resolve(&view, id)?;
+        query::progress(&view, &self.shared.history, &resolved)
+    }
+
+    /// Answers when everything that `id` points at has ended; `progress` hears of each change.
+    pub async fn wait(
+        &self,
+        id: &str,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<RunEnd, Refused> {
+        let view = self.view().await?;
+        let mut resolved = self.resolve(&view, id)?;
+        let mut news = self.shared.watchers.subscribe(resolved.run);
+        let mut shown = None;
+        loop {
+            news.mark_unchanged();
+            let view = self.shared.views.borrow().clone();
+            resolved.refresh(&view, &self.shared.history)?;
+            let now = query::progress(&view, &self.shared.history, &resolved)?;
+            if shown != Some(now) {
+                progress(now);
+                shown = Some(now);
+            }
+            if now.ended >= now.total {
+                return query::end(&view, &self.shared.history, &resolved);
+            }
+            let stopping = || Refused::Unavailable("the node stops".to_owned());
+            let mut stopped = self.shared.stopped.clone();
+            tokio::select! {
+                changed = news.changed() => changed.map_err(|_| stopping())?,
+                _ = stopped.wait_for(|stopped| stopped.is_some()) => return Err(stopping()),
+            }
+        }
+    }
+
+    /// The nodes.
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>, Refused> {
+        Ok(query::nodes(&*self.view().await?))
+    }
+
+    /// The output of what `id` points at, merged by time.
+    pub async fn logs(&self, id: &str, request: LogsRequest) -> Result<Logs, Refused> {
+        let view = self.view().await?;
+        let resolved = self.resolve(&view, id)?;
+        Ok(logs::start(self.shared.clone(), resolved, request))
+    }
+
+    /// Takes the node down: nothing more is placed, its tasks are stopped, then it ends.
+    pub fn down(&self) {
+        self.shared.down.send_replace(true);
+    }
+
+    /// Answers when the node has stopped.
+    pub async fn stopped(&self) -> Stopped {
+        let mut stopped = self.shared.stopped.clone();
+        match stopped.wait_for(|stopped| stopped.is_some()).await {
+            Ok(stopped) => stopped.clone().unwrap_or(Stopped::Closed),
+            Err(_) => Stopped::Closed,
+        }
+    }
+
+    pub(crate) fn resolve(&self, view: &View, id: &str) -> Result<Resolved, Refused> {
+        query::resolve(view, &self.shared.history, id)
+    }
+
+    async fn commit(&self, command: Kind) -> Result<Answer, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let request = control::Input::Request { command, reply };
+        let gone = || Refused::Unavailable("the node stops".to_owned());
+        self.shared.requests.send(request).await.map_err(|_| gone())?;
+        match answer.await.map_err(|_| Refused::OutcomeUnknown)? {
+            Ok(Answer::Refused(refusal)) => Err(refused(refusal)),
+            Ok(answer) => Ok(answer),
+            Err(Unavailable::NotLeader) => {
+                Err(Refused::Unavailable("no leader is known just now; try again".to_owned()))
+            }
+            Err(Unavailable::Overloaded) => {
+                Err(Refused::Overloaded("too many requests wait".to_owned()))
+            }
+            Err(Unavailable::OutcomeUnknown) => Err(Refused::OutcomeUnknown),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    match refusal {
+        Refusal::KeyUsed { run } => Refused::KeyUsed { run },
+        Refusal::KeysFull => Refused::Overloaded(refusal.to_string()),
+        Refusal::UnknownRun { .. } | Refusal::UnknownTask { .. } => {
+            Refused::NotFound(refusal.to_string())
+        }
+        other => Refused::Failed(other.to_string()),
+    }
+}
+
+fn barrier_failed(error: JournalError) -> Refused {
+    Refused::Unavailable(error.to_string())
+}
+
+fn unexpected(answer: Answer) -> Refused {
+    Refused::Failed(format!("the command had an unexpected answer: {answer:?}"))
+}

@@ -1,0 +1,52 @@
+//! What a node is told, what it tells of itself, and why it stopped.
+
+use std::path::PathBuf;
+
+use model::{ClusterId, NodeId, Resources};
+
+/// What a node is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where it keeps everything.
+    pub data_dir: PathBuf,
+    /// Its name, for people.
+    pub name: String,
+    /// Its labels.
+    pub labels: Vec<(String, String)>,
+    /// What it has for tasks; 0 of a resource means all that the machine has.
+    pub capacity: Resources,
+    /// The binary that is started as the supervisor.
+    pub exe: PathBuf,
+    /// The version of the binary.
+    pub version: String,
+}
+
+/// What does not change while a node serves.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// The node's id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// The cluster's incarnation.
+    pub incarnation: u16,
+    /// The version of its binary.
+    pub version: String,
+    /// Where it keeps everything.
+    pub data_dir: PathBuf,
+    /// What it has for tasks.
+    pub capacity: Resources,
+}
+
+/// Why a node has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was taken down; its tasks have ended.
+    Down,
+    /// It could not go on, for this reason.
+    Failed(String),
+    /// It was closed; its tasks go on.
+    Closed,
+}

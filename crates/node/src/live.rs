@@ -1,0 +1,169 @@
+//! Where the output of attempts lies that have not ended, and who follows it.
+//!
+//! The supervisor tells of new stretches as it writes them. Ended attempts are forgotten once
+//! history has them: from there on their last frame lists everything.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use model::{Attempt, RunId};
+use proto::supervisor::{Extent, Output};
+use tokio::sync::Notify;
+
+/// The output of live attempts of this node.
+#[derive(Debug, Default)]
+pub(crate) struct LiveOutput {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    attempts: BTreeMap<Attempt, Vec<Extent>>,
+    followers: BTreeMap<RunId, Vec<Weak<Follower>>>,
+}
+
+/// One reader of a run's output, as it comes.
+#[derive(Debug, Default)]
+pub(crate) struct Follower {
+    news: Mutex<BTreeMap<Attempt, Vec<Extent>>>,
+    bell: Notify,
+}
+
+impl Follower {
+    /// What came since the last call.
+    pub(crate) fn take(&self) -> BTreeMap<Attempt, Vec<Extent>> {
+        std::mem::take(&mut *lock(&self.news))
+    }
+
+    /// Answers once there is, or was since the last call, something to take.
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+}
+
+impl LiveOutput {
+    /// The supervisor told of output.
+    pub(crate) fn told(&self, output: Output) {
+        let Some(attempt) = output.attempt.map(Attempt::from) else { return };
+        let mut inner = lock(&self.inner);
+        let all = inner.attempts.entry(attempt).or_default();
+        let fresh = match output.all {
+            true => {
+                let fresh = beyond(&output.extents, length(all));
+                *all = output.extents;
+                fresh
+            }
+            false => {
+                output.extents.iter().for_each(|extent| append(all, *extent));
+                output.extents
+            }
+        };
+        let Some(followers) = inner.followers.get_mut(&attempt.element.run) else { return };
+        followers.retain(|follower| {
+            let Some(follower) = follower.upgrade() else { return false };
+            let mut news = lock(&follower.news);
+            let news = news.entry(attempt).or_default();
+            fresh.iter().for_each(|extent| append(news, *extent));
+            follower.bell.notify_one();
+            true
+        });
+        if followers.is_empty() {
+            inner.followers.remove(&attempt.element.run);
+        }
+    }
+
+    /// These attempts are in history now.
+    pub(crate) fn forget(&self, ended: &[Attempt]) {
+        let mut inner = lock(&self.inner);
+        for attempt in ended {
+            inner.attempts.remove(attempt);
+        }
+    }
+
+    /// All there is so far of a run's live attempts, and a follower of what comes after it.
+    pub(crate) fn follow(&self, run: RunId) -> (BTreeMap<Attempt, Vec<Extent>>, Arc<Follower>) {
+        let mut inner = lock(&self.inner);
+        let follower = Arc::new(Follower::default());
+        inner.followers.entry(run).or_default().push(Arc::downgrade(&follower));
+        let live = inner.attempts.iter().filter(|(attempt, _)| attempt.element.run == run);
+        (live.map(|(attempt, extents)| (*attempt, extents.clone())).collect(), follower)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn length(extents: &[Extent]) -> u64 {
+    extents.iter().map(|extent| extent.length).sum()
+}
+
+/// Adds a stretch, to the last one where it goes on there.
+fn append(extents: &mut Vec<Extent>, next: Extent) {
+    match extents.last_mut() {
+        Some(last)
+            if (last.own_file, last.segment) == (next.own_file, next.segment)
+                && last.offset + last.length == next.offset =>
+        {
+            last.length += next.length;
+        }
+        _ => extents.push(next),
+    }
+}
+
+/// What lies behind the first `skip` bytes.
+fn beyond(extents: &[Extent], mut skip: u64) -> Vec<Extent> {
+    let mut rest = Vec::new();
+    for extent in extents {
+        let passed = skip.min(extent.length);
+        skip -= passed;
+        if passed < extent.length {
+            rest.push(Extent {
+                offset: extent.offset + passed,
+                length: extent.length - passed,
+                ..*extent
+            });
+        }
+    }
+    rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Element;
+
+    fn attempt() -> Attempt {
+        Attempt { element: Element { run: RunId(1), task: 0, index: 0 }, number: 1 }
+    }
+
+    fn extent(offset: u64, length: u64) -> Extent {
+        Extent { own_file: 0, segment: 1, offset, length }
+    }
+
+    fn told(live: &LiveOutput, extents: Vec<Extent>, all: bool) {
+        live.told(Output { attempt: Some(attempt().into()), extents, all });
+    }
+
+    #[test]
+    fn a_follower_gets_what_comes_after_what_was_there() {
+        let live = LiveOutput::default();
+        told(&live, vec![extent(0, 10)], false);
+        let (there, follower) = live.follow(RunId(1));
+        assert_eq!(there[&attempt()], [extent(0, 10)]);
+        told(&live, vec![extent(10, 5)], false);
+        told(&live, vec![extent(15, 5)], false);
+        assert_eq!(follower.take()[&attempt()], [extent(10, 10)]);
+        told(&live, vec![extent(0, 30)], true);
+        assert_eq!(follower.take()[&attempt()], [extent(20, 10)], "only what is new");
+        assert!(follower.take().is_empty());
+    }
+
+    #[test]
+    fn what_is_in_history_is_forgotten() {
+        let live = LiveOutput::default();
+        told(&live, vec![extent(0, 10)], false);
+        live.forget(&[attempt()]);
+        assert!(live.follow(RunId(1)).0.is_empty());
+    }
+}

@@ -1,0 +1,244 @@
+//! One reader for a run: the output of its attempts merged by time, so far or as it comes.
+//!
+//! What has ended is listed by the last frame of each attempt, what has not by the supervisor. A
+//! reader that is slow keeps only itself waiting: what it has not taken stays on disk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{Attempt, OutputRef, TaskPosition};
+use proto::supervisor::Extent;
+use runner::output::{Merge, Stream};
+use tokio::sync::mpsc;
+
+use crate::error::Refused;
+use crate::query::{self, Resolved};
+use crate::shared::Shared;
+use crate::view::View;
+
+/// Chunks between the disk and a reader.
+const CHUNKS_MAX: usize = 64;
+
+/// What of a run's output is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogsRequest {
+    /// Go on until everything selected has ended.
+    pub follow: bool,
+    /// Which streams.
+    pub streams: Streams,
+}
+
+/// Which streams are wanted. Marks of Windlass itself are always shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Streams {
+    /// Both.
+    #[default]
+    Both,
+    /// Standard output alone.
+    Stdout,
+    /// Standard error alone.
+    Stderr,
+}
+
+/// Some output of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Who wrote it.
+    pub attempt: Attempt,
+    /// 1: standard output, 2: standard error, 3: a mark of Windlass itself.
+    pub stream: u8,
+    /// When, Unix microseconds.
+    pub time_us: u64,
+    /// The bytes as they were written.
+    pub data: Vec<u8>,
+}
+
+/// Output as it is read.
+#[derive(Debug)]
+pub struct Logs {
+    chunks: mpsc::Receiver<Result<Chunk, Refused>>,
+    task_names: Vec<String>,
+    many: bool,
+}
+
+impl Logs {
+    /// The next chunk; `None` when there is no more.
+    pub async fn next(&mut self) -> Option<Result<Chunk, Refused>> {
+        self.chunks.recv().await
+    }
+
+    /// The name of a task of the run.
+    pub fn task_name(&self, task: TaskPosition) -> &str {
+        self.task_names.get(task as usize).map_or("", String::as_str)
+    }
+
+    /// Whether the run has several elements, so that a line needs to say whose it is.
+    pub fn is_many(&self) -> bool {
+        self.many
+    }
+}
+
+/// Starts reading.
+pub(crate) fn start(shared: Arc<Shared>, resolved: Resolved, request: LogsRequest) -> Logs {
+    let (sender, chunks) = mpsc::channel(CHUNKS_MAX);
+    let task_names = resolved.spec.tasks.iter().map(|task| task.name.clone()).collect();
+    let elements: u64 =
+        (resolved.spec.tasks.iter()).map(|task| u64::from(task.indices().count())).sum();
+    let reader = Reader { shared, resolved, request, sender, merge: Some(Merge::default()) };
+    tokio::spawn(async move {
+        let sender = reader.sender.clone();
+        if let Err(refused) = reader.run().await {
+            let _ = sender.send(Err(refused)).await; // The reader may have gone.
+        }
+    });
+    Logs { chunks, task_names, many: elements > 1 }
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    resolved: Resolved,
+    request: LogsRequest,
+    sender: mpsc::Sender<Result<Chunk, Refused>>,
+    /// `None` while a blocking thread reads with it.
+    merge: Option<Merge>,
+}
+
+impl Reader {
+    async fn run(mut self) -> Result<(), Refused> {
+        let shared = self.shared.clone();
+        let run = self.resolved.run;
+        let mut news = shared.watchers.subscribe(run);
+        // Followed first and looked up then: what ends in between is found by the look-up.
+        let (live, follower) = shared.live.follow(run);
+        let view = shared.views.borrow().clone();
+        self.resolved.refresh(&view, &shared.history)?;
+        let ended = self.ended_output(&shared)?;
+        let mut found: BTreeMap<Attempt, Vec<Extent>> = BTreeMap::new();
+        for (attempt, at) in ended {
+            let extents = shared.output.ended(at);
+            found.insert(attempt, extents.map_err(|error| Refused::Failed(describe(&error)))?);
+        }
+        for (attempt, extents) in live {
+            found.entry(attempt).or_insert(extents);
+        }
+        self.read(found).await?;
+        let mut stopped = shared.stopped.clone();
+        while self.request.follow {
+            news.mark_unchanged();
+            let view = shared.views.borrow().clone();
+            let over = self.is_over(&view, &shared)?;
+            let fresh = follower.take();
+            if fresh.is_empty() && over {
+                return Ok(());
+            }
+            self.read(fresh).await?;
+            if self.sender.is_closed() {
+                return Ok(());
+            }
+            if over {
+                continue;
+            }
+            tokio::select! {
+                () = follower.rung() => {}
+                _ = news.changed() => {}
+                () = self.sender.closed() => return Ok(()),
+                _ = stopped.wait_for(|stopped| stopped.is_some()) => {
+                    return Err(Refused::Unavailable("the node stops".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the output of the selected attempts lies that history knows.
+    fn ended_output(&self, shared: &Shared) -> Result<Vec<(Attempt, OutputRef)>, Refused> {
+        let mut found = Vec::new();
+        for (task, ordinals) in &self.resolved.tasks {
+            let array = self.resolved.spec.tasks[*task as usize].indices();
+            let ordinal = |index| array.ordinal(index);
+            let facts = query::facts_of(&shared.history, self.resolved.run, *task, ordinal)?;
+            for (ordinal, attempts) in facts.attempts {
+                if !ordinals.contains(ordinal) {
+                    continue;
+                }
+                for fact in attempts {
+                    let at = fact.outcome.and_then(|outcome| outcome.output);
+                    let element =
+                        model::Element { run: self.resolved.run, task: *task, index: fact.index };
+                    let attempt = Attempt { element, number: fact.number };
+                    if let Some(at) = at.filter(|_| self.selects(attempt)) {
+                        found.push((attempt, OutputRef { segment: at.segment, offset: at.offset }));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn selects(&self, attempt: Attempt) -> bool {
+        let element = attempt.element;
+        self.resolved.attempt.is_none_or(|number| number == attempt.number)
+            && self.resolved.tasks.iter().any(|(task, ordinals)| {
+                let array = self.resolved.spec.tasks[*task as usize].indices();
+                *task == element.task
+                    && array.ordinal(element.index).is_some_and(|at| ordinals.contains(at))
+            })
+    }
+
+    fn is_over(&mut self, view: &View, shared: &Shared) -> Result<bool, Refused> {
+        self.resolved.refresh(view, &shared.history)?;
+        let progress = query::progress(view, &shared.history, &self.resolved)?;
+        Ok(progress.ended >= progress.total)
+    }
+
+    /// Reads these stretches and sends them, on a thread that may wait for disk and reader.
+    async fn read(&mut self, mut found: BTreeMap<Attempt, Vec<Extent>>) -> Result<(), Refused> {
+        found.retain(|attempt, extents| !extents.is_empty() && self.selects(*attempt));
+        let Some(mut merge) = self.merge.take() else { return Ok(()) };
+        if found.is_empty() {
+            self.merge = Some(merge);
+            return Ok(());
+        }
+        let (output, sender, streams) =
+            (self.shared.output.clone(), self.sender.clone(), self.request.streams);
+        let reading = tokio::task::spawn_blocking(move || {
+            for (attempt, extents) in found {
+                merge.extend(&output, attempt, &extents);
+            }
+            for chunk in &mut merge {
+                let chunk = match chunk {
+                    Ok(chunk) if !wanted(streams, chunk.stream) => continue,
+                    Ok(chunk) => Ok(Chunk {
+                        attempt: chunk.attempt,
+                        stream: chunk.stream as u8,
+                        time_us: chunk.time_us,
+                        data: chunk.data,
+                    }),
+                    Err(error) => Err(Refused::Failed(describe(&error))),
+                };
+                if sender.blocking_send(chunk).is_err() {
+                    break;
+                }
+            }
+            merge
+        });
+        let merge = reading.await;
+        self.merge = Some(merge.map_err(|error| Refused::Failed(error.to_string()))?);
+        Ok(())
+    }
+}
+
+fn wanted(streams: Streams, stream: Stream) -> bool {
+    match streams {
+        Streams::Both => true,
+        Streams::Stdout => stream != Stream::Stderr,
+        Streams::Stderr => stream != Stream::Stdout,
+    }
+}
+
+fn describe(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,146 @@
+//! What people ask about: runs, elements, attempts, nodes, put together from the machine's state
+//! and from history.
+//!
+//! An element that history calls ended has ended, whatever an older state says.
+
+mod element;
+mod nodes;
+mod resolve;
+mod runs;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{Because, Element, Fence, JobSpec, Outcome, Resources, RunId, TaskState};
+
+pub(crate) use element::facts_of;
+pub(crate) use nodes::nodes;
+pub(crate) use resolve::{Resolved, resolve};
+pub(crate) use runs::{detail, end, progress, runs};
+
+/// A run in one line.
+#[derive(Clone, Debug)]
+pub struct RunSummary {
+    /// Its number.
+    pub run: RunId,
+    /// The job's name; empty for none.
+    pub name: String,
+    /// Whose it is.
+    pub owner: String,
+    /// When it was submitted, Unix milliseconds.
+    pub submitted_ms: u64,
+    /// When it ended, Unix milliseconds; 0 while it has not.
+    pub ended_ms: u64,
+    /// When its first attempt started, Unix microseconds; 0 where none did.
+    pub started_us: u64,
+    /// Elements by state.
+    pub counts: BTreeMap<TaskState, u64>,
+    /// The first task's command, words separated by spaces.
+    pub command: String,
+    /// One state for the whole.
+    pub state: TaskState,
+    /// How many elements it has.
+    pub elements: u64,
+}
+
+/// A run with its elements.
+#[derive(Clone, Debug)]
+pub struct RunDetail {
+    /// In one line.
+    pub summary: RunSummary,
+    /// What was submitted.
+    pub spec: Arc<JobSpec>,
+    /// Who cancelled the whole of it.
+    pub canceled: Option<Because>,
+    /// The selected elements, at most as many as were asked for; what waits comes last.
+    pub elements: Vec<ElementStatus>,
+    /// How many are selected.
+    pub elements_total: u64,
+}
+
+/// An element and its attempts.
+#[derive(Clone, Debug)]
+pub struct ElementStatus {
+    /// Which.
+    pub element: Element,
+    /// `812/main[3]`, without an index where the task is no array.
+    pub id: String,
+    /// Its task's name.
+    pub task: String,
+    /// Its state.
+    pub state: TaskState,
+    /// Its attempts, first to last.
+    pub attempts: Vec<AttemptStatus>,
+    /// Who ended it, where it ended without an attempt.
+    pub because: Option<Because>,
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub struct AttemptStatus {
+    /// Its number.
+    pub number: u32,
+    /// Its state; of a lost attempt whose element went on: `lost`.
+    pub state: TaskState,
+    /// Its node's name.
+    pub node: String,
+    /// Its fence.
+    pub fence: Fence,
+    /// When it was placed, Unix milliseconds.
+    pub placed_ms: u64,
+    /// When it started, Unix microseconds; 0 where that is not known.
+    pub started_us: u64,
+    /// How it ended; `None` while it has not.
+    pub outcome: Option<Outcome>,
+    /// Who or what ended it.
+    pub because: Option<Because>,
+}
+
+/// How a run, or a part of one, ended.
+#[derive(Clone, Debug)]
+pub struct RunEnd {
+    /// What `run` and `wait` exit with.
+    pub exit_code: i32,
+    /// In words.
+    pub summary: String,
+    /// The whole run.
+    pub run: RunSummary,
+}
+
+/// How far a run, or a part of one, has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Elements that have ended.
+    pub ended: u64,
+    /// Elements selected.
+    pub total: u64,
+}
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// Its id.
+    pub id: model::NodeId,
+    /// Its name.
+    pub name: String,
+    /// `ready`, `degraded` or `disconnected`.
+    pub state: &'static str,
+    /// Why it is degraded.
+    pub reason: String,
+    /// What it has.
+    pub capacity: Resources,
+    /// What is reserved.
+    pub reserved: Resources,
+    /// Attempts with a seat.
+    pub running: u64,
+    /// Attempts that wait there for one.
+    pub waiting: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Its binary's version.
+    pub version: String,
+    /// How a task's tree is known and ended there.
+    pub containment: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,32 @@
+//! What every handle of a node, and those who read for one, share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use history::History;
+use journal::raft::Raft;
+use runner::output::Store;
+use tokio::sync::{mpsc, watch};
+
+use crate::control;
+use crate::info::{Info, Stopped};
+use crate::live::LiveOutput;
+use crate::view::View;
+use crate::watchers::Watchers;
+
+/// What every handle of a node shares.
+pub(crate) struct Shared {
+    pub(crate) info: Info,
+    pub(crate) journal: Arc<Raft>,
+    pub(crate) requests: mpsc::Sender<control::Input>,
+    pub(crate) views: watch::Receiver<Arc<View>>,
+    pub(crate) history: Arc<History>,
+    pub(crate) output: Arc<Store>,
+    pub(crate) live: Arc<LiveOutput>,
+    pub(crate) watchers: Arc<Watchers>,
+    /// Attempts that run here, as the worker part counts them.
+    pub(crate) running: Arc<AtomicU64>,
+    /// Set once, to take the node down.
+    pub(crate) down: watch::Sender<bool>,
+    pub(crate) stopped: watch::Receiver<Option<Stopped>>,
+}

@@ -1,0 +1,272 @@
+//! Starting a node, in the order its parts need each other, and ending it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use history::History;
+use journal::{Journal, Leadership, raft, raft::Raft};
+use model::Resources;
+use reactor::worker::Worker;
+use runner::output::Store;
+use tokio::sync::{mpsc, watch};
+
+use crate::control::{self, Clock, Input};
+use crate::data_dir::DataDir;
+use crate::error::StartError;
+use crate::handle::Handle;
+use crate::info::{Config, Info, Stopped};
+use crate::live::LiveOutput;
+use crate::publish::{Publish, Publisher};
+use crate::shared::Shared;
+use crate::supervisor::Reach;
+use crate::view::View;
+use crate::watchers::Watchers;
+use crate::worker;
+
+/// A node that serves. End it with [`Node::close`].
+pub struct Node {
+    handle: Handle,
+    supervisor_pid: watch::Receiver<u32>,
+    publisher: std::thread::JoinHandle<()>,
+    /// Held until the last file is closed.
+    _data_dir: DataDir,
+}
+
+/// How long a start waits for the supervisor; a slow one is waited for in the background.
+const SUPERVISOR_WITHIN: Duration = Duration::from_secs(10);
+const INPUTS_MAX: usize = 4096;
+const PUBLISH_MAX: usize = 1024;
+
+/// Starts a node. It answers once it leads, everything committed is applied, and its worker part
+/// is registered (or takes long).
+pub async fn start(config: Config) -> Result<Node, StartError> {
+    let data_dir = DataDir::open(&config.data_dir)?;
+    let identity = data_dir.identity()?;
+    let capacity = capacity(config.capacity);
+    let journal = open_journal(&data_dir, identity.journal_node()).await?;
+    let history = Arc::new(History::open(&data_dir.path.join("history"))?);
+    let output = Arc::new(Store::open(data_dir.path.join("output")));
+
+    let (views_tx, mut views) = watch::channel(Arc::new(View::default()));
+    let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let (publish, publish_inbox) = mpsc::channel(PUBLISH_MAX);
+    let (plans, plans_inbox) = mpsc::channel(1);
+    let (stopped_tx, stopped) = watch::channel(None);
+    let (down, down_rx) = watch::channel(false);
+    let (pid_tx, supervisor_pid) = watch::channel(0);
+    let watchers = Arc::new(Watchers::default());
+    let live = Arc::new(LiveOutput::default());
+    let running = Arc::new(AtomicU64::new(0));
+
+    let publisher = Publisher {
+        history: history.clone(),
+        views: views_tx,
+        watchers: watchers.clone(),
+        live: live.clone(),
+    };
+    let publisher = spawn_publisher(publisher, publish_inbox, stopped_tx.clone())?;
+    let done = inputs.clone();
+    thread("planner", move || control::planner(plans_inbox, done))?;
+    let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
+    let control =
+        control::Task::new(reactor_config, journal.clone(), inbox, inputs.clone(), publish, plans);
+    spawn_control(control, stopped_tx.clone());
+    let cluster = caught_up(&journal, &mut views, &mut stopped.clone()).await?;
+
+    let info = Info {
+        node: identity.node(),
+        name: config.name.clone(),
+        cluster: cluster.id,
+        incarnation: cluster.incarnation,
+        version: config.version.clone(),
+        data_dir: data_dir.path.clone(),
+        capacity,
+    };
+    let worker_config = reactor::worker::Config {
+        node: info.node,
+        name: config.name,
+        capacity,
+        labels: config.labels,
+        version: config.version,
+    };
+    let reach = Reach {
+        exe: config.exe,
+        data_dir: data_dir.path.clone(),
+        node: info.node,
+        capacity,
+        child: None,
+    };
+    let worker = worker::Task {
+        worker: Worker::new(worker_config),
+        node: info.node,
+        reach,
+        control: inputs.clone(),
+        journal: journal.clone(),
+        views: views.clone(),
+        output: output.clone(),
+        live: live.clone(),
+        running: running.clone(),
+        supervisor_pid: pid_tx,
+        down: down_rx.clone(),
+        clock: Clock::start(),
+    };
+    spawn_worker(worker, stopped_tx);
+    spawn_closer(down_rx, inputs.clone());
+    let ready = views.wait_for(|view| view.is_ready(info.node));
+    // A supervisor that takes long is not a failed start: it may still have to prove that the
+    // processes of a former one are gone.
+    let _ = tokio::time::timeout(SUPERVISOR_WITHIN, ready).await;
+
+    let shared = Shared {
+        info,
+        journal,
+        requests: inputs,
+        views,
+        history,
+        output,
+        live,
+        watchers,
+        running,
+        down,
+        stopped,
+    };
+    let handle = Handle { shared: Arc::new(shared) };
+    Ok(Node { handle, supervisor_pid, publisher, _data_dir: data_dir })
+}
+
+impl Node {
+    /// Asks the node.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The supervisor's process; 0 while there is none.
+    pub fn supervisor_pid(&self) -> u32 {
+        *self.supervisor_pid.borrow()
+    }
+
+    /// Ends the node and leaves its tasks to the supervisor.
+    pub async fn close(self) {
+        self.handle.shared.journal.shutdown().await;
+        let publisher = self.publisher;
+        // It ends with the control part, which ends with the journal.
+        let _ = tokio::task::spawn_blocking(move || publisher.join()).await;
+    }
+}
+
+async fn open_journal(data_dir: &DataDir, node: u64) -> Result<Arc<Raft>, StartError> {
+    let dir = data_dir.path.join("journal");
+    let config = raft::Config { dir, node, ..raft::Config::default() };
+    Ok(Arc::new(Raft::open(config).await?))
+}
+
+/// Waits until this node leads and has applied all that is committed.
+async fn caught_up(
+    journal: &Raft,
+    views: &mut watch::Receiver<Arc<View>>,
+    stopped: &mut watch::Receiver<Option<Stopped>>,
+) -> Result<machine::Cluster, StartError> {
+    let mut leadership = journal.leadership();
+    let dead = |reason: String| StartError::JournalDied(reason);
+    let leads = |now: &Leadership| matches!(now, Leadership::Leader(_) | Leadership::Dead(_));
+    let now = leadership.wait_for(leads).await.map_err(|error| dead(error.to_string()))?.clone();
+    if let Leadership::Dead(reason) = now {
+        return Err(dead(reason.to_string()));
+    }
+    let index = journal.barrier().await.map_err(|error| dead(error.to_string()))?;
+    let ready = |view: &Arc<View>| view.state.applied() >= index && view.state.cluster().is_some();
+    tokio::select! {
+        view = views.wait_for(ready) => {
+            let view = view.map_err(|error| dead(error.to_string()))?;
+            view.state.cluster().ok_or_else(|| dead("no cluster was founded".to_owned()))
+        }
+        stopped = stopped.wait_for(|stopped| stopped.is_some()) => {
+            let why = match stopped.as_deref() {
+                Ok(Some(Stopped::Failed(reason))) => reason.clone(),
+                _ => "the node stops".to_owned(),
+            };
+            Err(dead(why))
+        }
+    }
+}
+
+fn spawn_publisher(
+    publisher: Publisher,
+    inbox: mpsc::Receiver<Publish>,
+    stopped: watch::Sender<Option<Stopped>>,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    let runtime = tokio::runtime::Handle::current();
+    thread("history", move || {
+        if let Err(error) = publisher.run(inbox, &runtime) {
+            let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
+            stop(&stopped, Stopped::Failed(format!("{error}{}", source.unwrap_or_default())));
+        }
+    })
+}
+
+fn spawn_control(control: control::Task<Raft>, stopped: watch::Sender<Option<Stopped>>) {
+    tokio::spawn(async move {
+        let reason = match tokio::spawn(control.run()).await {
+            Ok(reason) => reason,
+            Err(error) => format!("the control part failed: {error}"),
+        };
+        stop(&stopped, Stopped::Failed(reason));
+    });
+}
+
+fn spawn_worker(worker: worker::Task, stopped: watch::Sender<Option<Stopped>>) {
+    let down = worker.down.clone();
+    tokio::spawn(async move {
+        let end = match tokio::spawn(worker.run()).await {
+            Ok(Ok(())) if *down.borrow() => Stopped::Down,
+            Ok(Ok(())) => return, // The control part ended first and says why.
+            Ok(Err(reason)) => Stopped::Failed(reason),
+            Err(error) => Stopped::Failed(format!("the worker part failed: {error}")),
+        };
+        stop(&stopped, end);
+    });
+}
+
+/// Going down, nothing more is placed.
+fn spawn_closer(mut down: watch::Receiver<bool>, control: mpsc::Sender<Input>) {
+    tokio::spawn(async move {
+        if down.wait_for(|down| *down).await.is_ok() {
+            let _ = control.send(Input::Close).await;
+        }
+    });
+}
+
+/// The first reason stays.
+fn stop(stopped: &watch::Sender<Option<Stopped>>, why: Stopped) {
+    stopped.send_if_modified(|current| {
+        let first = current.is_none();
+        if first {
+            *current = Some(why);
+        }
+        first
+    });
+}
+
+fn thread<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<std::thread::JoinHandle<T>, StartError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(StartError::Thread)
+}
+
+/// What the machine has, where nothing else is said.
+fn capacity(wanted: Resources) -> Resources {
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get()) as u64;
+    let memory = rustix::system::sysinfo();
+    Resources {
+        cpu_milli: match wanted.cpu_milli {
+            0 => cpus * 1000,
+            milli => milli,
+        },
+        memory_bytes: match wanted.memory_bytes {
+            0 => memory.totalram as u64 * u64::from(memory.mem_unit.max(1)),
+            bytes => bytes,
+        },
+    }
+}

@@ -1,0 +1,130 @@
+//! The socket to the supervisor beside this daemon, and how to reach one.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use model::{NodeId, Resources};
+use proto::supervisor::{
+    FromSupervisor, Greeting, Hello, ToSupervisor, from_supervisor, to_supervisor,
+};
+use runner::client;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+/// What it takes to reach the supervisor.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) exe: PathBuf,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) node: NodeId,
+    pub(crate) capacity: Resources,
+    /// The one that was launched from here, to be reaped when it leaves.
+    pub(crate) child: Option<Child>,
+}
+
+/// A supervisor that has answered.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: UnixStream,
+    decoder: client::Decoder,
+    read: Vec<u8>,
+    pub(crate) hello: Hello,
+}
+
+/// Why there will be no supervisor.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreachable {
+    #[error(
+        "the supervisor in this data directory speaks version {theirs}, this binary {ours}\nhint: end its tasks with `windlass down` of the version that started it"
+    )]
+    Version { theirs: u32, ours: u32 },
+    #[error(transparent)]
+    Client(#[from] client::Error),
+}
+
+/// The first wait between two tries, and the longest, in milliseconds.
+const WAIT_MS: (u64, u64) = (2, 100);
+/// How long the answer to a greeting may take.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+const READ_BYTES: usize = 64 << 10;
+
+impl Reach {
+    /// Finds the supervisor of this data directory, or launches one. It goes on trying: a new
+    /// supervisor answers only when it has proved that nothing of the former one is left.
+    pub(crate) async fn reach(&mut self) -> Result<Link, Unreachable> {
+        let mut wait_ms = WAIT_MS.0;
+        loop {
+            match self.greet().await {
+                Ok(link) if link.hello.version == proto::SUPERVISOR_VERSION => return Ok(link),
+                Ok(link) => {
+                    let (theirs, ours) = (link.hello.version, proto::SUPERVISOR_VERSION);
+                    return Err(Unreachable::Version { theirs, ours });
+                }
+                Err(error) => tracing::debug!(%error, "no supervisor answers yet"),
+            }
+            if self.has_left() {
+                self.child = Some(client::launch(&self.exe, &self.data_dir, self.node)?);
+            }
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            wait_ms = (wait_ms * 2).min(WAIT_MS.1);
+        }
+    }
+
+    /// Whether no supervisor of ours is under way.
+    fn has_left(&mut self) -> bool {
+        match &mut self.child {
+            None => true,
+            Some(child) => !matches!(child.try_wait(), Ok(None)),
+        }
+    }
+
+    async fn greet(&self) -> io::Result<Link> {
+        let stream = client::connect(&self.data_dir).map_err(io::Error::other)?;
+        let mut link = Link {
+            stream: UnixStream::from_std(stream)?,
+            decoder: client::Decoder::new(),
+            read: vec![0; READ_BYTES],
+            hello: Hello::default(),
+        };
+        let greeting =
+            Greeting { version: proto::SUPERVISOR_VERSION, capacity: Some(self.capacity.into()) };
+        let kind = Some(to_supervisor::Kind::Greeting(greeting));
+        link.send(&[ToSupervisor { kind }]).await?;
+        let hello = tokio::time::timeout(HELLO_WITHIN, link.receive());
+        let first = hello.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        match first.kind {
+            Some(from_supervisor::Kind::Hello(hello)) => link.hello = hello,
+            _ => return Err(io::Error::other("its first message is no hello")),
+        }
+        Ok(link)
+    }
+}
+
+impl Link {
+    /// Sends messages in one write.
+    pub(crate) async fn send(&mut self, messages: &[ToSupervisor]) -> io::Result<()> {
+        let bytes: Vec<u8> = messages.iter().flat_map(client::encode).collect();
+        self.stream.write_all(&bytes).await
+    }
+
+    /// The next message. It may be dropped while it waits, nothing is lost.
+    pub(crate) async fn receive(&mut self) -> io::Result<FromSupervisor> {
+        loop {
+            if let Some(message) = self.decoded()? {
+                return Ok(message);
+            }
+            let count = self.stream.read(&mut self.read).await?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.decoder.push(&self.read[..count]);
+        }
+    }
+
+    /// The next message that has arrived whole already.
+    pub(crate) fn decoded(&mut self) -> io::Result<Option<FromSupervisor>> {
+        self.decoder.next_message().map_err(io::Error::other)
+    }
+}
