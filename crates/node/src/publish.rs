@@ -57,6 +57,7 @@ impl Publisher {
         mut inbox: mpsc::Receiver<Publish>,
         runtime: &Handle,
     ) -> Result<(), history::Error> {
+        let mark = self.history.mark()?;
         let mut view = View::default();
         let mut durable = true;
         loop {
@@ -75,10 +76,10 @@ impl Publisher {
             };
             let Some(first) = first else { break };
             let mut news = News::default();
-            self.take(first, &mut view, &mut news);
+            self.take(first, mark, &mut view, &mut news);
             for _ in 1..ENTRIES_MAX {
                 let Ok(next) = inbox.try_recv() else { break };
-                self.take(next, &mut view, &mut news);
+                self.take(next, mark, &mut view, &mut news);
             }
             if !news.facts.is_empty() {
                 self.history.write(view.state.applied(), &news.facts, false)?;
@@ -91,7 +92,7 @@ impl Publisher {
         self.history.write(view.state.applied(), &[], true)
     }
 
-    fn take(&self, publish: Publish, view: &mut View, news: &mut News) {
+    fn take(&self, publish: Publish, mark: u64, view: &mut View, news: &mut News) {
         match publish {
             Publish::Connections(connections) => {
                 let changed = view.connections != connections;
@@ -102,8 +103,10 @@ impl Publisher {
             }
             Publish::Happened { events, state } => {
                 let index = state.applied();
-                news.facts
-                    .extend(facts(&events, state.time_ms()).into_iter().map(|fact| (index, fact)));
+                if index > mark {
+                    let facts = facts(&events, state.time_ms());
+                    news.facts.extend(facts.into_iter().map(|fact| (index, fact)));
+                }
                 for event in &events {
                     news.hear(event);
                 }
