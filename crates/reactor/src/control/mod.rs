@@ -34,6 +34,8 @@ pub struct Control {
     config: Config,
     state: State,
     leader: Option<LeaderId>,
+    /// Who wrote the last entry that was delivered.
+    written_by: Option<LeaderId>,
     /// Everything that earlier leaders committed is applied.
     caught_up: bool,
     batcher: Batcher,
@@ -53,6 +55,7 @@ impl Control {
             config,
             state: State::new(),
             leader: None,
+            written_by: None,
             caught_up: false,
             batcher: Batcher::default(),
             sessions: Sessions::default(),
@@ -108,6 +111,17 @@ impl Control {
         effects.extend(unavailable(lost, Unavailable::NotLeader));
         self.sessions.unwelcome();
         effects.push(Effect::Connections(self.sessions.connections()));
+        self.catch_up();
+    }
+
+    /// The first entry of the current leader says that all before it is applied. It may be
+    /// delivered before this node hears that it leads, and need not be followed by another.
+    fn catch_up(&mut self) {
+        if self.leader.is_some() && self.leader == self.written_by && !self.caught_up {
+            self.caught_up = true;
+            self.found();
+            self.sessions.register(&self.state, &mut self.batcher);
+        }
     }
 
     fn request(&mut self, id: RequestId, command: Kind, effects: &mut Vec<Effect>) {
@@ -143,11 +157,8 @@ impl Control {
         }
         self.plan_wanted = true;
         effects.push(Effect::Happened { index, events, state: self.state.clone() });
-        if self.leader == Some(leader) && !self.caught_up {
-            self.caught_up = true;
-            self.found();
-            self.sessions.register(&self.state, &mut self.batcher);
-        }
+        self.written_by = Some(leader);
+        self.catch_up();
     }
 
     fn found(&mut self) {

@@ -1,0 +1,109 @@
+//! The control part, event by event: what a journal and workers may do to it in an unlucky order.
+
+use bytes::Bytes;
+use machine::{Answer, State};
+use model::{ClusterId, JobSpec, NodeId, TaskSpec};
+use proto::record::{self, command::Kind};
+use proto::session::{Hello, ToControl, ToWorker, to_control, to_worker};
+use reactor::Now;
+use reactor::control::{Config, Control, Effect, Event, LeaderId, SessionId, Unavailable};
+
+const LEADER: LeaderId = (1, 1);
+
+/// A control part on a journal of which the test decides every step.
+struct World {
+    control: Control,
+    index: u64,
+    proposed: Vec<(u64, Bytes)>,
+    answers: Vec<(u64, Result<Answer, Unavailable>)>,
+    sent: Vec<(SessionId, ToWorker)>,
+}
+
+impl World {
+    fn new() -> World {
+        let control = Control::new(Config { found: ClusterId::from_bytes(&[7; 16]) });
+        World { control, index: 0, proposed: vec![], answers: vec![], sent: vec![] }
+    }
+
+    /// A control part that leads a cluster with nothing in it.
+    fn founded() -> World {
+        let mut world = World::new();
+        world.handle(Event::Leadership(Some(LEADER)));
+        world.deliver(LEADER, Bytes::new());
+        world.commit();
+        world
+    }
+
+    fn handle(&mut self, event: Event) {
+        for effect in self.control.handle(Now::default(), event) {
+            match effect {
+                Effect::Propose { number, record, .. } => self.proposed.push((number, record)),
+                Effect::Answer { id, answer } => self.answers.push((id, answer)),
+                Effect::Send { session, message } => self.sent.push((session, message)),
+                _ => {}
+            }
+        }
+    }
+
+    fn deliver(&mut self, leader: LeaderId, record: Bytes) {
+        self.index += 1;
+        self.handle(Event::Delivered { index: self.index, leader, record });
+    }
+
+    /// Delivers what is proposed until nothing more is.
+    fn commit(&mut self) {
+        while let Some((_, record)) = self.proposed.pop() {
+            self.deliver(LEADER, record);
+        }
+    }
+
+    fn fail(&mut self) {
+        let (number, _) = self.proposed.pop().expect("something is proposed");
+        self.handle(Event::ProposeFailed { number, retry: false });
+    }
+
+    fn submit(&mut self, id: u64) {
+        let tasks = vec![TaskSpec::new(vec!["true".into()])];
+        let spec = JobSpec { namespace: "default".into(), tasks, ..JobSpec::default() };
+        let job = Some((&spec).into());
+        let command = Kind::SubmitJob(record::SubmitJob { job, ..Default::default() });
+        self.handle(Event::Request { id, command });
+    }
+
+    fn hello(&mut self, session: SessionId, supervisor: u8) {
+        let hello = Hello {
+            node_id: vec![1; 16],
+            capacity: Some(proto::job::Resources { cpu_milli: 1000, memory_bytes: 0 }),
+            supervisor_id: vec![supervisor; 16],
+            ..Hello::default()
+        };
+        self.say(session, to_control::Kind::Hello(hello));
+    }
+
+    fn say(&mut self, session: SessionId, kind: to_control::Kind) {
+        self.handle(Event::Message { session, message: ToControl { kind: Some(kind) } });
+    }
+
+    fn state(&self) -> &State {
+        self.control.state()
+    }
+
+    fn epoch(&self) -> u64 {
+        let node = NodeId::from_bytes(&[1; 16]).expect("16 bytes");
+        self.state().node(node).map_or(0, |node| node.epoch)
+    }
+
+    fn welcomes(&self) -> usize {
+        let welcome = |message: &ToWorker| matches!(message.kind, Some(to_worker::Kind::Welcome(_)));
+        self.sent.iter().filter(|(_, message)| welcome(message)).count()
+    }
+}
+
+#[test]
+fn it_may_hear_that_it_leads_after_the_first_entry_in_its_name() {
+    let mut world = World::new();
+    world.deliver(LEADER, Bytes::new());
+    world.handle(Event::Leadership(Some(LEADER)));
+    world.commit();
+    assert!(world.state().cluster().is_some(), "it goes on without another entry");
+}
