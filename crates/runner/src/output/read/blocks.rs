@@ -117,3 +117,41 @@ pub(super) fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<u
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_may_still_change_is_not_kept() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let blocks = Blocks::new(dir.path().to_owned());
+        let file = FileId::Segment(1);
+        let mut into = [0; 4];
+        fs::write(file.path(dir.path()), b"keptlost").unwrap();
+        assert_eq!(blocks.read(file, 0, 4, &mut into).unwrap(), 4);
+        fs::write(file.path(dir.path()), b"keptnew!").unwrap();
+        assert_eq!(blocks.read(file, 4, 8, &mut into).unwrap(), 4);
+        assert_eq!(&into, b"new!");
+        assert_eq!(blocks.read(file, 6, 100, &mut into).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_long_file_is_read_through_a_small_cache() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let blocks = Blocks::new(dir.path().to_owned());
+        let file = FileId::Segment(1);
+        let bytes: Vec<u8> = (0..80 * BLOCK_BYTES).map(|at| (at / 7) as u8).collect();
+        fs::write(file.path(dir.path()), &bytes).unwrap();
+        let mut into = vec![0; 100_000];
+        for (at, piece) in bytes.chunks(into.len()).enumerate() {
+            let offset = (at * into.len()) as u64;
+            let into = &mut into[..piece.len()];
+            assert_eq!(blocks.read(file, offset, bytes.len() as u64, into).unwrap(), piece.len());
+            assert_eq!(into, piece);
+        }
+        assert_eq!(blocks.cache.lock().unwrap().blocks.len(), BLOCKS_MAX);
+    }
+}

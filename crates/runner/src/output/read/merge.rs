@@ -20,7 +20,7 @@ use super::{Chunk, Frames, ReadError, Store};
 pub struct Merge {
     sources: Vec<Source>,
     by_attempt: BTreeMap<Attempt, usize>,
-    /// The time of a source's next chunk, but never before that of its last.
+    /// The times of the sources' next chunks.
     next: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
@@ -28,7 +28,6 @@ struct Source {
     frames: Frames,
     /// It has an entry in `next`.
     waits: bool,
-    last_us: u64,
 }
 
 impl Merge {
@@ -53,7 +52,7 @@ impl Merge {
     fn add(&mut self, frames: Frames) {
         let at = self.sources.len();
         self.by_attempt.insert(frames.attempt(), at);
-        self.sources.push(Source { frames, waits: false, last_us: 0 });
+        self.sources.push(Source { frames, waits: false });
         self.wait(at);
     }
 
@@ -64,7 +63,7 @@ impl Merge {
             && let Some(next_us) = source.frames.next_time_us()
         {
             source.waits = true;
-            self.next.push(Reverse((next_us.max(source.last_us), at)));
+            self.next.push(Reverse((next_us, at)));
         }
     }
 }
@@ -74,9 +73,9 @@ impl Iterator for Merge {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let Reverse((time_us, at)) = self.next.pop()?;
+            let Reverse((_, at)) = self.next.pop()?;
             let source = &mut self.sources[at];
-            (source.waits, source.last_us) = (false, time_us);
+            source.waits = false;
             let chunk = source.frames.next();
             self.wait(at);
             // `None` if the frame that was found turned out damaged and nothing follows.

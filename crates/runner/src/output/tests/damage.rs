@@ -140,3 +140,25 @@ fn a_copy_of_a_segment_in_the_output_is_output_and_nothing_more() {
     assert_eq!(chunks.len(), 1);
     assert_eq!(chunks[0].stream, Stream::Mark);
 }
+
+#[test]
+fn the_frame_behind_a_damaged_one_is_found_wherever_it_begins() {
+    for length in 4000..4130 {
+        let dir = TempDir::new().unwrap();
+        let mut bench = Bench::new(Config { shared_bytes_max: 1 << 20, ..small(&dir) });
+        bench.writer.append(attempt(0), Stream::Stdout, 1, &vec![b'x'; length]);
+        bench.writer.append(attempt(0), Stream::Stderr, 1, b"behind");
+        bench.positions.insert(attempt(0), length as u64 + 6);
+        bench.end(attempt(0));
+        let outcome = bench.wait_ended(attempt(0));
+        let file = dir.path().join("00000001.seg");
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let store = Store::open(dir.path());
+        let chunks = read(&store, attempt(0), &outcome);
+        assert_eq!(chunks[0].stream, Stream::Mark);
+        assert_eq!(chunks.last().unwrap().data, b"behind", "{length}");
+        assert_eq!(store.recover(&[attempt(0)].into()), [(attempt(0), outcome)].into());
+    }
+}

@@ -45,6 +45,53 @@ fn a_stalled_disk_blocks_nobody_and_the_gap_is_marked() {
 }
 
 #[test]
+fn bytes_between_dropped_ones_stand_between_them() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let config = Config { queue_bytes_max: 10_000, ..small(&dir) };
+    let mut bench = Bench::on(config, Box::new(disk.clone()));
+    disk.stall(&mut bench);
+    // The large ones find no room, the small ones do.
+    for _ in 0..5 {
+        bench.words(attempt(0), Stream::Stdout, 1, 2000);
+        bench.words(attempt(0), Stream::Stdout, 1, 5);
+        bench.words(attempt(1), Stream::Stdout, 1, 2000);
+    }
+    disk.set(|faults| faults.stalled = false);
+    bench.end(attempt(0));
+    bench.end(attempt(1));
+    let store = Store::open(dir.path());
+    for (of, kept, pieces) in [(attempt(0), 200, 10), (attempt(1), 0, 1)] {
+        let outcome = bench.wait_ended(of);
+        assert_eq!(outcome.output_bytes - outcome.output_dropped_bytes, kept);
+        let chunks = read(&store, of, &outcome);
+        check_account(&chunks, &outcome);
+        assert_eq!(chunks.len(), pieces);
+    }
+}
+
+#[test]
+fn a_drop_is_counted_for_the_attempt_it_happened_to() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let config = Config { queue_bytes_max: 1000, ..small(&dir) };
+    let mut bench = Bench::on(config, Box::new(disk.clone()));
+    for order in [[0, 1], [1, 0]] {
+        disk.stall(&mut bench);
+        order.iter().for_each(|of| bench.words(attempt(*of), Stream::Stdout, 1, 200 + *of as u64));
+        disk.set(|faults| faults.stalled = false);
+        bench.end(attempt(100 + order[0]));
+        bench.wait_ended(attempt(100 + order[0]));
+    }
+    bench.end(attempt(0));
+    bench.end(attempt(1));
+    for of in [attempt(0), attempt(1)] {
+        let outcome = bench.wait_ended(of);
+        check_account(&read(&Store::open(dir.path()), of, &outcome), &outcome);
+    }
+}
+
+#[test]
 fn a_stalled_disk_does_not_keep_the_process() {
     let dir = TempDir::new().unwrap();
     let disk = BadDisk::default();
@@ -97,6 +144,58 @@ fn an_end_that_cannot_be_written_is_told_with_its_account() {
     let outcome = bench.wait_ended(attempt(1));
     check_account(&read(&Store::open(dir.path()), attempt(1), &outcome), &outcome);
     assert_eq!(outcome.output_dropped_bytes, 0);
+}
+
+/// Appends words and waits until the writer is through with them.
+fn words_through(bench: &mut Bench, time_us: u64, count: u64) {
+    bench.words(attempt(0), Stream::Stdout, time_us, count);
+    let sync = attempt(1_000 + time_us as u32);
+    bench.end(sync);
+    bench.wait_ended(sync);
+}
+
+#[test]
+fn what_the_disk_refused_does_not_count_against_the_share() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let mut bench = Bench::on(small(&dir), Box::new(disk.clone()));
+    disk.set(|faults| faults.write = Some(libc::EIO));
+    (0..10).for_each(|round| words_through(&mut bench, round, 500));
+    disk.set(|faults| faults.write = None);
+    words_through(&mut bench, 10, 512);
+    bench.end(attempt(0));
+    let outcome = bench.wait_ended(attempt(0));
+    let store = Store::open(dir.path());
+    let extents = store.ended(outcome.output.unwrap()).unwrap();
+    assert!(extents.iter().all(|extent| extent.own_file == 0), "{extents:?}");
+    check_account(&read(&store, attempt(0), &outcome), &outcome);
+    assert_eq!(outcome.output_dropped_bytes, 40_000);
+}
+
+#[test]
+fn own_files_that_the_disk_refused_push_none_out() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let mut bench = Bench::on(small(&dir), Box::new(disk.clone()));
+    // The share of 4096 bytes, and one own file.
+    words_through(&mut bench, 0, 512);
+    words_through(&mut bench, 1, 500);
+    for round in 2..10 {
+        disk.set(|faults| faults.write = Some(libc::EIO));
+        words_through(&mut bench, round, 900);
+    }
+    disk.set(|faults| faults.write = None);
+    words_through(&mut bench, 10, 900);
+    let extents = bench.writer.extents(attempt(0));
+    assert!(extents.iter().any(|extent| extent.own_file == 1), "{extents:?}");
+    // Two more and the first is pushed out; what it lost before is not counted again.
+    (11..15).for_each(|round| words_through(&mut bench, round, 900));
+    bench.end(attempt(0));
+    let outcome = bench.wait_ended(attempt(0));
+    let store = Store::open(dir.path());
+    check_account(&read(&store, attempt(0), &outcome), &outcome);
+    // Of five files, three are left.
+    assert_eq!(outcome.output_bytes - outcome.output_dropped_bytes, 4096 + 3 * 7200);
 }
 
 #[test]

@@ -34,6 +34,8 @@ fn a_talkative_attempt_keeps_its_head_and_its_tail() {
     assert!(text.starts_with(&format!("[windlass: {size} of output dropped here: the oldest")));
     assert_eq!(outcome.output_dropped_bytes, dropped);
 
+    let extents = Store::open(dir.path()).ended(outcome.output.unwrap()).unwrap();
+    assert_eq!(extents.iter().filter(|extent| extent.own_file > 0).count(), 3);
     let files = fs::read_dir(own_dir(dir.path(), attempt(0))).unwrap();
     let lengths: Vec<u64> = files.map(|file| file.unwrap().metadata().unwrap().len()).collect();
     assert_eq!(lengths.len(), 3);
@@ -63,10 +65,11 @@ fn segments_are_not_written_beyond_their_length() {
 #[test]
 fn an_attempt_that_writes_for_long_has_a_short_list() {
     let dir = TempDir::new().unwrap();
-    let config = Config { shared_bytes_max: 1 << 20, ..small(&dir) };
+    let config = Config { shared_bytes_max: 1 << 20, own_file_bytes: 1 << 20, ..small(&dir) };
     let mut bench = Bench::new(config);
     for round in 0..600 {
         bench.words(attempt(0), Stream::Stdout, round * 20_000, 1);
+        bench.words(attempt(1), Stream::Stdout, round * 20_000, 50);
         bench.words(attempt(1000 + round as u32), Stream::Stdout, round * 20_000, 200);
         bench.end(attempt(1000 + round as u32));
         bench.wait_ended(attempt(1000 + round as u32));

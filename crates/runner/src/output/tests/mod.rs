@@ -55,6 +55,8 @@ struct Bench {
     ended: BTreeMap<Attempt, Outcome>,
     /// The extents that were told, of live attempts and ended ones.
     told: BTreeMap<Attempt, Vec<proto::supervisor::Extent>>,
+    /// The index of the attempt whose end stalls next.
+    stalls: u32,
 }
 
 impl Bench {
@@ -65,7 +67,7 @@ impl Bench {
     fn on(config: Config, disk: Box<dyn Disk>) -> Bench {
         let writer = Writer::start_on(config, disk).unwrap();
         let (positions, ended, told) = Default::default();
-        Bench { writer, positions, ended, told }
+        Bench { writer, positions, ended, told, stalls: 1_000_000 }
     }
 
     /// Appends so many numbered words.
@@ -125,6 +127,11 @@ fn read(store: &Store, attempt: Attempt, outcome: &Outcome) -> Vec<Chunk> {
 /// Checks that every word stands in its place, that marks stand exactly where words are missing,
 /// and that nothing is missing that was not counted as dropped.
 fn check_account(chunks: &[Chunk], outcome: &Outcome) {
+    let words = |chunk: &Chunk| String::from_utf8_lossy(&chunk.data).into_owned();
+    let marks = chunks.iter().filter(|chunk| chunk.stream == Stream::Mark).map(words);
+    for mark in marks {
+        assert!(!mark.contains("may be") && !mark.contains("damaged"), "{mark}");
+    }
     let kept = check_places(chunks, outcome.output_bytes);
     assert_eq!(kept + outcome.output_dropped_bytes, outcome.output_bytes, "kept and dropped");
 }
@@ -177,6 +184,8 @@ struct BadDisk(Arc<(Mutex<Faults>, Condvar)>);
 struct Faults {
     /// Writes wait.
     stalled: bool,
+    /// One does.
+    waiting: bool,
     /// Bytes until the disk is full.
     room: Option<u64>,
     /// The error of every write.
@@ -185,6 +194,8 @@ struct Faults {
     open: Option<i32>,
     /// The error of every truncation.
     truncate: Option<i32>,
+    /// Writes take everything and then say that they failed.
+    lie: bool,
     /// No write takes more.
     piece: Option<usize>,
     /// Writes so far.
@@ -195,6 +206,18 @@ impl BadDisk {
     fn set(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.0.0.lock().unwrap());
         self.0.1.notify_all();
+    }
+
+    /// Lets writes wait, and waits until one does.
+    fn stall(&self, bench: &mut Bench) {
+        self.set(|faults| faults.stalled = true);
+        bench.end(attempt(bench.stalls));
+        bench.stalls += 1;
+        let (faults, changed) = &*self.0;
+        let guard = faults.lock().unwrap();
+        let (guard, _) =
+            changed.wait_timeout_while(guard, PATIENCE, |faults| !faults.waiting).unwrap();
+        assert!(guard.waiting);
     }
 
     fn writes(&self) -> u64 {
@@ -213,10 +236,17 @@ impl Disk for BadDisk {
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let faults = self.0.0.lock().unwrap();
+        let mut faults = self.0.0.lock().unwrap();
+        faults.waiting = true;
+        self.0.1.notify_all();
         let mut faults = self.0.1.wait_while(faults, |faults| faults.stalled).unwrap();
+        faults.waiting = false;
         faults.writes += 1;
         fail(faults.write)?;
+        if faults.lie {
+            RealDisk.write_at(file, bytes, offset)?;
+            fail(Some(libc::EIO))?;
+        }
         let mut length = bytes.len().min(faults.piece.unwrap_or(usize::MAX));
         if let Some(room) = &mut faults.room {
             length = length.min(*room as usize);

@@ -21,6 +21,7 @@ enum Step {
     Open(i32),
     Truncate(i32),
     Piece(usize),
+    Lie,
     Heal,
 }
 
@@ -39,16 +40,17 @@ fn step(faults: bool) -> BoxedStrategy<Step> {
         1 => errno.clone().prop_map(Step::Open),
         1 => errno.prop_map(Step::Truncate),
         1 => (1..5000usize).prop_map(Step::Piece),
+        1 => Just(Step::Lie),
         3 => Just(Step::Heal),
     ];
     prop_oneof![4 => good, 1 => fault].boxed()
 }
 
 /// Does the steps; an attempt that has ended gives way to one with an index 10 higher.
-fn play(steps: Vec<Step>) {
+fn play(queue_bytes_max: usize, steps: Vec<Step>) {
     let dir = TempDir::new().unwrap();
     let disk = BadDisk::default();
-    let mut bench = Bench::on(small(&dir), Box::new(disk.clone()));
+    let mut bench = Bench::on(Config { queue_bytes_max, ..small(&dir) }, Box::new(disk.clone()));
     let mut lives = [0, 1, 2, 3, 4];
     let mut sync = 1000;
     for (time_us, step) in (1_000_000..).step_by(4000).zip(steps) {
@@ -69,8 +71,13 @@ fn play(steps: Vec<Step>) {
             Step::Room(bytes) => disk.set(|faults| faults.room = Some(bytes)),
             Step::Write(errno) => disk.set(|faults| faults.write = Some(errno)),
             Step::Open(errno) => disk.set(|faults| faults.open = Some(errno)),
-            Step::Truncate(errno) => disk.set(|faults| faults.truncate = Some(errno)),
+            // A disk that lies and cannot cut either leaves ends that nobody told.
+            Step::Truncate(errno) => disk.set(|faults| {
+                faults.truncate = Some(errno);
+                faults.lie = false;
+            }),
             Step::Piece(bytes) => disk.set(|faults| faults.piece = Some(bytes)),
+            Step::Lie => disk.set(|faults| *faults = Faults { lie: true, ..Faults::default() }),
             Step::Heal => disk.set(|faults| *faults = Faults::default()),
         }
     }
@@ -100,17 +107,28 @@ fn check_ended(dir: &TempDir, bench: &Bench) {
     }
 }
 
+/// A queue that often has no room, or always has.
+fn queue() -> impl Strategy<Value = usize> {
+    prop_oneof![30_000..60_000usize, Just(16 << 20)]
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, max_shrink_time: 30_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn every_byte_is_read_in_its_place_or_counted(steps in prop::collection::vec(step(false), 1..60)) {
-        play(steps);
+    fn every_byte_is_read_in_its_place_or_counted(
+        queue in queue(),
+        steps in prop::collection::vec(step(false), 1..60),
+    ) {
+        play(queue, steps);
     }
 
     #[test]
-    fn a_bad_disk_loses_bytes_but_never_the_account(steps in prop::collection::vec(step(true), 1..80)) {
-        play(steps);
+    fn a_bad_disk_loses_bytes_but_never_the_account(
+        queue in queue(),
+        steps in prop::collection::vec(step(true), 1..120),
+    ) {
+        play(queue, steps);
     }
 }
 

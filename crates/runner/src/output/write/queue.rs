@@ -106,9 +106,7 @@ impl Queue {
 
     /// Ends are bounded by the number of live attempts, so they need no limit here.
     pub(super) fn end(&self, attempt: Attempt, outcome: Outcome) {
-        let mut guard = self.lock();
-        guard.dropping.remove(&attempt);
-        self.push(guard, Item::End { attempt, outcome: Box::new(outcome) }, ITEM_COST);
+        self.push(self.lock(), Item::End { attempt, outcome: Box::new(outcome) }, ITEM_COST);
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, item: Item, cost: usize) {
