@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use machine::{Answer, State};
-use model::{ClusterId, JobSpec, NodeId, TaskSpec};
+use model::{ClusterId, JobSpec, NodeId, RunId, TaskSpec};
 use proto::record::{self, command::Kind};
-use proto::session::{Hello, ToControl, ToWorker, to_control, to_worker};
+use proto::session::{End, Hello, ToControl, ToWorker, to_control, to_worker};
 use reactor::Now;
 use reactor::control::{Config, Control, Effect, Event, LeaderId, SessionId, Unavailable};
 
@@ -71,13 +71,28 @@ impl World {
     }
 
     fn hello(&mut self, session: SessionId, supervisor: u8) {
+        self.hello_with(session, supervisor, vec![]);
+    }
+
+    fn hello_with(&mut self, session: SessionId, supervisor: u8, recovered: Vec<End>) {
         let hello = Hello {
             node_id: vec![1; 16],
             capacity: Some(proto::job::Resources { cpu_milli: 1000, memory_bytes: 0 }),
             supervisor_id: vec![supervisor; 16],
+            recovered,
             ..Hello::default()
         };
         self.say(session, to_control::Kind::Hello(hello));
+    }
+
+    /// Places the first element of run 1 on the node.
+    fn place(&mut self) {
+        let ordinals = vec![record::Range { first: 0, last: 0 }];
+        let picks = vec![record::Pick { run: 1, task: 0, ordinals, ahead: false }];
+        let place = record::Place { node_id: vec![1; 16], epoch: 1, picks };
+        self.handle(Event::Planned(vec![place]));
+        self.commit();
+        assert_eq!(self.state().run(RunId(1)).map(|run| run.tasks[0].live.len()), Some(1));
     }
 
     fn say(&mut self, session: SessionId, kind: to_control::Kind) {
@@ -106,4 +121,57 @@ fn it_may_hear_that_it_leads_after_the_first_entry_in_its_name() {
     world.handle(Event::Leadership(Some(LEADER)));
     world.commit();
     assert!(world.state().cluster().is_some(), "it goes on without another entry");
+}
+
+#[test]
+fn a_lost_founding_is_tried_again() {
+    let mut world = World::new();
+    world.handle(Event::Leadership(Some(LEADER)));
+    world.deliver(LEADER, Bytes::new());
+    world.hello(1, 1);
+    world.fail();
+    world.submit(5);
+    world.commit();
+    assert!(matches!(world.answers[..], [(5, Ok(Answer::Submitted { .. }))]), "{:?}", world.answers);
+    assert_eq!(world.welcomes(), 1);
+}
+
+#[test]
+fn a_registration_in_a_refused_batch_is_made_again() {
+    let mut world = World::new();
+    world.handle(Event::Leadership(Some(LEADER)));
+    world.deliver(LEADER, Bytes::new());
+    let (number, founding) = world.proposed.pop().expect("it founds the cluster");
+    world.hello(1, 1);
+    world.handle(Event::ProposeFailed { number, retry: false });
+    let (_, made_before) = world.proposed.pop().expect("it tries again");
+    // The founding was written after all, so the next batch is from before the incarnation.
+    world.deliver(LEADER, founding);
+    world.deliver(LEADER, made_before);
+    world.commit();
+    assert_eq!(world.welcomes(), 1);
+}
+
+#[test]
+fn ends_that_were_found_are_not_parted_from_their_registration() {
+    let mut world = World::founded();
+    world.hello(1, 1);
+    world.submit(1);
+    world.commit();
+    world.place();
+    // A batch in flight, and one that is full but for the report of what was found.
+    (2..4098).for_each(|id| world.submit(id));
+    let exited = proto::job::Outcome {
+        ending: Some(proto::job::outcome::Ending::Exited(0)),
+        ..Default::default()
+    };
+    let attempt = proto::job::Attempt { run: 1, task: 0, index: 0, number: 1 };
+    let end = End { attempt: Some(attempt), outcome: Some(exited) };
+    world.hello_with(2, 2, vec![end]);
+    let (_, record) = world.proposed.pop().expect("one is in flight");
+    world.deliver(LEADER, record);
+    world.fail();
+    world.commit();
+    assert_eq!(world.epoch(), 2);
+    assert!(world.state().run(RunId(1)).is_none(), "it succeeded and is not run again");
 }

@@ -110,6 +110,12 @@ impl Batcher {
         flight.map(|flight| flight.origins).unwrap_or_default()
     }
 
+    /// Drops what waits for sessions, because a batch before it is lost: the ends that were found
+    /// and the registration which makes up for them must not part.
+    pub(super) fn forget_sessions(&mut self) {
+        self.open.retain(|(origin, _)| matches!(origin, Origin::Request(_) | Origin::Plan));
+    }
+
     /// Drops everything that waits or is in flight.
     pub(super) fn abandon(&mut self) -> Vec<Origin> {
         let in_flight = self.in_flight.take().map(|flight| flight.origins).unwrap_or_default();

@@ -177,7 +177,8 @@ impl Control {
     ) {
         if refused {
             self.planning = false;
-            return effects.extend(unavailable(origins, Unavailable::NotLeader));
+            effects.extend(unavailable(origins, Unavailable::NotLeader));
+            return self.ask_again();
         }
         for (origin, answer) in origins.into_iter().zip(answers) {
             match origin {
@@ -200,13 +201,24 @@ impl Control {
             return effects.push(Effect::Propose { number, leader, record });
         }
         let lost = self.batcher.give_up(number);
+        if lost.is_empty() {
+            return; // Nobody waits for it: its entry, or another leader, came first.
+        }
         if lost.contains(&Origin::Plan) {
             self.planning = false;
         }
         effects.extend(unavailable(lost, Unavailable::OutcomeUnknown));
-        // Reports and registrations may have been among what is lost: they are asked for again.
+        self.ask_again();
+    }
+
+    /// The cluster's founding, reports and registrations may have been in a batch that is lost.
+    fn ask_again(&mut self) {
+        self.batcher.forget_sessions();
         self.sessions.unwelcome();
-        self.sessions.register(&self.state, &mut self.batcher);
+        if self.caught_up {
+            self.found();
+            self.sessions.register(&self.state, &mut self.batcher);
+        }
     }
 
     fn planned(&mut self, places: Vec<Place>) {
