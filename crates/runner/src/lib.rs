@@ -5,4 +5,13 @@
 
 pub mod client;
 pub mod frame;
+pub mod supervisor;
+
+pub mod bare;
+
+pub mod containment;
+pub mod env;
+pub mod spawn;
+pub mod user;
+
 pub mod output;

@@ -1,0 +1,252 @@
+//! The kernel: one loop that owns every process, pipe, deadline and the connection.
+//!
+//! It waits at one place only, in [`Poll::wait`]. It never opens, reads or writes a file that lies
+//! on a disk, with two exceptions that cannot be avoided: a new child executes its program while
+//! this thread is suspended, and a `run_as` is looked up in `/etc/passwd`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use model::slots::Slots;
+use model::{Attempt, NodeId, Resources, SupervisorId};
+use proto::supervisor::{Condition, from_supervisor::Kind};
+use rustix::event::epoll::EventFlags;
+
+use super::held::{Held, Seen};
+use super::link::{Link, Lost};
+use super::poll::{Poll, Timers, Token};
+use super::running::Places;
+use super::{clock, log};
+use crate::containment::Containment;
+use crate::output::Writer;
+use crate::spawn::{Pid, Spawner};
+use crate::user::User;
+
+/// How long a supervisor without work waits for its first daemon.
+const FIRST_DAEMON_US: u64 = 20_000_000;
+/// How long it waits for the next one, so that a daemon that restarts finds it.
+const NEXT_DAEMON_US: u64 = 2_000_000;
+/// The place of the loop's own deadline among the timers.
+pub(super) const OWN: usize = usize::MAX;
+
+/// Everything the loop owns.
+pub(super) struct Kernel {
+    pub(super) node_id: NodeId,
+    pub(super) supervisor_id: SupervisorId,
+    pub(super) own_user: User,
+    pub(super) socket: PathBuf,
+    pub(super) listener: UnixListener,
+    pub(super) poll: Poll,
+    pub(super) link: Option<Link>,
+    pub(super) links: u32,
+    pub(super) writer: Writer,
+    pub(super) spawner: Spawner,
+    /// Taken only when the loop is over.
+    pub(super) containment: Option<Containment>,
+    pub(super) slots: Slots,
+    pub(super) held: Held,
+    pub(super) seen: Seen,
+    pub(super) running: Places,
+    pub(super) running_max: usize,
+    pub(super) by_pid: HashMap<Pid, usize>,
+    pub(super) timers: Timers,
+    /// Attempts whose notices of output were held back.
+    pub(super) unsaid: BTreeSet<Attempt>,
+    pub(super) degraded: String,
+    pub(super) down: bool,
+    /// Something is left to do at once; the next wait only looks.
+    pub(super) busy: bool,
+    /// More children may have ended than one turn reaps.
+    pub(super) reap_again: bool,
+    pub(super) buffer: Vec<u8>,
+    pub(super) leave_at: Option<u64>,
+    /// When orphans are looked for next, where they are not told from kept main processes.
+    pub(super) sweep_at: Option<u64>,
+    pub(super) own_wake: Option<u64>,
+}
+
+impl Kernel {
+    /// Runs until there is nothing more to do.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let own = EventFlags::IN;
+        self.poll.add(&self.listener, Token::Listener, own)?;
+        self.poll.add(self.writer.wake_fd(), Token::Writer, own)?;
+        self.leave_at = Some(clock::boot_us() + FIRST_DAEMON_US);
+        let mut tokens = Vec::new();
+        loop {
+            self.start_waiting();
+            self.flush();
+            if self.may_leave() {
+                break;
+            }
+            self.set_own_timer();
+            self.poll.arm(self.timers.first())?;
+            let only_look = std::mem::take(&mut self.busy);
+            self.poll.wait(only_look, &mut tokens)?;
+            if std::mem::take(&mut self.reap_again) {
+                self.reap();
+            }
+            for token in &tokens {
+                self.dispatch(*token);
+            }
+        }
+        self.leave();
+        Ok(())
+    }
+
+    fn dispatch(&mut self, token: Token) {
+        match token {
+            Token::Listener => self.accept(),
+            Token::Link { number } => self.hear(number),
+            Token::Writer => self.hear_writer(),
+            Token::Children => {
+                self.poll.clear_children();
+                self.reap();
+            }
+            Token::Timer => self.wake(),
+            Token::Pipe { which, place, number } => {
+                if self.running.get(place).is_some_and(|running| running.number == number) {
+                    self.read_pipe(place, which);
+                    self.settle_if_ending(place);
+                }
+            }
+            Token::Tree { place, number } => {
+                if self.running.get(place).is_some_and(|running| running.number == number) {
+                    self.settle(place);
+                }
+            }
+        }
+    }
+
+    /// A deadline has come.
+    fn wake(&mut self) {
+        self.poll.disarm();
+        let now = clock::boot_us();
+        for place in self.timers.due(now) {
+            if place == OWN {
+                self.sweep(now);
+            } else {
+                self.settle(place);
+            }
+        }
+    }
+
+    fn set_own_timer(&mut self) {
+        let next = self.leave_at.into_iter().chain(self.sweep_at).min();
+        self.timers.set(OWN, self.own_wake, next);
+        self.own_wake = next;
+    }
+
+    fn accept(&mut self) {
+        self.links = self.links.wrapping_add(1);
+        let Some(link) = Link::accept(&self.listener, self.links) else { return };
+        let token = Token::Link { number: link.number };
+        match self.poll.add(link.fd(), token, EventFlags::IN) {
+            Ok(()) => {
+                self.unsaid.clear();
+                self.leave_at = None;
+                // The one before, if there is one, is closed by this.
+                self.link = Some(link);
+            }
+            Err(error) => log::line(format_args!("cannot watch a new connection: {error}")),
+        }
+    }
+
+    fn hear(&mut self, number: u32) {
+        let Some(link) = self.link.as_mut().filter(|link| link.number == number) else { return };
+        match link.receive(&mut self.buffer) {
+            Ok(messages) => messages.into_iter().for_each(|message| self.obey(message)),
+            Err(lost) => self.lose(&lost),
+        }
+    }
+
+    fn flush(&mut self) {
+        self.say_unsaid();
+        let Some(link) = &mut self.link else { return };
+        match link.flush() {
+            Ok(waits) if waits != link.waits_for_room => {
+                link.waits_for_room = waits;
+                let room = if waits { EventFlags::OUT } else { EventFlags::empty() };
+                let token = Token::Link { number: link.number };
+                if let Err(error) = self.poll.modify(link.fd(), token, EventFlags::IN | room) {
+                    self.lose(&Lost::Io(error));
+                }
+            }
+            Ok(_) => {}
+            Err(lost) => self.lose(&lost),
+        }
+    }
+
+    /// Goes on without the daemon.
+    pub(super) fn lose(&mut self, lost: &Lost) {
+        if !matches!(lost, Lost::Closed) {
+            log::line(format_args!("{lost}: {:?}", std::error::Error::source(lost)));
+        }
+        self.link = None;
+        self.unsaid.clear();
+    }
+
+    /// Says something to a daemon that has greeted; to any other it is said when it greets.
+    pub(super) fn say(&mut self, kind: Kind) {
+        if let Some(link) = self.link.as_mut().filter(|link| link.greeted) {
+            link.say(kind);
+        }
+    }
+
+    /// Says it where the state of the node has changed.
+    pub(super) fn set_degraded(&mut self) {
+        let overdue = self.running.iter().filter(|(_, running)| running.overdue);
+        let texts: Vec<String> = overdue
+            .map(|(_, running)| {
+                let pids = running.tree.processes();
+                format!("attempt {}: processes {pids:?} survive SIGKILL", running.attempt)
+            })
+            .collect();
+        let degraded = texts.join("; ");
+        if degraded != self.degraded {
+            log::line(format_args!("degraded: `{degraded}`"));
+            self.degraded.clone_from(&degraded);
+            self.say(Kind::Condition(Condition { degraded }));
+        }
+    }
+
+    /// Whether there is nothing more to do, now or after a while of having nothing to do.
+    fn may_leave(&mut self) -> bool {
+        let runs = self.running.len() > 0
+            || self.held.values().any(|state| !matches!(state, super::held::State::Ended(_)));
+        if self.down && !runs && (self.held.is_empty() || self.link.is_none()) {
+            return true;
+        }
+        if self.link.is_some() || !self.held.is_empty() {
+            self.leave_at = None;
+            return false;
+        }
+        let now = clock::boot_us();
+        now >= *self.leave_at.get_or_insert(now + NEXT_DAEMON_US)
+    }
+
+    /// Leaves nothing behind but the files.
+    fn leave(&mut self) {
+        let _ = self.flush_last();
+        let _ = std::fs::remove_file(&self.socket);
+        if let Some(containment) = self.containment.take() {
+            containment.close();
+        }
+        log::line(format_args!("leaves, with nothing left to do"));
+    }
+
+    fn flush_last(&mut self) -> Result<(), Lost> {
+        self.link.as_mut().map_or(Ok(false), Link::flush).map(|_| ())
+    }
+
+    /// The containment, which is there as long as the loop runs.
+    pub(super) fn containment(&mut self) -> &mut Containment {
+        self.containment.as_mut().expect("it is taken only after the loop")
+    }
+
+    pub(super) fn set_capacity(&mut self, capacity: Resources) {
+        self.slots.set_capacity(capacity);
+    }
+}

@@ -1,0 +1,233 @@
+//! What the daemon asks for, and what it is told.
+
+use std::rc::Rc;
+
+use model::{Attempt, Element, Ending, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
+use proto::SUPERVISOR_VERSION;
+use proto::supervisor::{
+    Ended, Hello, Output, Start, Started, ToSupervisor, from_supervisor::Kind as Say,
+    to_supervisor::Kind as Asked,
+};
+
+use super::held::{HELD_MAX, State, Work};
+use super::kernel::Kernel;
+use super::{clock, log};
+use crate::containment::boot_id;
+use crate::env;
+use crate::output::Written;
+use crate::spawn::Image;
+use crate::user::User;
+
+impl Kernel {
+    /// Does what a daemon asks for.
+    pub(super) fn obey(&mut self, message: ToSupervisor) {
+        let understood = self.link.as_ref().is_some_and(|link| link.understood);
+        match message.kind {
+            Some(Asked::Greeting(greeting)) => {
+                self.set_capacity(greeting.capacity.unwrap_or_default().into());
+                self.greet(greeting.version);
+            }
+            _ if !understood => log::line(format_args!("ignored what came before a greeting")),
+            Some(Asked::Start(start)) => self.take(start),
+            Some(Asked::Stop(stop)) => {
+                let cause: Option<StopCause> = stop.cause().into();
+                let cause = cause.unwrap_or(StopCause::Cancel);
+                for attempt in stop.attempts {
+                    self.stop_attempt(attempt.into(), cause);
+                }
+            }
+            Some(Asked::Forget(forget)) => {
+                for attempt in forget.attempts.into_iter().map(Attempt::from) {
+                    if let Some(State::Ended(_)) = self.held.get(&attempt) {
+                        self.held.remove(&attempt);
+                    }
+                }
+            }
+            Some(Asked::Shutdown(_)) => self.shut_down(),
+            None => log::line(format_args!("ignored a message of an unknown kind")),
+        }
+    }
+
+    /// Tells a daemon all that it may have missed.
+    fn greet(&mut self, version: u32) {
+        let hello = Hello {
+            version: SUPERVISOR_VERSION,
+            supervisor_id: self.supervisor_id.to_bytes(),
+            pid: std::process::id(),
+            boot_id: boot_id(),
+            containment: self.containment().kind().to_string(),
+            seen_epoch: self.seen.epoch,
+            seen_seq: self.seen.seq,
+            held: self.held.keys().map(|attempt| (*attempt).into()).collect(),
+            degraded: self.degraded.clone(),
+        };
+        let Some(link) = &mut self.link else { return };
+        link.greeted = true;
+        link.understood = version == SUPERVISOR_VERSION;
+        self.unsaid.clear();
+        self.say(Say::Hello(hello));
+        for place in self.running.taken() {
+            let Some(running) = self.running.get(place) else { continue };
+            if running.failed.is_none() {
+                let (attempt, started_us) = (running.attempt, running.started_us);
+                let pid = running.main.unsigned_abs();
+                self.say(Say::Started(Started { attempt: Some(attempt.into()), started_us, pid }));
+            }
+        }
+        let held: Vec<(Attempt, Option<Outcome>)> = (self.held.iter())
+            .filter_map(|(attempt, state)| match state {
+                State::Waits(_) => None,
+                State::Runs(_) | State::Ends => Some((*attempt, None)),
+                State::Ended(outcome) => Some((*attempt, Some(outcome.clone()))),
+            })
+            .collect();
+        for (attempt, outcome) in held {
+            match outcome {
+                None => self.say_output(attempt),
+                Some(outcome) => self.say_ended(attempt, outcome),
+            }
+        }
+    }
+
+    fn say_ended(&mut self, attempt: Attempt, outcome: Outcome) {
+        let outcome = Some(outcome.into());
+        self.say(Say::Ended(Ended { attempt: Some(attempt.into()), outcome }));
+    }
+
+    /// Says where all output of an attempt lies so far.
+    fn say_output(&mut self, attempt: Attempt) {
+        let extents = self.writer.extents(attempt);
+        if !extents.is_empty() {
+            self.say(Say::Output(Output { attempt: Some(attempt.into()), extents, all: true }));
+        }
+    }
+
+    /// Says what was held back, once there is room.
+    pub(super) fn say_unsaid(&mut self) {
+        while self.link.as_ref().is_some_and(|link| !link.is_full()) {
+            let Some(attempt) = self.unsaid.pop_first() else { return };
+            self.say_output(attempt);
+        }
+    }
+
+    /// Passes on what the writer has written.
+    pub(super) fn hear_writer(&mut self) {
+        for written in self.writer.poll() {
+            match written {
+                Written::Output { attempt, extents } => {
+                    let Some(link) = self.link.as_mut().filter(|link| link.greeted) else {
+                        continue;
+                    };
+                    // What came in between must not be said before what is held back.
+                    if link.is_full() || self.unsaid.contains(&attempt) {
+                        self.unsaid.insert(attempt);
+                    } else {
+                        let attempt = Some(attempt.into());
+                        link.say(Say::Output(Output { attempt, extents, all: false }));
+                    }
+                }
+                Written::Ended { attempt, outcome } => {
+                    // The end lists all of the output.
+                    self.unsaid.remove(&attempt);
+                    self.held.insert(attempt, State::Ended(outcome.clone()));
+                    self.say_ended(attempt, outcome);
+                }
+            }
+        }
+    }
+
+    /// Takes in what has not been seen.
+    fn take(&mut self, start: Start) {
+        let skip = self.seen.take(start.epoch, start.seq, start.items.len());
+        if skip == start.items.len() {
+            return;
+        }
+        let (run, task) = (RunId(start.run), start.task);
+        let attempts: Vec<Attempt> = (start.items.iter().skip(skip))
+            .map(|item| Attempt {
+                element: Element { run, task, index: item.index },
+                number: item.attempt,
+            })
+            .filter(|attempt| !self.held.contains_key(attempt))
+            .collect();
+        let seq = start.seq + skip as u64;
+        if self.down {
+            for attempt in attempts {
+                self.withdraw(attempt, StopCause::Down);
+            }
+            return;
+        }
+        let spec = start.spec.as_ref();
+        let priority = spec.map_or(0, |spec| spec.priority);
+        let wants: Resources = spec.and_then(|spec| spec.resources).unwrap_or_default().into();
+        match self.prepare(start).map(Rc::new) {
+            Ok(work) => {
+                for (attempt, seq) in attempts.into_iter().zip(seq..) {
+                    if self.held.len() >= HELD_MAX {
+                        let why = format!("the supervisor holds {HELD_MAX} attempts already");
+                        self.never_started(attempt, NotStarted::Refused(why));
+                        continue;
+                    }
+                    self.held.insert(attempt, State::Waits(Rc::clone(&work)));
+                    self.slots.wait(attempt, seq, priority, wants);
+                }
+            }
+            Err(why) => {
+                for attempt in attempts {
+                    self.never_started(attempt, NotStarted::Refused(why.clone()));
+                }
+            }
+        }
+    }
+
+    /// Makes ready what the attempts share, or says why they cannot be.
+    fn prepare(&self, start: Start) -> Result<Work, String> {
+        let spec = start.spec.ok_or("the assignment has no task")?;
+        let resolved = User::resolve(&start.run_as, &self.own_user);
+        let (user, changes) = resolved.map_err(|error| error.to_string())?;
+        let pairs = |variables: Vec<proto::job::Variable>| {
+            variables.into_iter().map(|variable| (variable.name, variable.value))
+        };
+        let env = env::shared(&user, self.node_id, pairs(spec.env), pairs(start.env));
+        let user = changes.then_some(user);
+        let fence = Fence(start.fence);
+        let image = Image::new(&spec.command, &env, &spec.cwd, user, fence)
+            .map_err(|_| "command, environment or directory have a NUL byte".to_owned())?;
+        Ok(Work {
+            image,
+            timeout_us: (spec.timeout_ms > 0).then(|| spec.timeout_ms.saturating_mul(1000)),
+            grace_us: spec.grace_ms.saturating_mul(1000),
+        })
+    }
+
+    fn stop_attempt(&mut self, attempt: Attempt, cause: StopCause) {
+        match self.held.get(&attempt) {
+            Some(State::Waits(_)) => self.withdraw(attempt, cause),
+            Some(State::Runs(place)) => {
+                let place = *place;
+                self.stop(place, cause);
+            }
+            Some(State::Ends | State::Ended(_)) | None => {}
+        }
+    }
+
+    /// Ends an attempt that was never started because somebody asked for it.
+    fn withdraw(&mut self, attempt: Attempt, cause: StopCause) {
+        let outcome = Outcome {
+            stopped: Some(cause),
+            ended_us: clock::unix_us(),
+            ..Outcome::bare(Ending::NotStarted(NotStarted::Withdrawn))
+        };
+        self.end(attempt, outcome);
+    }
+
+    fn shut_down(&mut self) {
+        if !std::mem::replace(&mut self.down, true) {
+            log::line(format_args!("shuts down"));
+            let attempts: Vec<Attempt> = self.held.keys().copied().collect();
+            for attempt in attempts {
+                self.stop_attempt(attempt, StopCause::Down);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! A supervisor as a real process, spoken to over its socket, with real tasks.
+
+// The helpers of tests are tests, which clippy does not see.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod attempts;
+mod daemons;
+mod hostile;
+mod orphans;
+mod queue;

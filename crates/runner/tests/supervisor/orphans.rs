@@ -1,0 +1,63 @@
+//! The supervisor is killed: its tasks live on, and the next supervisor ends them before it is
+//! found.
+
+use model::NodeId;
+use runner::containment::Kind;
+use runner::containment::predecessor::{Predecessor, RECORD};
+
+use super::support::*;
+
+fn check(kind: Kind) {
+    let mut node = Node::with(Some(kind), 8000);
+    let ready = |index: u32| format!("ready{index}");
+    let script = "trap '' TERM HUP; ( setsid sh -c ': > FILE; while :; do sleep 1000; done' & ); \
+                  while :; do sleep 1000; done";
+    for index in 0..4 {
+        let file = node.path(&ready(index));
+        node.started(&shell(&script.replace("FILE", file.to_str().unwrap())), index);
+        until("it is ready", || file.exists());
+    }
+    let mark = format!("WINDLASS_NODE_ID={}", node.id);
+    assert!(marked(&mark).len() >= 12, "four of at least three processes");
+    let pids: Vec<u32> = node.started.values().map(|started| started.pid).collect();
+    let old = node.hello.supervisor_id.clone();
+    node.supervisor.kill().unwrap();
+    node.supervisor.wait().unwrap();
+    assert!(pids.iter().all(|pid| lives(*pid)), "orphans live on");
+    node.launch_again();
+    until("a supervisor listens", || runner::client::connect(node.dir.path()).is_ok());
+    // It listens, so all must be gone by now.
+    assert_eq!(marked(&mark), Vec::<u32>::new());
+    assert!(!pids.iter().any(|pid| lives(*pid)));
+    node.reconnect(4000);
+    assert_ne!(node.hello.supervisor_id, old);
+    assert_eq!((node.hello.seen_epoch, node.hello.held.len()), (0, 0));
+    node.run(&task(&["true"]), 9);
+}
+
+#[test]
+fn orphans_of_cgroup_v2_are_gone_before_the_next_listens() {
+    check(Kind::V2);
+}
+
+#[test]
+fn orphans_of_cgroup_v1_are_gone_before_the_next_listens() {
+    check(Kind::V1);
+}
+
+#[test]
+fn orphans_without_cgroups_are_gone_before_the_next_listens() {
+    check(Kind::Weak);
+}
+
+#[test]
+fn a_record_of_another_start_of_the_machine_means_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let record = format!("another-boot\ncgroup-v2 {}\nweak \n", elsewhere.display());
+    std::fs::write(dir.path().join(RECORD), record).unwrap();
+    let predecessor = Predecessor::read(dir.path(), NodeId(uuid::Uuid::new_v4()));
+    assert_eq!(predecessor.kill().unwrap(), Vec::<i32>::new());
+    assert!(elsewhere.exists());
+}

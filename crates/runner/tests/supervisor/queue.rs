@@ -1,0 +1,108 @@
+//! Who starts when, and what is asked twice.
+
+use model::{Ending, NotStarted, StopCause};
+use proto::supervisor::from_supervisor::Kind as Said;
+use proto::supervisor::to_supervisor::Kind as Ask;
+
+use super::support::*;
+
+#[test]
+fn the_higher_priority_starts_first_and_the_capacity_holds() {
+    let mut node = Node::with(None, 1000);
+    let file = node.path("order").display().to_string();
+    // The first holds the only place until the others wait.
+    let gate = node.path("gate").display().to_string();
+    let first = shell(&format!("while [ ! -e {gate} ]; do sleep 0.01; done; echo 1 >> {file}"));
+    node.started(&first, 1);
+    for (index, priority) in [(2, 10), (3, 90), (4, 10), (5, 50)] {
+        let mut spec = shell(&format!("echo {index} >> {file}"));
+        spec.priority = priority;
+        node.start(&spec, &[index]);
+    }
+    // What is asked after the starts is answered after they are taken in.
+    node.ask(greeting(1000));
+    node.hello = Default::default();
+    node.hear_until("hello", |node| node.hello.held.len() == 5);
+    std::fs::write(gate, "").unwrap();
+    (1..=5).for_each(|index| drop(node.end(index)));
+    let order = std::fs::read_to_string(file).unwrap();
+    assert_eq!(order.split_whitespace().collect::<String>(), "13524");
+}
+
+#[test]
+fn what_was_seen_is_not_started_again() {
+    let mut node = Node::new();
+    let file = node.path("ran").display().to_string();
+    let start = node.start_message(&shell(&format!("echo x >> {file}")), &[1, 2]);
+    let (mut again, mut old) = (start.clone(), start.clone());
+    node.ask(Ask::Start(start.clone()));
+    node.ask(Ask::Start(start));
+    node.end(1);
+    node.end(2);
+    node.forget(&[1, 2]);
+    // Not even when nothing is known of it any more, nor in an epoch that is over.
+    node.ask(Ask::Start(again.clone()));
+    again.epoch = 2;
+    again.items.truncate(1);
+    node.ask(Ask::Start(again));
+    node.ended.clear();
+    node.end(1);
+    old.seq = 100;
+    node.ask(Ask::Start(old));
+    node.reconnect(4000);
+    assert_eq!((node.hello.seen_epoch, node.hello.seen_seq), (2, 1));
+    assert_eq!(node.hello.held, [attempt(1).into()]);
+    let ran = std::fs::read_to_string(file).unwrap();
+    assert_eq!(ran.lines().count(), 3);
+    node.hear_until("the end is told again", |node| node.ended.contains_key(&attempt(1)));
+}
+
+#[test]
+fn a_waiting_attempt_is_withdrawn_and_an_unknown_one_ignored() {
+    let mut node = Node::with(None, 1000);
+    node.started(&task(&["sleep", "1000"]), 1);
+    node.start(&task(&["true"]), &[2]);
+    node.stop(3, StopCause::Cancel);
+    node.stop(2, StopCause::Cancel);
+    let outcome = node.end(2);
+    assert_eq!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
+    assert_eq!(outcome.stopped, Some(StopCause::Cancel));
+    assert!(!node.ended.contains_key(&attempt(3)));
+    node.stop(1, StopCause::Cancel);
+    node.end(1);
+}
+
+#[test]
+fn a_shutdown_stops_all_and_takes_nothing_more() {
+    let mut node = Node::with(None, 1000);
+    node.start(&task(&["sleep", "1000"]), &[1, 2]);
+    node.hear_until("it is started", |node| node.started.contains_key(&attempt(1)));
+    node.ask(Ask::Shutdown(proto::supervisor::Shutdown {}));
+    node.start(&task(&["true"]), &[3]);
+    for index in [1, 2, 3] {
+        assert_eq!(node.end(index).stopped, Some(StopCause::Down));
+    }
+    assert_eq!(node.ended[&attempt(3)].ending, Ending::NotStarted(NotStarted::Withdrawn));
+    node.forget(&[1, 2]);
+    assert!(node.supervisor.try_wait().unwrap().is_none(), "one is not forgotten");
+    // The rest is what every test ends with: forget all, and it leaves.
+}
+
+#[test]
+fn each_attempt_is_said_to_start_before_it_is_said_to_end() {
+    let mut node = Node::new();
+    let indices: Vec<u32> = (0..300).collect();
+    node.start(&task(&["/bin/true"]), &indices);
+    node.hear_until("all have ended", |node| node.ended.len() == 300);
+    let mut running = std::collections::HashSet::new();
+    for said in &node.said {
+        match said {
+            Said::Started(started) => assert!(running.insert(started.pid)),
+            Said::Ended(ended) => {
+                let attempt = ended.attempt.unwrap().into();
+                assert!(running.remove(&node.started[&attempt].pid));
+            }
+            _ => {}
+        }
+    }
+}
