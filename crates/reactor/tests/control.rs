@@ -175,3 +175,17 @@ fn ends_that_were_found_are_not_parted_from_their_registration() {
     assert_eq!(world.epoch(), 2);
     assert!(world.state().run(RunId(1)).is_none(), "it succeeded and is not run again");
 }
+
+#[test]
+fn what_is_in_flight_when_the_leader_changes_may_be_done() {
+    let mut world = World::founded();
+    world.submit(1);
+    world.submit(2);
+    world.handle(Event::Leadership(None));
+    assert_eq!(
+        world.answers,
+        [(1, Err(Unavailable::OutcomeUnknown)), (2, Err(Unavailable::NotLeader))]
+    );
+    world.commit();
+    assert!(world.state().run(RunId(1)).is_some(), "its entry came after all");
+}

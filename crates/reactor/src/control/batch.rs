@@ -116,9 +116,9 @@ impl Batcher {
         self.open.retain(|(origin, _)| matches!(origin, Origin::Request(_) | Origin::Plan));
     }
 
-    /// Drops everything that waits or is in flight.
-    pub(super) fn abandon(&mut self) -> Vec<Origin> {
+    /// Drops everything: first what is in flight and may be written yet, then what only waited.
+    pub(super) fn abandon(&mut self) -> (Vec<Origin>, Vec<Origin>) {
         let in_flight = self.in_flight.take().map(|flight| flight.origins).unwrap_or_default();
-        in_flight.into_iter().chain(self.open.drain(..).map(|(origin, _)| origin)).collect()
+        (in_flight, self.open.drain(..).map(|(origin, _)| origin).collect())
     }
 }

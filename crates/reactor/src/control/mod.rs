@@ -107,8 +107,9 @@ impl Control {
         self.leader = leader;
         self.caught_up = false;
         self.planning = false;
-        let lost = self.batcher.abandon();
-        effects.extend(unavailable(lost, Unavailable::NotLeader));
+        let (in_flight, open) = self.batcher.abandon();
+        effects.extend(unavailable(in_flight, Unavailable::OutcomeUnknown));
+        effects.extend(unavailable(open, Unavailable::NotLeader));
         self.sessions.unwelcome();
         effects.push(Effect::Connections(self.sessions.connections()));
         self.catch_up();
