@@ -92,6 +92,27 @@ fn a_drop_is_counted_for_the_attempt_it_happened_to() {
 }
 
 #[test]
+fn bytes_refused_before_dropped_ones_are_one_loss_with_them() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let config = Config { queue_bytes_max: 2000, ..small(&dir) };
+    let mut bench = Bench::on(config, Box::new(disk.clone()));
+    disk.stall(&mut bench);
+    bench.words(attempt(0), Stream::Stdout, 1, 50);
+    bench.words(attempt(0), Stream::Stdout, 1, 1000);
+    disk.set(|faults| (faults.stalled, faults.write) = (false, Some(libc::ENOSPC)));
+    words_through(&mut bench, 1, 1);
+    disk.set(|faults| faults.write = None);
+    words_through(&mut bench, 50_000, 2);
+    bench.end(attempt(0));
+    let outcome = bench.wait_ended(attempt(0));
+    let chunks = read(&Store::open(dir.path()), attempt(0), &outcome);
+    check_account(&chunks, &outcome);
+    assert_eq!(chunks.len(), 2);
+    assert_eq!(outcome.output_bytes - outcome.output_dropped_bytes, 16);
+}
+
+#[test]
 fn a_stalled_disk_does_not_keep_the_process() {
     let dir = TempDir::new().unwrap();
     let disk = BadDisk::default();

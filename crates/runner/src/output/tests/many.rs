@@ -93,3 +93,27 @@ fn an_attempt_whose_clock_was_set_back_stays_in_order() {
     let wanted = [(1, 100_000), (1, 300_000), (0, 500_000), (0, 200_000), (0, 600_000)];
     assert_eq!(merged, wanted);
 }
+
+#[test]
+fn a_merge_goes_on_with_what_is_written_later() {
+    let dir = TempDir::new().unwrap();
+    let mut bench = Bench::new(small(&dir));
+    let store = Store::open(dir.path());
+    let mut merge = Merge::default();
+    let mut shown = Vec::new();
+    for round in 0..20u64 {
+        for (of, offset_us) in [(0, 100_000), (1, 300_000), (0, 500_000), (round as u32, 700_000)] {
+            bench.words(attempt(of), Stream::Stdout, round * 1_000_000 + offset_us, 1);
+        }
+        bench.end(attempt(100 + round as u32));
+        bench.wait_ended(attempt(100 + round as u32));
+        for (attempt, extents) in std::mem::take(&mut bench.told) {
+            // Twice, as after a new greeting.
+            merge.extend(&store, attempt, &extents);
+            merge.extend(&store, attempt, &bench.writer.extents(attempt));
+        }
+        shown.extend(merge.by_ref().map(|chunk| chunk.unwrap().time_us));
+    }
+    assert_eq!(shown.len(), 80);
+    assert!(shown.is_sorted(), "{shown:?}");
+}
