@@ -46,11 +46,7 @@ pub(crate) fn run(run: &query::RunSummary) -> api::RunSummary {
 }
 
 pub(crate) fn end(end: &query::RunEnd) -> api::RunEnd {
-    api::RunEnd {
-        exit_code: end.exit_code,
-        summary: end.summary.clone(),
-        run: Some(run(&end.run)),
-    }
+    api::RunEnd { exit_code: end.exit_code, summary: end.summary.clone(), run: Some(run(&end.run)) }
 }
 
 pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
@@ -105,6 +101,25 @@ pub(crate) fn node(node: query::NodeStatus) -> api::NodeStatus {
         version: node.version,
         containment: node.containment,
         labels: node.labels.into_iter().collect::<HashMap<_, _>>(),
+    }
+}
+
+pub(crate) fn server(handle: &node::Handle, view: &node::View) -> api::GetServerResponse {
+    let info = handle.info();
+    api::GetServerResponse {
+        version: info.version.clone(),
+        cluster_id: info.cluster.to_string(),
+        incarnation: u32::from(info.incarnation),
+        node_id: info.node.to_string(),
+        node_name: info.name.clone(),
+        applied_index: view.state.applied(),
+        pid: std::process::id(),
+        voters: 1,
+        tasks_running: handle.running(),
+        tasks_queued: (view.state.runs().values())
+            .flat_map(|run| &run.tasks)
+            .map(|task| task.queued.len())
+            .sum(),
     }
 }
 

@@ -10,5 +10,25 @@ mod listener;
 mod server;
 mod token;
 
+mod convert;
+mod output;
+mod refusal;
+mod service;
+mod streams;
+
+use std::future::Future;
+use std::net::TcpListener;
+
 pub use server::Error;
 pub use token::TokenCheck;
+
+/// Serves a node on `listener` until `shutdown` is done; calls that are under way then have a
+/// moment to end.
+pub async fn serve(
+    listener: TcpListener,
+    handle: node::Handle,
+    token: TokenCheck,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    server::serve(listener, service::Service { handle }, token, shutdown).await
+}

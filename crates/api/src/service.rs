@@ -169,11 +169,7 @@ async fn run(
 }
 
 /// The ends in the order of the ids, and meanwhile how far all of them are together.
-async fn wait(
-    handle: Handle,
-    ids: Vec<String>,
-    caller: Caller<WaitEvent>,
-) -> Result<(), Status> {
+async fn wait(handle: Handle, ids: Vec<String>, caller: Caller<WaitEvent>) -> Result<(), Status> {
     use wait_event::Kind;
     let event = |kind| WaitEvent { kind: Some(kind) };
     let nothing = Progress { ended: 0, total: 0 };

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::client::Target;
 use crate::commands::{cancel, down, logs, node, ps, run, status, up, version, wait};
 
 const EXIT_CODES: &str = "\
@@ -15,6 +16,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod commands;
 mod failure;
+mod process;
 mod show;
 
 use std::process::ExitCode;
@@ -15,10 +16,11 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     // The supervisor is small on purpose: it is gone from here before anything else is made.
-    if std::env::args_os().nth(1).is_some_and(|word| word == "__supervisor") {
-        return commands::supervisor::main();
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == runner::client::COMMAND) {
+        return commands::supervisor::main(arguments);
     }
-    match commands::execute(cli::Cli::parse().command) {
+    match commands::execute(cli::Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             show::out::failure(&failure);

@@ -26,18 +26,19 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of one answer.
 const RESPONSE_BYTES_MAX: usize = 16 << 20;
 
-/// Which node, and how much to say.
+/// Which node, and how much to say: for every command, before or after its verb.
 #[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Every command")]
 pub(crate) struct Target {
     /// Speak to the node at ADDR
     #[arg(short = 'N', long = "node", value_name = "ADDR", env = "WINDLASS_NODE", hide_env = true)]
-    #[arg(default_value = "127.0.0.1:7400")]
+    #[arg(default_value = addr::DEFAULT, global = true)]
     pub(crate) node: String,
     /// Take the token from FILE (else from WINDLASS_TOKEN, else where `up` left it)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
     /// Say more on stderr
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
 }
 

@@ -17,12 +17,10 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
-    let mut client = Client::connect(&args.target).await?;
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    let mut client = Client::connect(&target).await?;
     let what = format!("cancel `{}`", args.ids.join(" "));
     let actor = format!("user:{}", client::user());
     let request = CancelRequest { ids: args.ids, reason: args.reason, actor };

@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use proto::api::{DownRequest, GetServerRequest};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fd::OwnedFd;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::client::{Client, Target, is_lost};
 use crate::failure::Failure;
+use crate::process::Process;
 use crate::show::out;
 use crate::show::progress::Progress;
 
-/// From the end of the last task to the end of the process.
+/// From the end of the last task to the end of the process, which ends after its supervisor.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args, Debug)]
@@ -20,17 +18,15 @@ pub(crate) struct Args {
     /// Say why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
-    let mut client = Client::connect(&args.target).await?;
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    let mut client = Client::connect(&target).await?;
     let fail = |client: &Client, status| client.failure("end the node", &status);
     let server = client.rpc.get_server(GetServerRequest {}).await;
     let server = server.map_err(|status| fail(&client, status))?.into_inner();
-    // Held from before the end, so that no other process can take their numbers.
-    let processes = [server.pid, server.supervisor_pid].map(|pid| (pid, open(pid)));
+    // Held from before the end, so that no other process can take its number.
+    let process = Process::open(server.pid);
 
     let request = DownRequest { reason: args.reason };
     let events = client.rpc.down(request).await;
@@ -50,12 +46,10 @@ pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
         }
     }
     progress.clear();
-    for (pid, process) in processes {
-        if !process.is_none_or(|process| gone(&process)) {
-            let seconds = EXIT_TIMEOUT.as_secs();
-            let message = format!("the node's process {pid} is still there after {seconds} s");
-            return Err(Failure::new(message).hint("its log says what it waits for"));
-        }
+    if !process.is_none_or(|process| process.gone_within(EXIT_TIMEOUT)) {
+        let (pid, seconds) = (server.pid, EXIT_TIMEOUT.as_secs());
+        let message = format!("the node's process {pid} is still there after {seconds} s");
+        return Err(Failure::new(message).hint("its log says what it waits for"));
     }
     let tasks = match most {
         0 => "no tasks were running".to_owned(),
@@ -64,16 +58,4 @@ pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
     };
     out::note(format!("node {} is down; {tasks}", server.node_name));
     Ok(0)
-}
-
-/// `None`: there is no such process here.
-fn open(pid: u32) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    pidfd_open(pid, PidfdFlags::empty()).ok()
-}
-
-/// Waits for the end of a process. The command has nothing else to do meanwhile.
-fn gone(process: &OwnedFd) -> bool {
-    let timeout = Timespec { tv_sec: EXIT_TIMEOUT.as_secs() as i64, tv_nsec: 0 };
-    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&timeout)).is_ok_and(|ready| ready > 0)
 }

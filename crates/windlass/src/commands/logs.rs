@@ -44,8 +44,6 @@ pub(crate) struct Args {
     /// Print a JSON object a line
     #[arg(long, conflicts_with = "raw")]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
 impl Args {
@@ -73,10 +71,10 @@ impl Args {
     }
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let mut request = args.request()?;
     let what = format!("show the output of `{}`", args.id);
-    let mut client = Client::connect(&args.target).await?;
+    let mut client = Client::connect(&target).await?;
     request.id = client.pin(&request.id).await?;
     let mut output = Output::new(match (args.json, args.raw) {
         (true, _) => Form::Json,

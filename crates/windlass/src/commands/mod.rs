@@ -16,21 +16,26 @@ pub(crate) mod supervisor;
 
 use std::future::Future;
 
-use crate::cli::Command;
+use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 
 /// Carries a command out; the code is what the process exits with.
-pub(crate) fn execute(command: Command) -> Result<u8, Failure> {
-    match command {
-        Command::Up(args) => up::execute(args),
-        Command::Down(args) => client(down::execute(args)),
-        Command::Run(args) => client(run::execute(*args)).map_err(Failure::beside_task_codes),
-        Command::Ps(args) => client(ps::execute(args)),
-        Command::Status(args) => client(status::execute(args)),
-        Command::Logs(args) => client(logs::execute(args)),
-        Command::Wait(args) => client(wait::execute(args)).map_err(Failure::beside_task_codes),
-        Command::Cancel(args) => client(cancel::execute(args)),
-        Command::Node(args) => client(node::execute(args)),
+pub(crate) fn execute(line: Cli) -> Result<u8, Failure> {
+    let target = line.target;
+    match line.command {
+        Command::Up(args) => up::execute(args, target.verbose),
+        Command::Down(args) => client(down::execute(args, target)),
+        Command::Run(args) => {
+            client(run::execute(*args, target)).map_err(Failure::beside_task_codes)
+        }
+        Command::Ps(args) => client(ps::execute(args, target)),
+        Command::Status(args) => client(status::execute(args, target)),
+        Command::Logs(args) => client(logs::execute(args, target)),
+        Command::Wait(args) => {
+            client(wait::execute(args, target)).map_err(Failure::beside_task_codes)
+        }
+        Command::Cancel(args) => client(cancel::execute(args, target)),
+        Command::Node(args) => client(node::execute(args, target)),
         Command::Version(args) => version::execute(&args),
     }
 }

@@ -29,16 +29,14 @@ struct ListArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let args = match args.command {
         Some(Command::Ls(list)) => list,
         None => args.list,
     };
-    let mut client = Client::connect(&args.target).await?;
+    let mut client = Client::connect(&target).await?;
     let answer = client.rpc.list_nodes(ListNodesRequest {}).await;
     let nodes = answer.map_err(|status| client.failure("list nodes", &status))?.into_inner().nodes;
     if args.json {

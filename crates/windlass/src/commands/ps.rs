@@ -25,12 +25,10 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
-    let mut client = Client::connect(&args.target).await?;
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    let mut client = Client::connect(&target).await?;
     let request = ListRunsRequest { all: args.all, limit: args.limit, before: args.before };
     let answer = client.rpc.list_runs(request).await;
     let answer = answer.map_err(|status| client.failure("list runs", &status))?.into_inner();

@@ -45,16 +45,14 @@ pub(crate) struct Args {
     /// Print JSON: an object a line, or one with `--detach`
     #[arg(long, conflicts_with = "raw")]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let job = args.job.job()?;
     let idempotency_key =
         args.idempotency_key.clone().unwrap_or_else(|| format!("cli-{}", Uuid::new_v4()));
     let request = SubmitRequest { job: Some(job), idempotency_key };
-    let mut client = Client::connect(&args.target).await?;
+    let mut client = Client::connect(&target).await?;
     if args.detach {
         return submit(&mut client, request, args.json).await;
     }
@@ -63,7 +61,7 @@ pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
         (_, true) => Form::Raw,
         _ => Form::Plain,
     });
-    follow::Follow::new(client, request, output, args.json, args.target.verbose > 0)?.run().await
+    follow::Follow::new(client, request, output, args.json, target.verbose > 0)?.run().await
 }
 
 /// Submits and prints the number alone.

@@ -22,12 +22,10 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
-    let mut client = Client::connect(&args.target).await?;
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    let mut client = Client::connect(&target).await?;
     let request = GetRunRequest { id: args.id.clone(), limit: args.limit };
     let answer = client.rpc.get_run(request).await;
     let answer = answer

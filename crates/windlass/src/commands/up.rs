@@ -50,13 +50,10 @@ pub(crate) struct Args {
     /// Write addresses and pids to FILE as JSON once the node serves
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// Log more to stderr
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    verbose: u8,
 }
 
-pub(crate) fn execute(args: Args) -> Result<u8, Failure> {
-    logging::start(args.verbose)?;
+pub(crate) fn execute(args: Args, verbose: u8) -> Result<u8, Failure> {
+    logging::start(verbose)?;
     let api = api_addr(&args.api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
     serve::serve(args, api, dir)

@@ -25,15 +25,13 @@ pub(crate) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    target: Target,
 }
 
-pub(crate) async fn execute(args: Args) -> Result<u8, Failure> {
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     for id in &args.ids {
         Selector::parse(id).map_err(|error| Failure::usage(error.to_string()))?;
     }
-    let mut client = Client::connect(&args.target).await?;
+    let mut client = Client::connect(&target).await?;
     let mut ids = Vec::new();
     for id in &args.ids {
         ids.push(client.pin(id).await?);

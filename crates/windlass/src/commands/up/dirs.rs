@@ -1,7 +1,10 @@
-//! Where a node keeps its data, and whether it can.
+//! Where a node keeps its data, and who else does.
 
-use std::io;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::client::token;
 use crate::failure::Failure;
@@ -9,12 +12,12 @@ use crate::failure::Failure;
 /// Where root's node keeps its data.
 const ROOT_DIR: &str = "/var/lib/windlass";
 
-/// The data directory, made where there is none; absolute.
+/// The data directory; absolute, and perhaps not there yet.
 pub(super) fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let dir = named.map_or_else(default_dir, Ok)?;
-    let made =
-        token::make_private_dir(&dir).and_then(|()| probe(&dir)).and_then(|()| dir.canonicalize());
-    made.map_err(|error| fault(&dir, &error))
+    std::path::absolute(&dir).map_err(|error| {
+        Failure::new(format!("cannot find the data directory {}: {error}", dir.display()))
+    })
 }
 
 fn default_dir() -> Result<PathBuf, Failure> {
@@ -28,50 +31,37 @@ fn default_dir() -> Result<PathBuf, Failure> {
     Ok(home.join("windlass"))
 }
 
-/// Writes and syncs a file, so that a full or read-only disk is known before anything starts.
-fn probe(dir: &Path) -> io::Result<()> {
-    let path = dir.join(".probe");
-    let written = token::write_whole(&path, &[0; 4096]);
-    let _ = std::fs::remove_file(&path);
-    written
-}
-
-fn fault(dir: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::new(format!("cannot use the data directory {}: {error}", dir.display()));
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            failure.hint("name one that this user can write: `windlass up --data-dir DIR`")
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            failure.hint("make room on that disk, or name a directory on another: `--data-dir DIR`")
-        }
-        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            failure.hint("a file is in the way: name another with `--data-dir DIR`")
-        }
-        _ => failure.hint("name another with `--data-dir DIR`"),
+/// The process of the node that holds the directory, if one does. It is asked only where the
+/// address is taken, to name the true cause; a node that starts takes the lock itself.
+pub(super) fn holder(dir: &Path) -> Option<u32> {
+    let mut lock = File::open(dir.join("lock")).ok()?;
+    let taken = flock(&lock, FlockOperation::NonBlockingLockShared);
+    if taken != Err(rustix::io::Errno::WOULDBLOCK) {
+        return None;
     }
+    let mut text = String::new();
+    lock.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
-    fn a_directory_is_made_for_its_owner_alone() {
-        let parent = tempfile::tempdir().unwrap();
-        let dir = data_dir(Some(parent.path().join("a/b"))).unwrap();
-        assert!(dir.is_absolute());
-        assert_eq!(dir.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0, "the probe is gone");
+    fn a_directory_is_made_absolute_and_not_made() {
+        let dir = data_dir(Some("a/b".into())).unwrap();
+        assert!(dir.is_absolute() && dir.ends_with("a/b") && !dir.exists());
     }
 
     #[test]
-    fn a_file_in_the_way_is_named() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let failure = data_dir(Some(file.path().to_owned())).unwrap_err();
-        assert!(failure.message.contains(&file.path().display().to_string()));
-        assert!(failure.hint.unwrap().contains("--data-dir"));
+    fn the_holder_of_a_directory_is_known_while_it_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(holder(dir.path()), None);
+        std::fs::write(dir.path().join("lock"), "4711\n").unwrap();
+        assert_eq!(holder(dir.path()), None, "a lock that is left over");
+        let lock = File::open(dir.path().join("lock")).unwrap();
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+        assert_eq!(holder(dir.path()), Some(4711));
     }
 }

@@ -13,7 +13,7 @@ const VARIABLE: &str = "WINDLASS_LOG";
 pub(super) fn start(verbose: u8) -> Result<(), Failure> {
     let default = match verbose {
         0 => "warn",
-        1 => "info",
+        1 => "info,openraft=warn",
         2 => {
             "info,api=debug,history=debug,journal=debug,machine=debug,node=debug,reactor=debug,runner=debug,windlass=debug"
         }

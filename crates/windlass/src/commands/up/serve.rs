@@ -1,10 +1,229 @@
-//! Wires a node together: its data directory, the node itself, the listener, the signals.
-use std::net::SocketAddr;
-use std::path::PathBuf;
+//! Wires a node together and keeps it going until it is told to end.
+//!
+//! ```text
+//!  bind ──> node::start ──> token ──> pointer, ready file ──> serve ──> SIGTERM, Ctrl-C: tasks go on
+//!   │            │                                              ├─────> down: tasks have ended
+//!   busy: who    refused: why                                   └─────> the node failed: exit 1
+//! ```
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::Resources;
+use node::{Config, Handle, Node, Stopped};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::Args;
-use crate::failure::Failure;
+use super::dirs;
+use super::ready::Ready;
+use crate::client::token::{self, Pointer};
+use crate::failure::{Failure, chain};
+use crate::process::Process;
+use crate::show::out;
 
-pub(super) fn serve(_args: Args, _api: SocketAddr, _dir: PathBuf) -> Result<u8, Failure> {
-    Ok(0)
+/// Threads of the daemon's runtime; heartbeats and commits need little, tasks run elsewhere.
+const THREADS: usize = 2;
+/// From the end of the last task until its supervisor must have left.
+const SUPERVISOR_EXIT: Duration = Duration::from_secs(10);
+/// What a blocking thread, reading output say, may still take at the end.
+const RUNTIME_EXIT: Duration = Duration::from_secs(1);
+
+/// Why the node is to end.
+enum End {
+    /// Ctrl-C.
+    Interrupt,
+    /// SIGTERM, SIGHUP.
+    Signal,
+    /// The node stopped by itself.
+    Stopped(Stopped),
+    /// Nobody could reach it any more.
+    Unserved(Failure),
+}
+
+pub(super) fn serve(args: Args, api: SocketAddr, data_dir: PathBuf) -> Result<u8, Failure> {
+    let listener = listen(api, &data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(live(args, listener, data_dir));
+    runtime.shutdown_timeout(RUNTIME_EXIT);
+    result
+}
+
+/// Takes the address. Where it is taken, the directory may be the true cause.
+fn listen(api: SocketAddr, data_dir: &Path) -> Result<TcpListener, Failure> {
+    TcpListener::bind(api).map_err(|error| match (error.kind(), dirs::holder(data_dir)) {
+        (std::io::ErrorKind::AddrInUse, Some(pid)) => {
+            start_failed(&node::StartError::InUse { path: data_dir.to_owned(), pid })
+        }
+        (std::io::ErrorKind::AddrInUse, None) => Failure::new(format!(
+            "cannot listen at {api}: another program does"
+        ))
+        .hint("end it (another node: `windlass down`), or take any free port: `--api 127.0.0.1:0`"),
+        _ => Failure::new(format!("cannot listen at {api}: {error}"))
+            .hint("name another address with `--api ADDR`"),
+    })
+}
+
+async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8, Failure> {
+    // From here on a signal is no sudden end.
+    let mut signals = Signals::new()?;
+    let addr = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
+    let node = tokio::select! {
+        node = node::start(config(&args, data_dir)?) => node.map_err(|error| start_failed(&error))?,
+        // A start may take long, behind a slow disk or what an earlier supervisor has left.
+        _ = signals.next() => return Ok(0),
+    };
+    let handle = node.handle();
+    let token = token::ensure(&handle.info().data_dir)?;
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let check = api::TokenCheck::new(&token);
+    let serving = api::serve(listener, handle.clone(), check, async {
+        let _ = stopped.await;
+    });
+    let mut serving = tokio::spawn(serving);
+    let pointer = Pointer::leave(&addr.to_string(), &token)?;
+    announce(&args, &node, addr)?;
+
+    let end = tokio::select! {
+        end = signals.next() => end,
+        why = handle.stopped() => End::Stopped(why),
+        served = &mut serving => End::Unserved(unserved(served)),
+    };
+    let interrupted = matches!(end, End::Interrupt);
+    let tasks = handle.running();
+    drop(pointer);
+    let _ = stop.send(());
+    if !serving.is_finished() {
+        // It has a time limit of its own.
+        let _ = (&mut serving).await;
+    }
+    let supervisor = Process::open(node.supervisor_pid());
+    match end {
+        End::Interrupt | End::Signal => {
+            node.close().await;
+            if interrupted {
+                farewell(tasks);
+            }
+            Ok(0)
+        }
+        End::Stopped(Stopped::Closed) => Ok(0),
+        End::Stopped(Stopped::Down) => {
+            node.close().await;
+            // Whoever waits for this process may then remove the directory.
+            if let Some(supervisor) = supervisor {
+                supervisor.gone_within(SUPERVISOR_EXIT);
+            }
+            Ok(0)
+        }
+        End::Stopped(Stopped::Failed(why)) => {
+            Err(Failure::new(format!("the node cannot go on: {why}"))
+                .hint("its tasks go on; `windlass up` adopts them once the cause is gone"))
+        }
+        End::Unserved(failure) => {
+            node.close().await;
+            Err(failure)
+        }
+    }
+}
+
+fn config(args: &Args, data_dir: PathBuf) -> Result<Config, Failure> {
+    let exe = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("cannot find this binary again: {error}")))?;
+    let capacity =
+        Resources { cpu_milli: args.cpus.unwrap_or(0), memory_bytes: args.memory.unwrap_or(0) };
+    Ok(Config {
+        data_dir,
+        name: args.name.clone().unwrap_or_else(machine_name),
+        labels: args.labels.clone(),
+        capacity,
+        exe,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn announce(args: &Args, node: &Node, addr: SocketAddr) -> Result<(), Failure> {
+    let handle: Handle = node.handle();
+    let info = handle.info();
+    let ready = Ready {
+        api: addr.to_string(),
+        data_dir: info.data_dir.clone(),
+        node_id: info.node.to_string(),
+        node_name: info.name.clone(),
+        supervisor_pid: node.supervisor_pid(),
+    };
+    if let Some(path) = &args.ready_file {
+        ready.write(path)?;
+    }
+    out::data(ready.text())
+}
+
+/// Ctrl-C in a terminal: the person may not know that tasks outlive the node.
+fn farewell(tasks: u64) {
+    let tasks = match tasks {
+        0 => return,
+        1 => "1 task goes on".to_owned(),
+        n => format!("{n} tasks go on"),
+    };
+    out::note(format!(
+        "{tasks} without the node; `windlass up` adopts them again, then `windlass down` ends them"
+    ));
+}
+
+fn start_failed(error: &node::StartError) -> Failure {
+    let text = error.to_string();
+    let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    let source = std::error::Error::source(error).map(chain);
+    let message = match source {
+        Some(source) if !what.ends_with(&source) => format!("{what}: {source}"),
+        _ => what.to_owned(),
+    };
+    let failure = Failure::new(message);
+    if hint.is_empty() { failure } else { failure.hint(hint) }
+}
+
+fn unserved(served: Result<Result<(), api::Error>, tokio::task::JoinError>) -> Failure {
+    let why = match served {
+        Ok(Ok(())) => "the listener was closed".to_owned(),
+        Ok(Err(error)) => chain(&error),
+        Err(error) => chain(&error),
+    };
+    Failure::new(format!("the node can no longer be reached: {why}"))
+}
+
+/// The signals that end a node.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, Failure> {
+        let watch = |kind| {
+            signal(kind).map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))
+        };
+        Ok(Signals {
+            interrupt: watch(SignalKind::interrupt())?,
+            terminate: watch(SignalKind::terminate())?,
+            hangup: watch(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> End {
+        tokio::select! {
+            _ = self.interrupt.recv() => End::Interrupt,
+            _ = self.terminate.recv() => End::Signal,
+            _ = self.hangup.recv() => End::Signal,
+        }
+    }
 }
