@@ -70,6 +70,7 @@ impl World {
         self.handle(Event::Request { id, command });
     }
 
+    /// The hello of a supervisor, whose number is that of the hello too.
     fn hello(&mut self, session: SessionId, supervisor: u8) {
         self.hello_with(session, supervisor, vec![]);
     }
@@ -80,6 +81,7 @@ impl World {
             capacity: Some(proto::job::Resources { cpu_milli: 1000, memory_bytes: 0 }),
             supervisor_id: vec![supervisor; 16],
             recovered,
+            number: supervisor.into(),
             ..Hello::default()
         };
         self.say(session, to_control::Kind::Hello(hello));
@@ -109,7 +111,8 @@ impl World {
     }
 
     fn welcomes(&self) -> usize {
-        let welcome = |message: &ToWorker| matches!(message.kind, Some(to_worker::Kind::Welcome(_)));
+        let welcome =
+            |message: &ToWorker| matches!(message.kind, Some(to_worker::Kind::Welcome(_)));
         self.sent.iter().filter(|(_, message)| welcome(message)).count()
     }
 }
@@ -132,7 +135,11 @@ fn a_lost_founding_is_tried_again() {
     world.fail();
     world.submit(5);
     world.commit();
-    assert!(matches!(world.answers[..], [(5, Ok(Answer::Submitted { .. }))]), "{:?}", world.answers);
+    assert!(
+        matches!(world.answers[..], [(5, Ok(Answer::Submitted { .. }))]),
+        "{:?}",
+        world.answers
+    );
     assert_eq!(world.welcomes(), 1);
 }
 
@@ -188,4 +195,26 @@ fn what_is_in_flight_when_the_leader_changes_may_be_done() {
     );
     world.commit();
     assert!(world.state().run(RunId(1)).is_some(), "its entry came after all");
+}
+
+#[test]
+fn the_hello_of_a_dead_supervisor_that_comes_late_ends_nothing() {
+    let mut world = World::founded();
+    world.hello(3, 2);
+    world.commit();
+    assert_eq!(world.epoch(), 1);
+    // Doubled or overtaken in its own session, and out of a session before.
+    for (session, supervisor) in [(3, 2), (3, 1), (2, 1)] {
+        world.hello(session, supervisor);
+        world.commit();
+        assert_eq!(world.epoch(), 1, "session {session}, supervisor {supervisor}");
+    }
+    // What was in flight of the older session counts for nothing after the later one is closed.
+    world.handle(Event::SessionClosed(3));
+    world.hello(2, 1);
+    world.commit();
+    assert_eq!(world.epoch(), 1);
+    world.hello(4, 3);
+    world.commit();
+    assert_eq!(world.epoch(), 2);
 }

@@ -15,7 +15,8 @@ use super::Room;
 pub type LeaderId = (u64, u64);
 /// Names a request between shell and reactor.
 pub type RequestId = u64;
-/// Names a worker's session between shell and reactor; never used again.
+/// Names a worker's session between shell and reactor: never used again, and greater than those the
+/// node opened before.
 pub type SessionId = u64;
 
 /// Something happened.

@@ -25,7 +25,8 @@ use crate::Now;
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     by_id: BTreeMap<SessionId, Session>,
-    /// The session that speaks for a node: the latest.
+    /// The session that speaks for a node: the latest, which may be closed. What an older one still
+    /// had in flight counts for nothing: the supervisor it speaks of may be dead.
     by_node: BTreeMap<NodeId, SessionId>,
 }
 
@@ -101,6 +102,11 @@ impl Sessions {
 
     fn hello(&mut self, state: &State, id: SessionId, hello: Hello, batcher: Option<&mut Batcher>) {
         let Some(node) = NodeId::from_bytes(&hello.node_id) else { return };
+        if self.by_node.get(&node).is_some_and(|latest| *latest > id)
+            || self.by_id.get(&id).is_some_and(|session| session.hello.number >= hello.number)
+        {
+            return;
+        }
         if let Some(old) = self.by_node.insert(node, id).filter(|old| *old != id) {
             self.by_id.remove(&old);
         }
@@ -138,9 +144,7 @@ impl Sessions {
     }
 
     pub(super) fn close(&mut self, id: SessionId) {
-        if let Some(session) = self.by_id.remove(&id) {
-            self.by_node.remove(&session.node);
-        }
+        self.by_id.remove(&id);
     }
 
     pub(super) fn registered(

@@ -85,6 +85,7 @@ pub struct Worker {
     /// Ends of a dead supervisor's attempts, until they are committed.
     recovered: Vec<session::End>,
     session_open: bool,
+    hellos: u64,
     /// The epoch this session is welcome in.
     epoch: Option<u64>,
     outbox: Outbox,
@@ -99,6 +100,7 @@ impl Worker {
             held: BTreeSet::new(),
             recovered: Vec::new(),
             session_open: false,
+            hellos: 0,
             epoch: None,
             outbox: Outbox::default(),
         }
@@ -148,6 +150,7 @@ impl Worker {
             return;
         };
         let config = &self.config;
+        self.hellos += 1;
         let hello = Hello {
             node_id: config.node.to_bytes(),
             name: config.name.clone(),
@@ -163,6 +166,7 @@ impl Worker {
             recovered: self.recovered.clone(),
             degraded: supervisor.degraded.clone(),
             held: self.held.iter().map(|held| (*held).into()).collect(),
+            number: self.hellos,
         };
         self.epoch = None;
         self.outbox.session_over();
@@ -201,11 +205,18 @@ impl Worker {
         }
     }
 
-    fn start(&mut self, epoch: u64, assignment: Assignment, effects: &mut Vec<Effect>) {
-        if let Some(supervisor) = &mut self.supervisor {
-            let last = assignment.seq + assignment.items.len() as u64 - 1;
-            (supervisor.seen_epoch, supervisor.seen_seq) = (epoch, last);
+    /// Hands on what the supervisor has not seen. The rest it would refuse, so it is not held.
+    fn start(&mut self, epoch: u64, mut assignment: Assignment, effects: &mut Vec<Effect>) {
+        let Some(supervisor) = &mut self.supervisor else { return };
+        let seen = if supervisor.seen_epoch == epoch { supervisor.seen_seq } else { 0 };
+        let again = (seen + 1).saturating_sub(assignment.seq).min(assignment.items.len() as u64);
+        assignment.items.drain(..again as usize);
+        assignment.seq += again;
+        if assignment.items.is_empty() {
+            return;
         }
+        let last = assignment.seq + assignment.items.len() as u64 - 1;
+        (supervisor.seen_epoch, supervisor.seen_seq) = (epoch, last);
         let (run, task) = (RunId(assignment.run), assignment.task);
         self.held.extend(assignment.items.iter().map(|item| Attempt {
             element: Element { run, task, index: item.index },
