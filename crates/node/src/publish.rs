@@ -64,7 +64,9 @@ impl Publisher {
             let first = match durable {
                 true => inbox.blocking_recv(),
                 false => {
-                    match runtime.block_on(tokio::time::timeout(DURABLE_AFTER, inbox.recv())) {
+                    // A timer can only be made inside the runtime, so the future is made there too.
+                    let next = async { tokio::time::timeout(DURABLE_AFTER, inbox.recv()).await };
+                    match runtime.block_on(next) {
                         Ok(first) => first,
                         Err(_) => {
                             self.history.write(view.state.applied(), &[], true)?;
