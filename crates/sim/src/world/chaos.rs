@@ -1,0 +1,94 @@
+//! Faults, and their end.
+
+use super::{MS, SECOND, World, client, note};
+
+impl World {
+    /// One fault, and when the next one comes.
+    pub(super) fn chaos(&mut self) {
+        if !self.hostile {
+            return;
+        }
+        let node = self.rng.below(self.nodes.len() as u64) as usize;
+        match self.rng.below(20) {
+            0..3 => self.crash_control(0),
+            3..7 => self.crash_daemon(node),
+            7..11 => self.crash_supervisor(node),
+            11 => self.reboot(node),
+            12..16 => {
+                let open = self.open_links();
+                if let Some(link) = self.rng.pick(&open).copied() {
+                    self.break_link(link, 3 * SECOND);
+                }
+            }
+            16 => {
+                // The machine that has both: its control part goes with it.
+                self.reboot(node);
+                self.crash_control(SECOND);
+            }
+            17 => self.jump_clock(),
+            18 => self.change_leader(),
+            _ => {
+                self.crash_supervisor(node);
+                self.crash_daemon(node);
+            }
+        }
+        let delay = self.rng.skewed(MS, 4 * self.profile.chaos_every_us);
+        self.after(delay, super::Event::Chaos);
+    }
+
+    /// The control part lives, but leads under another term, and may hear that it does not at all.
+    fn change_leader(&mut self) {
+        if self.host.control.is_none() {
+            return;
+        }
+        if self.rng.chance(500) {
+            self.control(reactor::control::Event::Leadership(None));
+        }
+        if self.rng.chance(500) {
+            self.settle_pending();
+        }
+        let delay = self.elect();
+        note!(self, "journal: the leader changes, nothing more for {} ms", delay / MS);
+    }
+
+    /// No more faults: sessions are opened anew as streams, and what never ends is cancelled.
+    pub(super) fn heal(&mut self) {
+        self.hostile = false;
+        note!(self, "the world heals");
+        for link in self.open_links() {
+            self.break_link(link, 100 * MS);
+        }
+        self.after(0, super::Event::Client(client::Event::Sweeps));
+    }
+
+    /// Whether everything has ended and nobody has anything left to say.
+    pub(super) fn is_over(&self) -> bool {
+        !self.hostile
+            && self.all_answered()
+            && self.truth.state.runs().is_empty()
+            && self.processes.live().next().is_none()
+            && (0..self.nodes.len()).all(|node| self.is_quiet(node))
+            && self.host.delivered == self.journal.len()
+    }
+
+    /// What has not ended, for whoever has to find out why.
+    pub(super) fn stuck(&self) -> String {
+        let mut what = format!("step {}: not everything ended after healing:", self.steps);
+        if !self.all_answered() {
+            what += " requests are open;";
+        }
+        for (id, run) in self.truth.state.runs() {
+            what += &format!(" run {id} is {:?};", run.counts());
+            let live = run.tasks.iter().find_map(|task| task.live.iter().next());
+            what += &live.map(|live| format!(" {live:?};")).unwrap_or_default();
+        }
+        for (at, node) in self.nodes.iter().enumerate() {
+            if !self.is_quiet(at) {
+                what += &format!(" node {at} has daemon {}", node.daemon.is_some());
+                what += &format!(" and supervisor {:?};", node.supervisor);
+            }
+        }
+        let open = self.open_links().len();
+        what + &format!(" {open} sessions, control {}", self.host.control.is_some())
+    }
+}

@@ -1,0 +1,157 @@
+//! The process of the control part: it performs effects, dies between any two of them, and begins
+//! again from the first entry.
+
+use model::ClusterId;
+use proto::record::Place;
+use reactor::Now;
+use reactor::control::{self, Config, Control, Effect, LeaderId};
+
+use super::{MS, SECOND, World, client, journal, note};
+
+/// The process, which may be down.
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    /// Which life of the process this is.
+    pub(super) life: u64,
+    pub(super) control: Option<Control>,
+    /// Entries that it has been given.
+    pub(super) delivered: u64,
+    /// How far its clock on the wall is off.
+    skew_ms: i64,
+}
+
+#[derive(Debug)]
+pub(super) enum Event {
+    Starts,
+    /// It hears who leads.
+    News {
+        life: u64,
+        leader: Option<LeaderId>,
+    },
+    /// A proposal failed.
+    Fails {
+        life: u64,
+        number: u64,
+        retry: bool,
+    },
+    /// A plan is made.
+    Planned {
+        life: u64,
+        places: Vec<Place>,
+    },
+}
+
+impl World {
+    pub(super) fn host_event(&mut self, event: Event) {
+        match event {
+            Event::Starts => self.start_control(),
+            Event::News { life, leader } if life == self.host.life => {
+                note!(self, "control: leader is {leader:?}");
+                self.control(control::Event::Leadership(leader));
+            }
+            Event::Fails { life, number, retry } if life == self.host.life => {
+                note!(self, "control: batch {number} failed, retry {retry}");
+                self.control(control::Event::ProposeFailed { number, retry });
+            }
+            Event::Planned { life, places } if life == self.host.life => {
+                note!(self, "control: a plan for {} nodes", places.len());
+                self.control(control::Event::Planned(places));
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the control part an event and performs what it wants, if it lives.
+    pub(super) fn control(&mut self, event: control::Event) {
+        let wall_ms = 1_700_000_000_000 + (self.now_us / MS) as i64 + self.host.skew_ms;
+        let now = Now { unix_ms: wall_ms as u64, steady_ms: self.now_us / MS };
+        let Some(control) = &mut self.host.control else { return };
+        let effects = control.handle(now, event);
+        let torn = self.hostile && self.rng.chance(self.profile.torn);
+        let torn_at = torn.then(|| self.rng.below(effects.len() as u64 + 1));
+        let life = self.host.life;
+        for (at, effect) in effects.into_iter().enumerate() {
+            if torn_at == Some(at as u64) {
+                note!(self, "control: torn between two effects");
+                return self.crash_control(0);
+            }
+            self.perform(effect);
+            if self.host.life != life || self.host.control.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Propose { number, leader, record } => self.propose(number, leader, record),
+            Effect::Answer { id, answer } => {
+                self.check_answer(id, &answer);
+                let delay = self.rng.skewed(10, self.profile.link_us);
+                self.after(delay, super::Event::Client(client::Event::Answered { id, answer }));
+            }
+            Effect::Send { session, message } => self.send_to_worker(session, message),
+            Effect::Happened { index, state, .. } => {
+                if index != self.host.delivered || state.applied() != index {
+                    self.broken(format!("entry {index} happened out of its turn"));
+                }
+            }
+            Effect::Plan { state, room } => {
+                let places = reactor::placement::plan(&state, &room);
+                let delay = self.rng.skewed(50, 30 * MS);
+                let life = self.host.life;
+                self.after(delay, super::Event::Control(Event::Planned { life, places }));
+            }
+            Effect::Connections(_) => {}
+            Effect::Stop(error) => self.broken(format!("the control part stopped: {error}")),
+        }
+    }
+
+    fn start_control(&mut self) {
+        if self.host.control.is_some() {
+            return;
+        }
+        self.host.life += 1;
+        self.host.delivered = 0;
+        let id = ClusterId::from_bytes(&[self.host.life as u8; 16]);
+        self.host.control = Some(Control::new(Config { found: id }));
+        note!(self, "control: life {} begins", self.host.life);
+        let after = self.elect();
+        let life = self.host.life;
+        self.after(after, super::Event::Journal(journal::Event::Deliver { life }));
+    }
+
+    /// The journal's next leader writes an entry of its own; the control part hears of it at some
+    /// time before or after that entry.
+    pub(super) fn elect(&mut self) -> u64 {
+        self.journal.leader = (self.journal.leader.0 + 1, 1);
+        let leader = self.journal.leader;
+        note!(self, "journal: {leader:?} leads");
+        self.append(journal::Entry { leader, record: Default::default() });
+        let life = self.host.life;
+        let delay = self.rng.skewed(0, 50 * MS);
+        let news = Event::News { life, leader: Some(leader) };
+        self.after(delay, super::Event::Control(news));
+        self.rng.skewed(0, 50 * MS)
+    }
+
+    /// The process dies, and begins again after a while.
+    pub(super) fn crash_control(&mut self, more_us: u64) {
+        if self.host.control.take().is_none() {
+            return;
+        }
+        self.crashes += 1;
+        note!(self, "control: life {} is over", self.host.life);
+        self.settle_pending();
+        self.control_died();
+        self.lose_asks();
+        let delay = more_us + self.rng.skewed(MS, 2 * SECOND);
+        self.after(delay, super::Event::Control(Event::Starts));
+    }
+
+    /// The wall clock of the control part jumps.
+    pub(super) fn jump_clock(&mut self) {
+        self.host.skew_ms = self.rng.below(20_000) as i64 - 10_000;
+        note!(self, "control: the clock is off by {} ms", self.host.skew_ms);
+    }
+}

@@ -1,0 +1,202 @@
+//! Sessions between workers and the control part.
+//!
+//! A session is a stream: in order, each message once, until it breaks; then what was in flight is
+//! lost and each side learns of it in its own time. A harsh world also loses, doubles and reorders
+//! single messages; its sessions are opened anew when it heals.
+
+use std::collections::BTreeMap;
+
+use proto::session::{ToControl, ToWorker, to_control, to_worker};
+use reactor::control::{self, SessionId};
+use reactor::worker;
+
+use super::{MS, SECOND, World, note};
+
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    /// Every session there ever was, by its number.
+    by_id: BTreeMap<SessionId, Link>,
+    last: SessionId,
+}
+
+#[derive(Debug)]
+struct Link {
+    node: usize,
+    daemon: u64,
+    control: u64,
+    worker_open: bool,
+    control_open: bool,
+    /// Nothing more gets in.
+    broken: bool,
+    /// What was in flight at the break is lost.
+    lost: [bool; 2],
+    /// When the last message of each direction arrives.
+    last_us: [u64; 2],
+}
+
+#[derive(Debug)]
+pub(super) enum Event {
+    ToControl { link: SessionId, message: Box<ToControl> },
+    ToWorker { link: SessionId, message: Box<ToWorker> },
+    WorkerLearns { link: SessionId },
+    ControlLearns { link: SessionId },
+}
+
+const TO_CONTROL: usize = 0;
+const TO_WORKER: usize = 1;
+
+impl World {
+    pub(super) fn link_event(&mut self, event: Event) {
+        match event {
+            Event::ToControl { link, message } => self.arrives_at_control(link, *message),
+            Event::ToWorker { link, message } => self.arrives_at_worker(link, *message),
+            Event::WorkerLearns { link } => self.worker_learns(link),
+            Event::ControlLearns { link } => {
+                let life = self.host.life;
+                let Some(at) = self.links.by_id.get_mut(&link) else { return };
+                let open = std::mem::take(&mut at.control_open);
+                if open && at.control == life {
+                    note!(self, "session {link}: control learns of its end");
+                    self.control(control::Event::SessionClosed(link));
+                }
+            }
+        }
+    }
+
+    /// A session of the node's daemon, if the control part is there to take it.
+    pub(super) fn open_link(&mut self, node: usize, daemon: u64) -> Option<SessionId> {
+        self.host.control.as_ref()?;
+        self.links.last += 1;
+        let link = Link {
+            node,
+            daemon,
+            control: self.host.life,
+            worker_open: true,
+            control_open: true,
+            broken: false,
+            lost: [false; 2],
+            last_us: [0; 2],
+        };
+        self.links.by_id.insert(self.links.last, link);
+        Some(self.links.last)
+    }
+
+    pub(super) fn send_to_control(&mut self, link: SessionId, message: ToControl) {
+        for at_us in self.arrivals(link, TO_CONTROL) {
+            let message = Box::new(message.clone());
+            self.at(at_us, super::Event::Link(Event::ToControl { link, message }));
+        }
+    }
+
+    pub(super) fn send_to_worker(&mut self, link: SessionId, message: ToWorker) {
+        for at_us in self.arrivals(link, TO_WORKER) {
+            let message = Box::new(message.clone());
+            self.at(at_us, super::Event::Link(Event::ToWorker { link, message }));
+        }
+    }
+
+    /// When a message that is sent now arrives: once, or in a harsh world never or several times.
+    fn arrivals(&mut self, link: SessionId, way: usize) -> Vec<u64> {
+        let delay = self.rng.skewed(10, self.profile.link_us);
+        let harsh = self.profile.harsh && self.hostile;
+        let Some(link) = self.links.by_id.get_mut(&link).filter(|link| !link.broken) else {
+            return vec![];
+        };
+        if !harsh {
+            let at_us = (self.now_us + delay).max(link.last_us[way]);
+            link.last_us[way] = at_us;
+            return vec![at_us];
+        }
+        let copies = match self.rng.below(100) {
+            0..8 => 0,
+            8..18 => 2,
+            _ => 1,
+        };
+        let late = if self.rng.chance(200) { 2 * SECOND } else { self.profile.link_us };
+        (0..copies).map(|_| self.now_us + self.rng.skewed(10, late)).collect()
+    }
+
+    fn arrives_at_control(&mut self, id: SessionId, message: ToControl) {
+        let life = self.host.life;
+        let Some(link) = self.links.by_id.get(&id) else { return };
+        if !link.control_open || link.control != life || (link.broken && link.lost[TO_CONTROL]) {
+            return;
+        }
+        match &message.kind {
+            Some(to_control::Kind::Hello(hello)) => note!(
+                self,
+                "session {id}: node {} says hello: seen {} in epoch {}, holds {}, recovered {}",
+                link.node,
+                hello.seen_seq,
+                hello.seen_epoch,
+                hello.held.len(),
+                hello.recovered.len()
+            ),
+            Some(to_control::Kind::Report(report)) => {
+                let (starts, ends) = (report.starts.len(), report.ends.len());
+                note!(self, "session {id}: report {}: {starts} starts, {ends} ends", report.number);
+            }
+            other => note!(self, "session {id}: to control: {other:?}"),
+        }
+        self.control(control::Event::Message { session: id, message });
+    }
+
+    fn arrives_at_worker(&mut self, id: SessionId, message: ToWorker) {
+        let Some(link) = self.links.by_id.get(&id) else { return };
+        let (node, daemon) = (link.node, link.daemon);
+        if !link.worker_open || (link.broken && link.lost[TO_WORKER]) {
+            return;
+        }
+        match &message.kind {
+            Some(to_worker::Kind::Assign(assign)) => {
+                let first = assign.assignments.first().map_or(0, |first| first.seq);
+                let count: usize = assign.assignments.iter().map(|a| a.items.len()).sum();
+                let epoch = assign.epoch;
+                note!(self, "session {id}: assign {count} from {first} in epoch {epoch}");
+            }
+            other => note!(self, "session {id}: to worker: {other:?}"),
+        }
+        self.worker(node, daemon, worker::Event::FromControl(message));
+    }
+
+    fn worker_learns(&mut self, id: SessionId) {
+        let Some(link) = self.links.by_id.get_mut(&id) else { return };
+        if !std::mem::take(&mut link.worker_open) {
+            return;
+        }
+        let (node, daemon) = (link.node, link.daemon);
+        note!(self, "session {id}: the worker learns of its end");
+        self.session_is_over(node, daemon, id);
+    }
+
+    /// Breaks a session; both sides learn of it within `most_us`.
+    pub(super) fn break_link(&mut self, id: SessionId, most_us: u64) {
+        let lost = [self.rng.chance(500), self.rng.chance(500)];
+        let Some(link) = self.links.by_id.get_mut(&id).filter(|link| !link.broken) else { return };
+        (link.broken, link.lost) = (true, lost);
+        note!(self, "session {id}: breaks");
+        let (worker_us, control_us) = (self.rng.skewed(0, most_us), self.rng.skewed(0, most_us));
+        self.after(worker_us, super::Event::Link(Event::WorkerLearns { link: id }));
+        self.after(control_us, super::Event::Link(Event::ControlLearns { link: id }));
+    }
+
+    pub(super) fn open_links(&self) -> Vec<SessionId> {
+        self.links.by_id.iter().filter(|(_, l)| !l.broken).map(|(id, _)| *id).collect()
+    }
+
+    /// The control part has died, and its ends of all sessions with it.
+    pub(super) fn control_died(&mut self) {
+        for id in self.open_links() {
+            self.break_link(id, 500 * MS);
+        }
+        self.links.by_id.values_mut().for_each(|link| link.control_open = false);
+    }
+
+    /// A daemon has died, and its end of its session with it.
+    pub(super) fn daemon_died(&mut self, id: SessionId) {
+        self.break_link(id, 3 * SECOND);
+        if let Some(link) = self.links.by_id.get_mut(&id) {
+            link.worker_open = false;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A node: a daemon, a supervisor, a disk, and what happens among them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Attempt, NodeId, Outcome, Resources, SupervisorId};
+use proto::supervisor::{FromSupervisor, ToSupervisor};
+use reactor::worker;
+
+use super::daemon::Daemon;
+use super::supervisor::Supervisor;
+use super::{MS, World, note};
+use crate::rng::Rng;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) id: NodeId,
+    pub(super) capacity: Resources,
+    pub(super) daemon: Option<Daemon>,
+    /// Lives of its daemon so far.
+    pub(super) daemons: u64,
+    pub(super) supervisor: Option<Supervisor>,
+    /// Connections between daemon and supervisor so far; the last may be open.
+    pub(super) connections: u64,
+    /// `End` frames.
+    pub(super) disk: BTreeMap<Attempt, Frame>,
+    /// Ends of former supervisors that every worker knew of which has greeted this supervisor.
+    pub(super) told: BTreeMap<SupervisorId, BTreeSet<Attempt>>,
+}
+
+/// An `End` frame on disk.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    pub(super) outcome: Outcome,
+    pub(super) by: SupervisorId,
+    pub(super) synced: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Event {
+    DaemonStarts {
+        node: usize,
+    },
+    /// The daemon looks for a control part.
+    Connects {
+        node: usize,
+        life: u64,
+    },
+    /// It looks for a supervisor.
+    Looks {
+        node: usize,
+        life: u64,
+    },
+    /// It has killed what the former supervisor left.
+    Reaped {
+        node: usize,
+        life: u64,
+    },
+    Timer {
+        node: usize,
+        life: u64,
+    },
+    ToSupervisor {
+        node: usize,
+        supervisor: SupervisorId,
+        connection: u64,
+        message: Box<ToSupervisor>,
+    },
+    FromSupervisor {
+        node: usize,
+        connection: u64,
+        message: Box<FromSupervisor>,
+    },
+    /// The daemon's connection is at its end.
+    SupervisorGone {
+        node: usize,
+        connection: u64,
+    },
+}
+
+impl Node {
+    pub(super) fn new(at: usize, rng: &mut Rng) -> Node {
+        let memory_bytes = rng.within(1, 4) << 30;
+        Node {
+            id: NodeId::from_bytes(&[at as u8 + 1; 16]).expect("16 bytes are an id"),
+            capacity: Resources { cpu_milli: rng.within(1, 4) * 1000, memory_bytes },
+            daemon: None,
+            daemons: 0,
+            supervisor: None,
+            connections: 0,
+            disk: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
+    }
+
+    /// Whether every worker that spoke for this supervisor had been told this end.
+    pub(super) fn was_told(&self, supervisor: SupervisorId, attempt: Attempt) -> bool {
+        self.told.get(&supervisor).is_some_and(|told| told.contains(&attempt))
+    }
+}
+
+impl World {
+    pub(super) fn node_event(&mut self, event: Event) {
+        match event {
+            Event::DaemonStarts { node } => self.start_daemon(node),
+            Event::Connects { node, life } => self.connect(node, life),
+            Event::Looks { node, life } => self.look(node, life),
+            Event::Reaped { node, life } => self.reaped(node, life),
+            Event::Timer { node, life } => self.worker(node, life, worker::Event::Timer),
+            Event::ToSupervisor { node, supervisor, connection, message } => {
+                self.ask_supervisor(node, supervisor, connection, *message);
+            }
+            Event::FromSupervisor { node, connection, message } => {
+                self.hear_supervisor(node, connection, *message);
+            }
+            Event::SupervisorGone { node, connection } => {
+                let daemon = self.nodes[node].daemon.as_mut();
+                let Some(daemon) = daemon.filter(|d| d.connection == Some(connection)) else {
+                    return;
+                };
+                daemon.connection = None;
+                let life = daemon.life;
+                note!(self, "node {node}: the daemon learns that its supervisor is gone");
+                self.worker(node, life, worker::Event::SupervisorLost);
+                self.after(MS, super::Event::Node(Event::Looks { node, life }));
+            }
+        }
+    }
+
+    /// Whether nothing is left to be said about what ran here.
+    pub(super) fn is_quiet(&self, node: usize) -> bool {
+        let at = &self.nodes[node];
+        at.daemon.is_some() && at.supervisor.as_ref().is_some_and(Supervisor::is_empty)
+    }
+}

@@ -1,0 +1,45 @@
+//! How hostile one world is: each seed draws its own, so that some worlds crash all the time and
+//! others live long enough for rare orders of events.
+
+use super::{MS, SECOND};
+use crate::rng::Rng;
+
+/// What a seed draws before anything happens.
+#[derive(Clone, Debug)]
+pub(super) struct Profile {
+    /// How many nodes there are.
+    pub(super) nodes: usize,
+    /// Sessions lose, double and reorder single messages.
+    pub(super) harsh: bool,
+    /// The mean time between two faults.
+    pub(super) chaos_every_us: u64,
+    /// The mean time between two acts of clients.
+    pub(super) act_every_us: u64,
+    /// Crashes of the control part at each cut of a write, in a thousand.
+    pub(super) cut: u64,
+    /// Crashes between two effects of one event, in a thousand.
+    pub(super) torn: u64,
+    /// Proposals that fail, in a thousand.
+    pub(super) fail: u64,
+    /// The longest delay of a message of a session.
+    pub(super) link_us: u64,
+    /// The longest write of the journal.
+    pub(super) write_us: u64,
+}
+
+impl Profile {
+    pub(super) fn draw(rng: &mut Rng) -> Profile {
+        let mut of = |choices: &[u64]| *rng.pick(choices).expect("there are choices");
+        Profile {
+            nodes: of(&[1, 1, 2, 2, 3, 4]) as usize,
+            harsh: of(&[0, 0, 1]) == 1,
+            chaos_every_us: of(&[200 * MS, 500 * MS, SECOND, 3 * SECOND, 10 * SECOND]),
+            act_every_us: of(&[50 * MS, 200 * MS, 500 * MS]),
+            cut: of(&[0, 3, 10, 40]),
+            torn: of(&[0, 1, 3]),
+            fail: of(&[0, 10, 60]),
+            link_us: of(&[MS, 20 * MS, 300 * MS]),
+            write_us: of(&[MS, 10 * MS, 100 * MS]),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! A supervisor as its protocol describes it: it holds attempts from the moment it has seen them
+//! until their ends are committed, and starts each at most once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::slots::Slots;
+use model::{Attempt, Element, Ending, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
+use model::{SupervisorId, TaskSpec};
+use proto::supervisor::{
+    Ended, FromSupervisor, Hello, Start, Started, ToSupervisor, from_supervisor, to_supervisor,
+};
+
+use super::node::{self, Frame};
+use super::task::Behaviour;
+use super::{MS, World, note, process};
+
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    pub(super) id: SupervisorId,
+    /// The connection that has greeted last.
+    connection: u64,
+    /// The highest assignment it has seen: epoch and number.
+    seen: (u64, u64),
+    slots: Slots,
+    held: BTreeMap<Attempt, Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    spec: Arc<TaskSpec>,
+    fence: Fence,
+    phase: Phase,
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Waiting,
+    Running {
+        pid: u64,
+        started_us: u64,
+    },
+    /// The end is seen, its frame is on its way to the disk.
+    Ending(Outcome),
+    Ended(Outcome),
+}
+
+impl Supervisor {
+    pub(super) fn new(id: SupervisorId, capacity: Resources) -> Supervisor {
+        let (slots, held) = (Slots::new(capacity), BTreeMap::new());
+        Supervisor { id, connection: 0, seen: (0, 0), slots, held }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            version: proto::SUPERVISOR_VERSION,
+            supervisor_id: self.id.to_bytes(),
+            containment: "cgroup-v2".to_owned(),
+            seen_epoch: self.seen.0,
+            seen_seq: self.seen.1,
+            held: self.held.keys().map(|attempt| (*attempt).into()).collect(),
+            ..Hello::default()
+        }
+    }
+
+    /// What follows the hello at once.
+    fn replay(&self) -> Vec<from_supervisor::Kind> {
+        let say = |(attempt, held): (&Attempt, &Held)| match &held.phase {
+            Phase::Running { started_us, pid } => Some(started(*attempt, *started_us, *pid)),
+            Phase::Ended(outcome) => Some(ended(*attempt, outcome)),
+            Phase::Waiting | Phase::Ending(_) => None,
+        };
+        self.held.iter().filter_map(say).collect()
+    }
+
+    /// Puts the attempts in line that it has not seen.
+    fn take(&mut self, start: &Start) {
+        let Some(Ok(spec)) = start.spec.clone().map(TaskSpec::try_from) else { return };
+        let spec = Arc::new(spec);
+        for (seq, item) in (start.seq..).zip(&start.items) {
+            if (start.epoch, seq) <= self.seen {
+                continue;
+            }
+            self.seen = (start.epoch, seq);
+            let element = Element { run: RunId(start.run), task: start.task, index: item.index };
+            let attempt = Attempt { element, number: item.attempt };
+            self.slots.wait(attempt, seq, spec.priority, spec.resources);
+            let held =
+                Held { spec: spec.clone(), fence: Fence(start.fence), phase: Phase::Waiting };
+            self.held.insert(attempt, held);
+        }
+    }
+}
+
+impl World {
+    pub(super) fn ask_supervisor(
+        &mut self,
+        node: usize,
+        id: SupervisorId,
+        connection: u64,
+        message: ToSupervisor,
+    ) {
+        let Some(supervisor) = self.supervisor(node, id) else { return };
+        match message.kind {
+            Some(to_supervisor::Kind::Greeting(greeting)) => {
+                supervisor.connection = connection;
+                let capacity = greeting.capacity.unwrap_or_default();
+                supervisor.slots.set_capacity(capacity.into());
+                let hello = from_supervisor::Kind::Hello(supervisor.hello());
+                for kind in [hello].into_iter().chain(supervisor.replay()) {
+                    self.say(node, connection, kind);
+                }
+            }
+            Some(to_supervisor::Kind::Start(start)) => {
+                let (first, count, seen) = (start.seq, start.items.len(), supervisor.seen);
+                supervisor.take(&start);
+                note!(self, "node {node}: {count} to start from {first}, seen {seen:?}");
+                self.start_what_fits(node, id);
+            }
+            Some(to_supervisor::Kind::Stop(stop)) => {
+                let Some(cause) = stop.cause().into() else { return };
+                for attempt in stop.attempts {
+                    self.stop(node, id, attempt.into(), cause);
+                }
+            }
+            Some(to_supervisor::Kind::Forget(forget)) => {
+                for attempt in forget.attempts {
+                    self.forget(node, id, attempt.into());
+                }
+            }
+            Some(to_supervisor::Kind::Shutdown(_)) | None => {}
+        }
+    }
+
+    fn supervisor(&mut self, node: usize, id: SupervisorId) -> Option<&mut Supervisor> {
+        self.nodes[node].supervisor.as_mut().filter(|supervisor| supervisor.id == id)
+    }
+
+    fn held(&mut self, node: usize, id: SupervisorId, attempt: Attempt) -> Option<&mut Held> {
+        self.supervisor(node, id)?.held.get_mut(&attempt)
+    }
+
+    fn start_what_fits(&mut self, node: usize, id: SupervisorId) {
+        loop {
+            let Some(supervisor) = self.supervisor(node, id) else { return };
+            let Some(attempt) = supervisor.slots.start_next() else { return };
+            let Some(held) = supervisor.held.get(&attempt) else { return };
+            let (spec, fence) = (held.spec.clone(), held.fence);
+            if Behaviour::of(&spec).missing {
+                let why = NotStarted::NotFound("no such file".to_owned());
+                self.end(node, id, attempt, Outcome::bare(Ending::NotStarted(why)));
+                continue;
+            }
+            let pid = self.spawn(node, id, attempt, fence, &spec);
+            let started_us = self.now_us;
+            if let Some(held) = self.held(node, id, attempt) {
+                held.phase = Phase::Running { pid, started_us };
+            }
+            self.tell(node, started(attempt, started_us, pid));
+        }
+    }
+
+    /// Stops what waits at once, and what runs by asking it to.
+    pub(super) fn stop(&mut self, node: usize, id: SupervisorId, at: Attempt, cause: StopCause) {
+        let Some(held) = self.held(node, id, at) else { return };
+        match held.phase {
+            Phase::Waiting => {
+                let mut outcome = Outcome::bare(Ending::NotStarted(NotStarted::Withdrawn));
+                outcome.stopped = Some(cause);
+                self.end(node, id, at, outcome);
+            }
+            Phase::Running { pid, .. } => self.terminate(pid, cause),
+            Phase::Ending(_) | Phase::Ended(_) => {}
+        }
+    }
+
+    fn end(&mut self, node: usize, id: SupervisorId, attempt: Attempt, outcome: Outcome) {
+        let Some(held) = self.held(node, id, attempt) else { return };
+        held.phase = Phase::Ending(outcome);
+        if let Some(supervisor) = self.supervisor(node, id) {
+            supervisor.slots.leave(attempt);
+        }
+        let delay = self.rng.skewed(10, 3 * MS);
+        let event = process::Event::EndWritten { node, supervisor: id, attempt };
+        self.after(delay, super::Event::Process(event));
+    }
+
+    /// The supervisor sees that a process and all its children are gone.
+    pub(super) fn process_ended(
+        &mut self,
+        node: usize,
+        id: SupervisorId,
+        attempt: Attempt,
+        outcome: Outcome,
+    ) {
+        self.end(node, id, attempt, outcome);
+        self.start_what_fits(node, id);
+    }
+
+    /// The `End` frame is with the kernel: the end may be told.
+    pub(super) fn end_written(&mut self, node: usize, id: SupervisorId, attempt: Attempt) {
+        let Some(held) = self.held(node, id, attempt) else { return };
+        let Phase::Ending(outcome) = held.phase.clone() else { return };
+        held.phase = Phase::Ended(outcome.clone());
+        note!(self, "node {node}: end of {attempt} is written: {:?}", outcome.ending);
+        let frame = Frame { outcome: outcome.clone(), by: id, synced: false };
+        self.nodes[node].disk.insert(attempt, frame);
+        let delay = self.rng.skewed(MS, 500 * MS);
+        self.after(delay, super::Event::Process(process::Event::EndSynced { node, attempt }));
+        self.tell(node, ended(attempt, &outcome));
+    }
+
+    fn forget(&mut self, node: usize, id: SupervisorId, attempt: Attempt) {
+        let Some(held) = self.held(node, id, attempt) else { return };
+        let phase = held.phase.clone();
+        self.check_forgotten(
+            attempt,
+            if let Phase::Ended(outcome) = &phase { Some(outcome) } else { None },
+        );
+        if let Some(supervisor) = self.supervisor(node, id) {
+            supervisor.held.remove(&attempt);
+        }
+        if self.rng.chance(700) {
+            self.nodes[node].disk.remove(&attempt);
+        }
+    }
+
+    /// Says something to the daemon, if one is connected.
+    fn tell(&mut self, node: usize, kind: from_supervisor::Kind) {
+        let Some(supervisor) = &self.nodes[node].supervisor else { return };
+        self.say(node, supervisor.connection, kind);
+    }
+
+    fn say(&mut self, node: usize, connection: u64, kind: from_supervisor::Kind) {
+        let at_us = self.local_arrival(node, 1);
+        let message = Box::new(FromSupervisor { kind: Some(kind) });
+        let event = node::Event::FromSupervisor { node, connection, message };
+        self.at(at_us, super::Event::Node(event));
+    }
+
+    /// Kills a supervisor. What ran goes on without it; frames on their way may still be written.
+    pub(super) fn crash_supervisor(&mut self, node: usize) {
+        let Some(supervisor) = self.nodes[node].supervisor.take() else { return };
+        self.crashes += 1;
+        note!(self, "node {node}: supervisor {} is over", supervisor.id);
+        for (attempt, held) in supervisor.held {
+            if let Phase::Ending(outcome) = held.phase
+                && self.rng.chance(500)
+            {
+                let frame = Frame { outcome, by: supervisor.id, synced: false };
+                self.nodes[node].disk.insert(attempt, frame);
+            }
+        }
+        let connection = self.nodes[node].connections;
+        let at_us = self.local_arrival(node, 1);
+        self.at(at_us, super::Event::Node(node::Event::SupervisorGone { node, connection }));
+    }
+
+    /// The machine loses its power: all that ran and all that was not synced is gone.
+    pub(super) fn reboot(&mut self, node: usize) {
+        note!(self, "node {node}: reboots");
+        self.crash_daemon(node);
+        self.crash_supervisor(node);
+        self.nodes[node].disk.retain(|_, frame| frame.synced);
+        for pid in self.processes.on_node(node) {
+            self.processes.die(pid, None);
+        }
+    }
+}
+
+fn started(attempt: Attempt, started_us: u64, pid: u64) -> from_supervisor::Kind {
+    let pid = pid as u32;
+    from_supervisor::Kind::Started(Started { attempt: Some(attempt.into()), started_us, pid })
+}
+
+fn ended(attempt: Attempt, outcome: &Outcome) -> from_supervisor::Kind {
+    let outcome = Some(outcome.clone().into());
+    from_supervisor::Kind::Ended(Ended { attempt: Some(attempt.into()), outcome })
+}

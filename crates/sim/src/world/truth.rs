@@ -1,0 +1,252 @@
+//! What is true once an entry is durable: a machine of its own that applies each entry at that
+//! moment, and the promises that concern what is committed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use machine::{Answer, AttemptEnded, Event, State};
+use model::TaskState;
+use model::{Attempt, Element, Ending, JobSpec, NodeId, Outcome, Resources, RunId, SupervisorId};
+use proto::record::{Batch, command::Kind};
+use reactor::control::RequestId;
+
+use super::journal::Entry;
+use super::{World, ask, task};
+
+#[derive(Debug, Default)]
+pub(super) struct Truth {
+    pub(super) state: State,
+    runs: BTreeMap<RunId, Run>,
+    /// What each key has made, and from which payload.
+    keys: BTreeMap<String, (RunId, u64)>,
+    /// Requests that are applied.
+    applied: BTreeSet<RequestId>,
+    /// Requests whose client was told that nothing was or will be done.
+    pub(super) disowned: BTreeSet<RequestId>,
+    /// How each attempt ended, as the cluster has it.
+    outcomes: BTreeMap<Attempt, Outcome>,
+}
+
+#[derive(Debug)]
+struct Run {
+    spec: Arc<JobSpec>,
+    ended: BTreeMap<Element, TaskState>,
+    stopping: BTreeSet<Element>,
+    over: bool,
+}
+
+impl Truth {
+    pub(super) fn runs(&self) -> u64 {
+        self.runs.len() as u64
+    }
+
+    pub(super) fn elements_ended(&self) -> u64 {
+        self.runs.values().map(|run| run.ended.len() as u64).sum()
+    }
+
+    pub(super) fn is_applied(&self, id: RequestId) -> bool {
+        self.applied.contains(&id)
+    }
+
+    pub(super) fn has_run(&self, run: RunId) -> bool {
+        self.runs.contains_key(&run)
+    }
+
+    pub(super) fn outcome(&self, attempt: Attempt) -> Option<&Outcome> {
+        self.outcomes.get(&attempt)
+    }
+
+    /// Whether the key has made this run, from a payload that is as asked.
+    pub(super) fn key_is_of(&self, key: &str, run: RunId, is: impl Fn(u64) -> bool) -> bool {
+        self.keys.get(key).is_some_and(|(made, payload)| *made == run && is(*payload))
+    }
+
+    /// Runs in which something waits or runs that ends only when it is cancelled.
+    pub(super) fn need_cancel(&self, nodes: &[Resources]) -> Vec<RunId> {
+        let needs = |run: &machine::Run| {
+            run.tasks.iter().zip(&run.spec.tasks).any(|(task, spec)| {
+                let left = !task.queued.is_empty() || task.live.values().any(|l| l.stop.is_none());
+                left && task::needs_cancel(spec, nodes)
+            })
+        };
+        (self.state.runs().iter()).filter(|(_, run)| needs(run)).map(|(id, _)| *id).collect()
+    }
+
+    /// Runs that are not over, or whose elements have not each ended.
+    pub(super) fn unfinished(&self) -> Vec<RunId> {
+        let whole = |run: &Run| {
+            let count = |spec: &model::TaskSpec| u64::from(spec.indices().count());
+            run.over && run.spec.tasks.iter().map(count).sum::<u64>() == run.ended.len() as u64
+        };
+        self.runs.iter().filter(|(_, run)| !whole(run)).map(|(id, _)| *id).collect()
+    }
+
+    fn submitted(&mut self, kind: &Kind, answer: &Answer) -> Option<String> {
+        let (Kind::SubmitJob(submit), Answer::Submitted { run, repeated }) = (kind, answer) else {
+            return None;
+        };
+        let key = &submit.idempotency_key;
+        let payload = submit.payload_hash.as_slice().try_into().map_or(0, u64::from_be_bytes);
+        if key.is_empty() {
+            return repeated.then(|| format!("run {run} is said to be repeated without a key"));
+        }
+        match self.keys.get(key) {
+            Some(made) if *repeated && *made == (*run, payload) => None,
+            None if !*repeated => {
+                self.keys.insert(key.clone(), (*run, payload));
+                None
+            }
+            made => Some(format!("key `{key}` has made {made:?} and now {answer:?}")),
+        }
+    }
+
+    /// A cancel of whole tasks or some elements: none of them may be placed again.
+    fn canceled(&mut self, kind: &Kind, answer: &Answer) {
+        let (Kind::Cancel(cancel), Answer::Canceled { .. }) = (kind, answer) else { return };
+        let Some(run) = self.runs.get_mut(&RunId(cancel.run)) else { return };
+        for (at, spec) in run.spec.tasks.iter().enumerate() {
+            let task = at as u32;
+            if cancel.task.is_some_and(|only| only != task) {
+                continue;
+            }
+            let named = |ordinal: &u32| {
+                let hit = |r: &proto::record::Range| (r.first..=r.last).contains(ordinal);
+                cancel.ordinals.is_empty() || cancel.ordinals.iter().any(hit)
+            };
+            let element = |ordinal| {
+                let index = spec.indices().index(ordinal);
+                Element { run: RunId(cancel.run), task, index }
+            };
+            run.stopping.extend((0..spec.indices().count()).filter(named).map(element));
+        }
+    }
+
+    fn element_ends(&mut self, element: Element, state: TaskState) -> Option<String> {
+        let run = self.runs.get_mut(&element.run)?;
+        let before = run.ended.insert(element, state);
+        before.map(|before| format!("{element:?} ended as {before} and now as {state}"))
+    }
+
+    fn assigned(&self, element: Element) -> Option<String> {
+        let run = self.runs.get(&element.run)?;
+        if let Some(state) = run.ended.get(&element) {
+            return Some(format!("{element:?} is placed although it has ended as {state}"));
+        }
+        run.stopping
+            .contains(&element)
+            .then(|| format!("{element:?} is placed although its stop is acknowledged"))
+    }
+}
+
+impl World {
+    /// Applies an entry that has just become durable.
+    pub(super) fn commit(&mut self, index: u64, entry: &Entry) {
+        if entry.record.is_empty() {
+            return self.truth.state.pass(index);
+        }
+        let batch = match machine::decode(index, &entry.record) {
+            Ok(batch) => batch,
+            Err(error) => return self.broken(format!("entry {index}: {error}")),
+        };
+        let registers = self.registers(&batch);
+        let time_ms = self.truth.state.time_ms();
+        let applied = self.truth.state.apply(index, entry.leader, &batch);
+        if self.truth.state.time_ms() < time_ms {
+            self.broken(format!("entry {index} turns the time back"));
+        }
+        for event in &applied.events {
+            self.committed(event, &registers);
+        }
+        let kinds = batch.commands.iter().filter_map(|command| command.kind.as_ref());
+        for (kind, answer) in kinds.zip(&applied.answers) {
+            if let Some(id) = ask::mark(kind) {
+                self.truth.applied.insert(id);
+                if self.truth.disowned.contains(&id) {
+                    self.broken(format!("request {id} is done although its client was told not"));
+                }
+            }
+            self.truth.canceled(kind, answer);
+            if let Some(what) = self.truth.submitted(kind, answer) {
+                self.broken(what);
+            }
+        }
+        if let Some(what) = self.truth.state.check_invariants().into_iter().next() {
+            self.broken(format!("invariant after entry {index}: {what}"));
+        }
+    }
+
+    /// The supervisors by which the batch may end former ones.
+    fn registers(&self, batch: &Batch) -> BTreeMap<NodeId, SupervisorId> {
+        let mut registers = BTreeMap::new();
+        for command in &batch.commands {
+            let Some(Kind::RegisterNode(register)) = &command.kind else { continue };
+            let node = NodeId::from_bytes(&register.node_id).unwrap_or_default();
+            let id = SupervisorId::from_bytes(&register.supervisor_id).unwrap_or_default();
+            if self.truth.state.node(node).is_some_and(|node| node.supervisor != id) {
+                registers.entry(node).or_insert(id);
+            }
+        }
+        registers
+    }
+
+    fn committed(&mut self, event: &Event, registers: &BTreeMap<NodeId, SupervisorId>) {
+        let broken = match event {
+            Event::RunCreated { run } => {
+                // A run without work left could be over within its batch, but none is made so.
+                let Some(made) = self.truth.state.run(*run) else {
+                    return self.broken(format!("run {run} is made and not there"));
+                };
+                let (spec, ended) = (made.spec.clone(), BTreeMap::new());
+                let made = Run { spec, ended, stopping: BTreeSet::new(), over: false };
+                self.truth.runs.insert(*run, made).map(|_| format!("run {run} is made twice"))
+            }
+            Event::Assigned { run, task, items, .. } => items.iter().find_map(|(index, _)| {
+                self.truth.assigned(Element { run: *run, task: *task, index: *index })
+            }),
+            Event::AttemptEnded(ended) => {
+                self.check_ended(ended, registers);
+                self.truth.outcomes.insert(ended.attempt, ended.outcome.clone());
+                ended.state.and_then(|state| self.truth.element_ends(ended.attempt.element, state))
+            }
+            Event::ElementsEnded { run, task, ordinals, state, .. } => {
+                let array = self.truth.runs[run].spec.tasks[*task as usize].indices();
+                let elements = ordinals.iter().map(|ordinal| array.index(ordinal));
+                let elements = elements.map(|index| Element { run: *run, task: *task, index });
+                elements.filter_map(|e| self.truth.element_ends(e, *state)).next()
+            }
+            Event::RunEnded { run, .. } => {
+                self.truth.runs.entry(*run).and_modify(|run| run.over = true);
+                None
+            }
+            Event::NodeRegistered { .. } | Event::Stop { .. } | Event::Started { .. } => None,
+        };
+        broken.into_iter().for_each(|what| self.broken(what));
+    }
+
+    /// What the cluster says of an attempt's end is what became of its process.
+    fn check_ended(&mut self, ended: &AttemptEnded, registers: &BTreeMap<NodeId, SupervisorId>) {
+        let AttemptEnded { attempt, node, outcome, .. } = ended;
+        if self.processes.is_live(*attempt) {
+            return self.broken(format!("{attempt} is recorded as ended while its process lives"));
+        }
+        let past = self.processes.past(*attempt);
+        let fair = match outcome.ending {
+            Ending::Gone => {
+                let at = self.nodes.iter().find(|at| at.id == *node);
+                let told = registers.get(node).is_some_and(|supervisor| {
+                    at.is_some_and(|at| at.was_told(*supervisor, *attempt))
+                });
+                if told {
+                    let what = format!("{attempt} is recorded as gone, but its end was found");
+                    return self.broken(what);
+                }
+                true
+            }
+            Ending::NotStarted(_) => past.is_none(),
+            _ => past == Some(&Some(outcome.clone())),
+        };
+        if !fair {
+            self.broken(format!("{attempt} is recorded as {outcome:?}, but it was {past:?}"));
+        }
+    }
+}
