@@ -27,9 +27,10 @@ pub(crate) fn ensure(dir: &Path) -> Result<String, Failure> {
     let mode = fs::metadata(&path).map_or(0, |meta| meta.permissions().mode());
     if mode & 0o077 != 0 {
         let hint = format!("chmod 600 {}", path.display());
-        return Err(Failure::new(format!("others can read the token in {}", path.display())).hint(
-            format!("it may be known to them: delete it to have a new one made, or `{hint}`"),
-        ));
+        return Err(Failure::new(format!("others can read the token in `{}`", path.display()))
+            .hint(format!(
+                "it may be known to them: delete it to have a new one made, or `{hint}`"
+            )));
     }
     read(&path)
 }
@@ -42,7 +43,7 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
         .map_err(|error| cannot("read the token", path, &error))?;
     let token = text.trim();
     if token.is_empty() {
-        return Err(Failure::new(format!("the token file {} is empty", path.display()))
+        return Err(Failure::new(format!("the token file `{}` is empty", path.display()))
             .hint("delete it and start the node again: it makes a new one"));
     }
     Ok(token.to_owned())
@@ -77,7 +78,7 @@ impl Drop for Pointer {
 
 /// Where a node at `addr` leaves its token; `None` where the user has no place for it.
 pub(crate) fn pointer_path(addr: &str) -> Option<PathBuf> {
-    let name = addr.replace(':', "_").replace('/', "_");
+    let name = addr.replace([':', '/'], "_");
     Some(state_home()?.join("windlass/nodes").join(format!("{name}.token")))
 }
 
@@ -114,7 +115,7 @@ fn random() -> io::Result<String> {
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot {what} {}: {error}", path.display()))
+    Failure::new(format!("cannot {what} `{}`: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! A node that goes away in the middle, and Ctrl-C: what a waiting command makes of them.
 
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -28,7 +29,7 @@ impl Scene {
     fn begin(script: Script, args: &[&str]) -> Scene {
         let (bell, calls) = mpsc::channel();
         let heard = Arc::new(Mutex::new(Heard { bell: Some(bell), ..Heard::default() }));
-        let life = Life::begin("127.0.0.1:0".parse().unwrap(), script, &heard);
+        let life = Life::begin(own_addr(), script, &heard);
         let (verb, rest) = args.split_first().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_windlass"))
             .args([verb, "-N", &life.addr.to_string()])
@@ -73,8 +74,8 @@ impl Scene {
         self
     }
 
-    /// Waits for the node to be asked.
-    fn is_heard(self) -> Scene {
+    /// Waits until the node was asked.
+    fn hears_of_it(self) -> Scene {
         self.calls.recv_timeout(Duration::from_secs(10)).unwrap();
         self
     }
@@ -105,6 +106,13 @@ impl Scene {
         assert_eq!(self.child.wait().unwrap().code(), Some(code));
         self.heard
     }
+}
+
+/// An address that no other test uses, so that its port stays free while the node is away.
+fn own_addr() -> SocketAddr {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    let pid = std::process::id().to_be_bytes();
+    (Ipv4Addr::new(127, pid[3] | 1, pid[2], LAST.fetch_add(1, Ordering::Relaxed) + 1), 0).into()
 }
 
 fn submitted() -> RunEvent {
@@ -173,7 +181,7 @@ fn wait_survives_a_node_that_is_away_for_a_moment() {
     let event = WaitEvent { kind: Some(wait_event::Kind::Ended(end(4))) };
     let first = Script { wait: vec![], close: true, ..Script::default() };
     Scene::begin(first, &["wait", "7"])
-        .is_heard()
+        .hears_of_it()
         .node_dies()
         .node_is_back(Script { wait: vec![event], ..Script::default() })
         .ends(4, "7: failed: exit code 4\n", "");

@@ -7,10 +7,10 @@ use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::ServerReflectionRequest;
 
 use crate::node::{Home, Node};
 
@@ -46,13 +46,38 @@ fn http_passes_the_same_gate() {
 fn a_wrong_token_is_refused_in_words() {
     let node = Home::new().up();
     std::fs::write(node.home().path().join("wrong"), "wrong").unwrap();
-    check!(node, ["ps", "--token-file", "wrong"], @"");
-    check!(node, ["run", "--token-file", "wrong", "--", "true"], @"");
-    check!(node, ["ps", "--token-file", "missing"], @"");
-    check!(node, ["ps", "--token-file", "data/token"], @"");
+    check!(node, ["ps", "--token-file", "wrong"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot list runs: the node at [API] does not take the token
+    hint: give the node's own with `--token-file DATA_DIR/token`
+    ");
+    check!(node, ["run", "--token-file", "wrong", "--", "true"], @r"
+    exit code: 125
+    --- stderr ---
+    error: cannot submit: the node at [API] does not take the token
+    hint: give the node's own with `--token-file DATA_DIR/token`
+    ");
+    check!(node, ["ps", "--token-file", "missing"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot read the token `missing`: No such file or directory (os error 2)
+    ");
+    check!(node, ["ps", "--token-file", "data/token"], @r"
+    exit code: 0
+    --- stdout ---
+    RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
+    --- stderr ---
+    windlass: nothing is queued or running; `--all` shows ended runs
+    ");
     let pointers = node.home().path().join("state/windlass/nodes");
     std::fs::remove_dir_all(pointers).unwrap();
-    check!(node, ["ps"], @"");
+    check!(node, ["ps"], @r"
+    exit code: 1
+    --- stderr ---
+    error: no token for the node at [API]
+    hint: another user may have started it: give `--token-file DATA_DIR/token` or WINDLASS_TOKEN
+    ");
     let token = node.token();
     let shown = node.command(&["ps"]).env("WINDLASS_TOKEN", token.trim()).output().unwrap();
     assert!(shown.status.success());

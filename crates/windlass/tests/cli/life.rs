@@ -2,14 +2,22 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use rustix::process::{Pid, Signal, test_kill_process};
+use rustix::process::Signal;
 
-use crate::node::{Home, exists, filters};
+use crate::node::{Home, exists, filters, runs};
 
 #[test]
 fn a_node_says_where_it_is() {
     let node = Home::new().up();
-    node.filters().bind(|| insta::assert_snapshot!(node.said, @""));
+    node.filters().bind(|| {
+        insta::assert_snapshot!(node.said, @r"
+    node alpha is ready
+      api  [API]
+      data  [DIR]/data
+
+    next: windlass run -N [API] -- echo hello
+    ")
+    });
     assert_eq!(node.ready["data_dir"], node.home().path().join("data").to_str().unwrap());
     let state = node.home().path().join("state/windlass/nodes");
     let files: Vec<_> = std::fs::read_dir(&state).unwrap().map(|file| file.unwrap()).collect();
@@ -21,7 +29,12 @@ fn a_node_says_where_it_is() {
 #[test]
 fn a_second_node_on_the_same_directory_is_refused() {
     let node = Home::new().up();
-    check!(node, ["up", "--data-dir", "data", "--api", "127.0.0.1:0"], @"");
+    check!(node, ["up", "--data-dir", "data", "--api", "127.0.0.1:0"], @r"
+    exit code: 1
+    --- stderr ---
+    error: the data directory `[DIR]/data` is in use by the node with pid [PID]
+    hint: use that node, end it with `windlass down`, or name another directory with `--data-dir`
+    ");
     let pid = node.ready["pid"].to_string();
     let shown = node.windlass(&["up", "--data-dir", "data", "--api", node.api()]).to_string();
     assert!(shown.contains(&pid), "the directory comes before the port: {shown}");
@@ -30,7 +43,12 @@ fn a_second_node_on_the_same_directory_is_refused() {
 #[test]
 fn a_busy_port_is_named() {
     let node = Home::new().up();
-    check!(node, ["up", "--data-dir", "other", "--api", node.api()], @"");
+    check!(node, ["up", "--data-dir", "other", "--api", node.api()], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot listen at [API]: another program does
+    hint: end it (another node: `windlass down`), or take any free port: `--api 127.0.0.1:0`
+    ");
     assert!(!exists(node.home().path().join("other/ready")));
 }
 
@@ -39,7 +57,12 @@ fn a_directory_that_cannot_be_used_is_named() {
     let home = Home::new();
     std::fs::write(home.path().join("file"), "").unwrap();
     let shown = home.windlass(&["up", "--data-dir", "file/data", "--api", "127.0.0.1:0"]);
-    filters(&home, "-").bind(|| insta::assert_snapshot!(shown, @""));
+    filters(&home, "127.0.0.1:0").bind(|| insta::assert_snapshot!(shown, @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot use the data directory `[DIR]/file/data`: cannot create it: Not a directory (os error 20)
+    hint: make it writable for this user, or name another one with `--data-dir`
+    "));
     let shown = home.windlass(&["up", "--data-dir", "/proc/data", "--api", "127.0.0.1:0"]);
     assert_eq!(shown.0.status.code(), Some(1));
 }
@@ -48,34 +71,42 @@ fn a_directory_that_cannot_be_used_is_named() {
 fn tasks_go_on_over_a_restart() {
     let mut node = Home::new().up();
     node.windlass(&["run", "-d", "--", "sleep", "600"]);
-    node.windlass(&["logs", "1"]);
+    node.until(&["ps", "--json"], |runs| runs["runs"][0]["state"] == "running");
     node.signal(Signal::INT);
     let (code, stderr) = node.ended();
-    let pid = node.ready["supervisor_pid"].as_i64().unwrap();
-    let supervisor = Pid::from_raw(pid as i32).unwrap();
-    node.filters().bind(|| insta::assert_snapshot!(stderr, @""));
+    let pid = node.ready["supervisor_pid"].as_u64().unwrap();
+    node.filters().bind(|| insta::assert_snapshot!(stderr, @r"windlass: 1 task goes on without the node; `windlass up` on the same directory adopts it, and `windlass down` after that ends it"));
     assert_eq!(code, Some(0));
-    assert!(test_kill_process(supervisor).is_ok(), "the task went on under its supervisor");
+    assert!(runs(pid), "the task went on under its supervisor");
     let pointers = node.home().path().join("state/windlass/nodes");
     assert_eq!(std::fs::read_dir(pointers).unwrap().count(), 0);
 
     let node = node.into_home().up();
-    assert_eq!(node.ready["supervisor_pid"].as_i64(), Some(pid), "the task was adopted");
-    check!(node, ["ps"], @"");
+    assert_eq!(node.ready["supervisor_pid"].as_u64(), Some(pid), "the task was adopted");
+    node.until(&["ps", "--json"], |runs| runs["runs"][0]["state"] == "running");
 }
 
 #[test]
 fn down_ends_the_node_and_its_tasks() {
     let mut node = Home::new().up();
     node.windlass(&["run", "-d", "--array", "1-2", "--", "sleep", "600"]);
-    check!(node, ["down"], @"");
+    node.until(&["ps", "--json"], |runs| runs["runs"][0]["counts"]["running"] == 2);
+    check!(node, ["down"], @r"
+    exit code: 0
+    --- stderr ---
+    windlass: node alpha is down; 2 tasks were stopped
+    ");
     let (code, stderr) = node.ended();
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     for process in ["pid", "supervisor_pid"] {
-        let pid = Pid::from_raw(node.ready[process].as_i64().unwrap() as i32).unwrap();
-        assert!(test_kill_process(pid).is_err(), "{process} is still there");
+        assert!(!runs(node.ready[process].as_u64().unwrap()), "{process} is still there");
     }
-    check!(node, ["ps"], @"");
+    check!(node, ["ps"], @r"
+    exit code: 3
+    --- stderr ---
+    error: no node answers at [API]: connection refused
+    hint: start one with `windlass up`, or name another with `--node ADDR`
+    ");
     node.into_home();
 }
 

@@ -5,18 +5,107 @@ use crate::node::Home;
 #[test]
 fn runs_are_listed_and_shown() {
     let node = Home::new().up();
-    check!(node, ["ps"], @"");
+    check!(node, ["ps"], @r"
+    exit code: 0
+    --- stdout ---
+    RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
+    --- stderr ---
+    windlass: nothing is queued or running; `--all` shows ended runs
+    ");
     node.windlass(&["run", "--name", "nightly", "--", "sh", "-c", "echo a; exit 3"]);
     node.windlass(&["run", "--array", "1-3", "--", "echo", "hello"]);
-    check!(node, ["ps", "--all"], @"");
-    check!(node, ["ps", "-a", "-n", "1"], @"");
-    check!(node, ["ps", "-a", "--before", "2"], @"");
-    check!(node, ["status", "1"], @"");
-    check!(node, ["status", "nightly"], @"");
-    check!(node, ["status", "2/main[2-3]"], @"");
-    check!(node, ["status", "last", "-n", "1"], @"");
-    check!(node, ["status", "99"], @"");
-    check!(node, ["status", "2/other"], @"");
+    check!(node, ["ps", "--all"], @r"
+    exit code: 0
+    --- stdout ---
+    RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
+      2  -  succeeded  3/3  [AGE]  [TOOK]  echo hello
+      1  nightly  failed  1/1  [AGE]  [TOOK]  sh -c echo a; exit 3
+    ");
+    check!(node, ["ps", "-a", "-n", "1"], @r"
+    exit code: 0
+    --- stdout ---
+    RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
+      2  -  succeeded  3/3  [AGE]  [TOOK]  echo hello
+    --- stderr ---
+    windlass: there are more: add `--before 2`
+    ");
+    check!(node, ["ps", "-a", "--before", "2"], @r"
+    exit code: 0
+    --- stdout ---
+    RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
+      1  nightly  failed  1/1  [AGE]  [TOOK]  sh -c echo a; exit 3
+    ");
+    check!(node, ["status", "1"], @r"
+    exit code: 0
+    --- stdout ---
+    run  1 (nightly)
+    state  failed
+    command  sh -c echo a; exit 3
+    submitted  [TIME] by user:ann
+    started  [TIME]
+    ended  [TIME], took [TOOK]
+    elements  1 failed
+
+    ELEMENT  STATE  TRY  NODE  TOOK  RESULT
+    1/main  failed  1  alpha  [TOOK]  exit code 3
+    ");
+    check!(node, ["status", "nightly"], @r"
+    exit code: 0
+    --- stdout ---
+    run  1 (nightly)
+    state  failed
+    command  sh -c echo a; exit 3
+    submitted  [TIME] by user:ann
+    started  [TIME]
+    ended  [TIME], took [TOOK]
+    elements  1 failed
+
+    ELEMENT  STATE  TRY  NODE  TOOK  RESULT
+    1/main  failed  1  alpha  [TOOK]  exit code 3
+    ");
+    check!(node, ["status", "2/main[2-3]"], @r"
+    exit code: 0
+    --- stdout ---
+    run  2
+    state  succeeded
+    command  echo hello
+    submitted  [TIME] by user:ann
+    started  [TIME]
+    ended  [TIME], took [TOOK]
+    elements  3 succeeded
+
+    ELEMENT  STATE  TRY  NODE  TOOK  RESULT
+    2/main[2]  succeeded  1  alpha  [TOOK]  exit code 0
+    2/main[3]  succeeded  1  alpha  [TOOK]  exit code 0
+    ");
+    check!(node, ["status", "last", "-n", "1"], @r"
+    exit code: 0
+    --- stdout ---
+    run  2
+    state  succeeded
+    command  echo hello
+    submitted  [TIME] by user:ann
+    started  [TIME]
+    ended  [TIME], took [TOOK]
+    elements  3 succeeded
+
+    ELEMENT  STATE  TRY  NODE  TOOK  RESULT
+    2/main[1]  succeeded  1  alpha  [TOOK]  exit code 0
+    --- stderr ---
+    windlass: 1 of 3 elements; select others with `ID[FIRST-LAST]`
+    ");
+    check!(node, ["status", "99"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot show `99`: there is no run 99
+    hint: `windlass ps --all` lists all runs
+    ");
+    check!(node, ["status", "2/other"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot show `2/other`: run 2 has no such task; it has: main
+    hint: `windlass ps --all` lists all runs
+    ");
 
     let runs = node.windlass(&["ps", "-a", "--json"]).json();
     assert_eq!(runs["runs"][0]["counts"]["succeeded"], 3);
@@ -32,13 +121,51 @@ fn output_is_selected() {
     let node = Home::new().up();
     let script = "echo out $WINDLASS_INDEX; echo err $WINDLASS_INDEX >&2";
     node.windlass(&["run", "--array", "1-3%1", "--", "sh", "-c", script]);
-    check!(node, ["logs", "last"], @"");
-    check!(node, ["logs", "-f", "1/main[2]"], @"");
-    check!(node, ["logs", "--stdout", "1[1,3]"], @"");
-    check!(node, ["logs", "--stderr", "--raw", "1"], @"");
-    check!(node, ["logs", "1#1", "--stdout"], @"");
-    check!(node, ["logs", "1", "--attempt", "2"], @"");
-    check!(node, ["logs", "7"], @"");
+    check!(node, ["logs", "last"], @r"
+    exit code: 0
+    --- stdout ---
+    [1] out 1
+    [2] out 2
+    [3] out 3
+    --- stderr ---
+    [1] err 1
+    [2] err 2
+    [3] err 3
+    ");
+    check!(node, ["logs", "-f", "1/main[2]"], @r"
+    exit code: 0
+    --- stdout ---
+    [2] out 2
+    --- stderr ---
+    [2] err 2
+    ");
+    check!(node, ["logs", "--stdout", "1[1,3]"], @r"
+    exit code: 0
+    --- stdout ---
+    [1] out 1
+    [3] out 3
+    ");
+    check!(node, ["logs", "--stderr", "--raw", "1"], @r"
+    exit code: 0
+    --- stderr ---
+    err 1
+    err 2
+    err 3
+    ");
+    check!(node, ["logs", "1#1", "--stdout"], @r"
+    exit code: 0
+    --- stdout ---
+    [1] out 1
+    [2] out 2
+    [3] out 3
+    ");
+    check!(node, ["logs", "1", "--attempt", "2"], @r"exit code: 0");
+    check!(node, ["logs", "7"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot show the output of `7`: there is no run 7
+    hint: `windlass ps --all` lists all runs
+    ");
     let line = node.windlass(&["logs", "--json", "--stdout", "1[2]"]).json();
     assert_eq!((&line["data"], &line["index"]), (&"out 2\n".into(), &2.into()));
 }
@@ -69,11 +196,33 @@ fn wait_exits_as_the_run_did() {
     node.windlass(&["run", "-d", "--", "sh", "-c", "exit 0"]);
     node.windlass(&["run", "-d", "--", "sh", "-c", "exit 3"]);
     node.windlass(&["run", "-d", "--array", "5-7", "--", "sh", "-c", "exit $WINDLASS_INDEX"]);
-    check!(node, ["wait", "1"], @"");
-    check!(node, ["wait", "1", "2"], @"");
-    check!(node, ["wait", "3[6]"], @"");
-    check!(node, ["wait", "last"], @"");
-    check!(node, ["wait", "99"], @"");
+    check!(node, ["wait", "1"], @r"
+    exit code: 0
+    --- stdout ---
+    1: succeeded
+    ");
+    check!(node, ["wait", "1", "2"], @r"
+    exit code: 3
+    --- stdout ---
+    1: succeeded
+    2: failed: exit code 3
+    ");
+    check!(node, ["wait", "3[6]"], @r"
+    exit code: 6
+    --- stdout ---
+    3[6]: failed: exit code 6
+    ");
+    check!(node, ["wait", "last"], @r"
+    exit code: 5
+    --- stdout ---
+    3: failed: exit code 5
+    ");
+    check!(node, ["wait", "99"], @r"
+    exit code: 125
+    --- stderr ---
+    error: cannot wait for `99`: there is no run 99
+    hint: `windlass ps --all` lists all runs
+    ");
     let ended = node.windlass(&["wait", "--json", "2"]).json();
     assert_eq!(ended["ended"][0]["exit_code"], 3);
 }
@@ -82,11 +231,32 @@ fn wait_exits_as_the_run_did() {
 fn cancel_stops_what_was_selected() {
     let node = Home::new().up();
     node.windlass(&["run", "-d", "--array", "1-3%1", "--", "sleep", "600"]);
-    check!(node, ["cancel", "1[3]", "--reason", "not that one"], @"");
-    check!(node, ["cancel", "1"], @"");
-    check!(node, ["wait", "1"], @"");
-    check!(node, ["cancel", "1"], @"");
-    check!(node, ["cancel", "5"], @"");
+    check!(node, ["cancel", "1[3]", "--reason", "not that one"], @r"
+    exit code: 0
+    --- stdout ---
+    1[3]: 1 canceled before they started
+    ");
+    check!(node, ["cancel", "1"], @r"
+    exit code: 0
+    --- stdout ---
+    1: 1 being stopped, 1 canceled before they started, 1 had ended before
+    ");
+    check!(node, ["wait", "1"], @r"
+    exit code: 143
+    --- stdout ---
+    1: canceled: signal 15 (SIGTERM)
+    ");
+    check!(node, ["cancel", "1"], @r"
+    exit code: 0
+    --- stdout ---
+    1: 3 had ended before
+    ");
+    check!(node, ["cancel", "5"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot cancel `5`: there is no run 5
+    hint: `windlass ps --all` lists all runs
+    ");
     let status = node.windlass(&["status", "--json", "1"]).json();
     assert_eq!(status["run"]["state"], "canceled");
     assert_eq!(status["canceled"]["actor"], "user:ann");
@@ -96,7 +266,7 @@ fn cancel_stops_what_was_selected() {
 fn nodes_are_listed() {
     let node = Home::new().up_with(&["--label", "disk=ssd"]);
     let listed = node.windlass(&["node", "ls"]).stdout();
-    assert!(listed.contains("alpha  ready  0/4  0 B/1 GiB"), "{listed}");
+    assert!(listed.contains("alpha  ready   0/4  0 B/1 GiB "), "{listed}");
     assert_eq!(node.windlass(&["workers"]).stdout(), listed);
     let json = node.windlass(&["workers", "ls", "--json"]).json();
     assert_eq!(json["nodes"][0]["labels"]["disk"], "ssd");

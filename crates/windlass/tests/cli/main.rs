@@ -3,9 +3,16 @@
 //! Each test says what is special about it; how a node is started and looked at stands in `node`,
 //! how a node is played by a script in `scripted`.
 
+// Helpers outside of a `#[test]` are tests too.
+#![allow(clippy::unwrap_used)]
+
 #[macro_use]
 mod node;
 mod scripted;
 
 mod cut_off;
+mod gate;
+mod life;
+mod look;
+mod run;
 mod usage;

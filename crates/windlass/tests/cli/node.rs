@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -112,6 +113,18 @@ impl Node {
         Shown(self.command(args).output().unwrap())
     }
 
+    /// Asks again and again until the JSON is as wanted. Asking takes long enough for a pause.
+    pub(crate) fn until(&self, args: &[&str], wanted: impl Fn(&serde_json::Value) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let value = self.windlass(args).json();
+            if wanted(&value) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {value:#}");
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), signal).unwrap();
     }
@@ -202,4 +215,10 @@ macro_rules! check {
 /// Whether a file is there.
 pub(crate) fn exists(path: impl AsRef<Path>) -> bool {
     path.as_ref().exists()
+}
+
+/// Whether a process is there and has not ended.
+pub(crate) fn runs(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }

@@ -141,7 +141,7 @@ fn help_and_version_are_data() {
     --- stdout ---
     Run commands on this machine and keep every result
 
-    Usage: windlass <COMMAND>
+    Usage: windlass [OPTIONS] <COMMAND>
 
     Commands:
       up  Start a node here
@@ -158,6 +158,12 @@ fn help_and_version_are_data() {
     Options:
       -h, --help  Print help
       -V, --version  Print version
+
+    Every command:
+      -N, --node <ADDR>  Speak to the node at ADDR [default: 127.0.0.1:7400]
+      --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
+      else where `up` left it)
+      -v, --verbose...  Say more on stderr
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
     `run` and `wait` exit with the task's own code; see their help.
@@ -179,7 +185,12 @@ fn help_and_version_are_data() {
       --memory <SIZE>  Offer SIZE of memory to tasks (else all)
       --ready-file <FILE>  Write addresses and pids to FILE as JSON once the
       node serves
-      -v, --verbose...  Log more to stderr
       -h, --help  Print help (see more with '--help')
+
+    Every command:
+      -N, --node <ADDR>  Speak to the node at ADDR [default: 127.0.0.1:7400]
+      --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
+      else where `up` left it)
+      -v, --verbose...  Say more on stderr
     ");
 }

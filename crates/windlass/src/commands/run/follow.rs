@@ -189,7 +189,7 @@ impl Follow {
             out::line(value.to_string())?;
         } else if !speaks_for_itself(end) {
             let run = self.run.unwrap_or_default();
-            out::note(format!("run {run} {}", end.summary));
+            out::note(format!("run {run} {}{}", end.summary, among(end)));
         }
         Ok(exit_code(end))
     }
@@ -223,6 +223,14 @@ impl Follow {
             None => failure,
         }
     }
+}
+
+/// Of many elements, how many came to what.
+fn among(end: &RunEnd) -> String {
+    let Some(run) = end.run.as_ref().filter(|run| run.elements > 1) else { return String::new() };
+    let counts: Vec<_> =
+        run.counts.iter().map(|count| format!("{} {}", count.count, count.state)).collect();
+    format!(" ({})", counts.join(", "))
 }
 
 /// Whether a run's exit code says all there is to say: it succeeded, or is one element that chose

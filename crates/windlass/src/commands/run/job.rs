@@ -133,7 +133,7 @@ impl JobArgs {
             None => here()?,
         };
         dir.into_os_string().into_string().map_err(|dir| {
-            Failure::usage(format!("the directory {} has no UTF-8 name", dir.display()))
+            Failure::usage(format!("the directory `{}` has no UTF-8 name", dir.display()))
         })
     }
 }

@@ -16,7 +16,7 @@ const ROOT_DIR: &str = "/var/lib/windlass";
 pub(super) fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let dir = named.map_or_else(default_dir, Ok)?;
     std::path::absolute(&dir).map_err(|error| {
-        Failure::new(format!("cannot find the data directory {}: {error}", dir.display()))
+        Failure::new(format!("cannot find the data directory `{}`: {error}", dir.display()))
     })
 }
 

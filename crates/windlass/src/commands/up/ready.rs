@@ -30,7 +30,7 @@ impl Ready {
             "node_id": self.node_id,
         });
         write_whole(path, format!("{value:#}\n").as_bytes()).map_err(|error| {
-            Failure::new(format!("cannot write the ready file {}: {error}", path.display()))
+            Failure::new(format!("cannot write the ready file `{}`: {error}", path.display()))
         })
     }
 

@@ -169,13 +169,13 @@ fn announce(args: &Args, node: &Node, addr: SocketAddr) -> Result<(), Failure> {
 
 /// Ctrl-C in a terminal: the person may not know that tasks outlive the node.
 fn farewell(tasks: u64) {
-    let tasks = match tasks {
+    let (tasks, them) = match tasks {
         0 => return,
-        1 => "1 task goes on".to_owned(),
-        n => format!("{n} tasks go on"),
+        1 => ("1 task goes on".to_owned(), "it"),
+        n => (format!("{n} tasks go on"), "them"),
     };
     out::note(format!(
-        "{tasks} without the node; `windlass up` adopts them again, then `windlass down` ends them"
+        "{tasks} without the node; `windlass up` on the same directory adopts {them}, and `windlass down` after that ends {them}"
     ));
 }
 
