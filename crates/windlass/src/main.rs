@@ -10,21 +10,59 @@ mod failure;
 mod process;
 mod show;
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use cli::{Cli, Command};
+use commands::{cancel, down, logs, node, ps, run, status, supervisor, up, version, wait};
+use failure::Failure;
 
 fn main() -> ExitCode {
     // The supervisor is small on purpose: it is gone from here before anything else is made.
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().is_some_and(|word| word == runner::client::COMMAND) {
-        return commands::supervisor::main(arguments);
+        return supervisor::main(arguments);
     }
-    match commands::execute(cli::Cli::parse()) {
+    match execute(Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             show::out::failure(&failure);
             ExitCode::from(failure.exit)
         }
     }
+}
+
+/// Carries a command out; the code is what the process exits with.
+fn execute(line: Cli) -> Result<u8, Failure> {
+    let target = line.target;
+    match line.command {
+        Command::Up(args) => up::execute(args, target.verbose),
+        Command::Down(args) => client(down::execute(args, target)),
+        Command::Run(args) => {
+            client(run::execute(*args, target)).map_err(Failure::beside_task_codes)
+        }
+        Command::Ps(args) => client(ps::execute(args, target)),
+        Command::Status(args) => client(status::execute(args, target)),
+        Command::Logs(args) => client(logs::execute(args, target)),
+        Command::Wait(args) => {
+            client(wait::execute(args, target)).map_err(Failure::beside_task_codes)
+        }
+        Command::Cancel(args) => client(cancel::execute(args, target)),
+        Command::Node(args) => client(node::execute(args, target)),
+        Command::Version(args) => version::execute(&args),
+    }
+}
+
+/// A client makes one connection and few calls: one thread is soonest there.
+fn client(work: impl Future<Output = Result<u8, Failure>>) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    let result = runtime.block_on(work);
+    // A name that is being looked up must not hold the exit.
+    runtime.shutdown_background();
+    result
 }
