@@ -157,4 +157,18 @@ mod tests {
         check("/", &[own], Err(Denied::Token));
         check("/", &[own, ("authorization", "Bearer other")], Err(Denied::Token));
     }
+
+    #[test]
+    fn a_grpc_caller_is_answered_in_grpc() {
+        let grpc =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))]);
+        for (denied, code) in [(Denied::Host, "7"), (Denied::Origin, "7"), (Denied::Token, "16")] {
+            let response = denied.response(&grpc);
+            assert_eq!(
+                (response.status().as_u16(), &response.headers()["grpc-status"]),
+                (200, &HeaderValue::from_static(code))
+            );
+        }
+        assert_eq!(Denied::Host.response(&HeaderMap::new()).status(), StatusCode::FORBIDDEN);
+    }
 }

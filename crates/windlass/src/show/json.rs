@@ -249,4 +249,61 @@ mod tests {
         assert_eq!(value["ended_at"], Value::Null);
         assert_eq!(value["name"], Value::Null);
     }
+
+    /// The JSON blocks of the page that documents them.
+    fn documented() -> Vec<Value> {
+        let page = include_str!("../../../../docs/reference/json.md");
+        let blocks = page.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+        blocks
+            .flat_map(|block| serde_json::Deserializer::from_str(block).into_iter())
+            .flatten()
+            .collect()
+    }
+
+    /// Whether two values have the same fields, as deep as both have any.
+    fn alike(a: &Value, b: &Value) -> bool {
+        match (a, b) {
+            (Value::Object(a), Value::Object(b)) if a.is_empty() || b.is_empty() => true,
+            (Value::Object(a), Value::Object(b)) => {
+                a.keys().eq(b.keys()) && a.iter().all(|(key, value)| alike(value, &b[key]))
+            }
+            (Value::Array(a), Value::Array(b)) => a.iter().zip(b).all(|(a, b)| alike(a, b)),
+            _ => true,
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_what_is_documented() {
+        let attempt =
+            api::AttemptStatus { outcome: Some(Default::default()), ..Default::default() };
+        let element = api::ElementStatus { attempts: vec![attempt], ..Default::default() };
+        let task = job::Task {
+            array: Some(Default::default()),
+            resources: Some(Default::default()),
+            ..Default::default()
+        };
+        let answer = api::GetRunResponse {
+            run: Some(Default::default()),
+            job: Some(job::Job { tasks: vec![task], ..Default::default() }),
+            elements: vec![element],
+            canceled: Some(Default::default()),
+            ..Default::default()
+        };
+        let mut ended = ended(&Default::default());
+        ended["event"] = json!("ended");
+        let printed = [
+            run(&Default::default()),
+            runs(&[], 0),
+            status(&answer),
+            output(None, &Default::default()),
+            ended,
+            canceled(&[Default::default()]),
+            nodes(&[Default::default()]),
+        ];
+        let documented = documented();
+        for value in printed {
+            let found = documented.iter().any(|other| alike(&value, other));
+            assert!(found, "not as documented: {value:#}");
+        }
+    }
 }

@@ -1,9 +1,8 @@
 //! A node that goes away in the middle, and Ctrl-C: what a waiting command makes of them.
 
 use std::io::Read;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use proto::api::*;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::node::own_addr;
 use crate::scripted::{Heard, Life, Script};
 
 /// A client, and the node it speaks to.
@@ -106,13 +106,6 @@ impl Scene {
         assert_eq!(self.child.wait().unwrap().code(), Some(code));
         self.heard
     }
-}
-
-/// An address that no other test uses, so that its port stays free while the node is away.
-fn own_addr() -> SocketAddr {
-    static LAST: AtomicU8 = AtomicU8::new(0);
-    let pid = std::process::id().to_be_bytes();
-    (Ipv4Addr::new(127, pid[3] | 1, pid[2], LAST.fetch_add(1, Ordering::Relaxed) + 1), 0).into()
 }
 
 fn submitted() -> RunEvent {

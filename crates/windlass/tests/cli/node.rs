@@ -2,12 +2,21 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+/// An address with any port that no other test uses, so that the port stays free in between.
+pub(crate) fn own_addr() -> SocketAddr {
+    static LAST: AtomicU8 = AtomicU8::new(0);
+    let pid = std::process::id().to_be_bytes();
+    (Ipv4Addr::new(127, pid[3] | 1, pid[2], LAST.fetch_add(1, Ordering::Relaxed) + 1), 0).into()
+}
 
 /// A directory in which nodes and clients find all that is theirs.
 pub(crate) struct Home {
@@ -48,8 +57,17 @@ impl Home {
         self.up_with(&[])
     }
 
+    /// At an address of its own, which stays free while the node is away.
+    pub(crate) fn up_at(self, addr: SocketAddr) -> Node {
+        self.start(&addr.to_string(), &[])
+    }
+
     pub(crate) fn up_with(self, args: &[&str]) -> Node {
-        let mut command = self.command(&["up", "--data-dir", "data", "--api", "127.0.0.1:0"]);
+        self.start("127.0.0.1:0", args)
+    }
+
+    fn start(self, api: &str, args: &[&str]) -> Node {
+        let mut command = self.command(&["up", "--data-dir", "data", "--api", api]);
         command.args([
             "--name",
             "alpha",
@@ -127,6 +145,13 @@ impl Node {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), signal).unwrap();
+    }
+
+    /// Ends the process as a crash would.
+    pub(crate) fn crash(mut self) -> Home {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.home.take().expect("taken only here")
     }
 
     /// Waits for the process; its exit code and all it said on stderr.

@@ -1,6 +1,12 @@
 //! `run`: whatever a task does, its caller sees it.
 
-use crate::node::Home;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::node::{Home, Node, own_addr};
 
 #[test]
 fn output_and_exit_code_pass_through() {
@@ -148,4 +154,87 @@ fn what_can_never_run_is_refused() {
     --- stderr ---
     error: cannot submit: the job is not valid: tasks[0].resources: no node has cpus 1, memory 2 GiB; the most there is: cpus 4, memory 1 GiB
     ");
+}
+
+/// A `run` that goes on while the test does something else.
+struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(node: &Node, command: &[&str]) -> Running {
+        let mut child = node
+            .command(&[&["run", "--"], command].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Running { child, stdout }
+    }
+
+    fn shows(&mut self, line: &str) {
+        let mut read = String::new();
+        self.stdout.read_line(&mut read).unwrap();
+        assert_eq!(read, format!("{line}\n"));
+    }
+
+    /// What is left of stdout, all of stderr, and the exit code.
+    fn ended(mut self) -> (String, String, Option<i32>) {
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.stdout.read_to_string(&mut stdout).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        (stdout, stderr, self.child.wait().unwrap().code())
+    }
+}
+
+/// A named pipe on which a task waits.
+fn gate(home: &Home) -> PathBuf {
+    let path = home.path().join("gate");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+#[test]
+fn ctrl_c_cancels_and_waits_for_the_end() {
+    let node = Home::new().up();
+    let mut run = Running::start(&node, &["sh", "-c", "echo started; exec sleep 600"]);
+    run.shows("started");
+    kill_process(Pid::from_raw(run.child.id() as i32).unwrap(), Signal::INT).unwrap();
+    let (stdout, stderr, code) = run.ended();
+    assert_eq!((stdout.as_str(), code), ("", Some(143)));
+    insta::assert_snapshot!(stderr, @r"
+    windlass: canceling run 1; Ctrl-C again to leave it
+    windlass: run 1 canceled: signal 15 (SIGTERM)
+    ");
+    let status = node.windlass(&["status", "--json", "1"]).json();
+    assert_eq!(status["canceled"]["reason"], "Ctrl-C");
+}
+
+#[test]
+fn a_run_outlives_a_crash_of_the_node() {
+    let node = Home::new().up_at(own_addr());
+    let gate = gate(node.home());
+    let script = "echo one; read x < $1; echo $x; exit 3";
+    let mut run = Running::start(&node, &["sh", "-c", script, "sh", gate.to_str().unwrap()]);
+    run.shows("one");
+    let addr = node.api().parse().unwrap();
+    let node = node.crash().up_at(addr);
+    std::fs::OpenOptions::new().write(true).open(&gate).unwrap().write_all(b"two\n").unwrap();
+    assert_eq!(run.ended(), ("two\n".to_owned(), String::new(), Some(3)));
+    let runs = node.windlass(&["ps", "--all", "--json"]).json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "nothing was submitted twice");
+}
+
+#[test]
+fn a_reader_that_leaves_does_not_change_the_exit_code() {
+    let node = Home::new().up();
+    let gate = gate(node.home());
+    let script = "echo one; read x < $1; echo two; exit 3";
+    let mut run = Running::start(&node, &["sh", "-c", script, "sh", gate.to_str().unwrap()]);
+    run.shows("one");
+    drop(run.stdout);
+    std::fs::OpenOptions::new().write(true).open(&gate).unwrap().write_all(b"x\n").unwrap();
+    assert_eq!(run.child.wait().unwrap().code(), Some(3));
 }

@@ -25,6 +25,8 @@ use crate::show::out;
 
 /// Threads of the daemon's runtime; heartbeats and commits need little, tasks run elsewhere.
 const THREADS: usize = 2;
+/// What the node may take to close its files.
+const CLOSE: Duration = Duration::from_secs(10);
 /// From the end of the last task until its supervisor must have left.
 const SUPERVISOR_EXIT: Duration = Duration::from_secs(10);
 /// What a blocking thread, reading output say, may still take at the end.
@@ -70,6 +72,10 @@ fn listen(api: SocketAddr, data_dir: &Path) -> Result<TcpListener, Failure> {
 }
 
 async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8, Failure> {
+    if let Some(path) = &args.ready_file {
+        // One from an earlier start would tell whoever waits for it the wrong thing.
+        let _ = std::fs::remove_file(path);
+    }
     // From here on a signal is no sudden end.
     let mut signals = Signals::new()?;
     let addr = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
@@ -87,7 +93,9 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
         let _ = stopped.await;
     });
     let mut serving = tokio::spawn(serving);
-    let pointer = Pointer::leave(&addr.to_string(), &token)?;
+    // A service may have no home; its clients then name the token's file themselves.
+    let pointer = Pointer::leave(&addr.to_string(), &token)
+        .inspect_err(|failure| tracing::warn!("{}", failure.message));
     announce(&args, &node, addr)?;
 
     let end = tokio::select! {
@@ -106,7 +114,7 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
     let supervisor = Process::open(node.supervisor_pid());
     match end {
         End::Interrupt | End::Signal => {
-            node.close().await;
+            close(node, &mut signals).await;
             if interrupted {
                 farewell(tasks);
             }
@@ -114,7 +122,7 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
         }
         End::Stopped(Stopped::Closed) => Ok(0),
         End::Stopped(Stopped::Down) => {
-            node.close().await;
+            close(node, &mut signals).await;
             // Whoever waits for this process may then remove the directory.
             if let Some(supervisor) = supervisor {
                 supervisor.gone_within(SUPERVISOR_EXIT);
@@ -126,9 +134,18 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
                 .hint("its tasks go on; `windlass up` adopts them once the cause is gone"))
         }
         End::Unserved(failure) => {
-            node.close().await;
+            close(node, &mut signals).await;
             Err(failure)
         }
+    }
+}
+
+/// Ends the node in order. What it has acknowledged is on disk already, so it may be cut short.
+async fn close(node: Node, signals: &mut Signals) {
+    tokio::select! {
+        () = node.close() => {}
+        _ = signals.next() => tracing::warn!("ended by a second signal"),
+        () = tokio::time::sleep(CLOSE) => tracing::warn!("the node took too long to end"),
     }
 }
 
