@@ -285,7 +285,7 @@ impl Worker {
 
     fn report(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.epoch.is_some() && self.session_open {
-            if let Some(report) = self.outbox.report(now.steady_ms) {
+            if let Some(report) = self.outbox.report(now.steady_ms, self.held.len()) {
                 effects.push(to_control(to_control::Kind::Report(report)));
             }
             if let Some(at_ms) = self.outbox.timer() {

@@ -1,7 +1,9 @@
 //! What is to be reported: every end until it is acknowledged, and the starts of attempts that
 //! live long enough for anybody to care.
 //!
-//! One report is in flight at a time; the next holds what came meanwhile.
+//! One report is in flight at a time; the next holds what came meanwhile. While a crowd waits on
+//! the node, reports also keep a distance: nobody waits for them, since the next attempts are
+//! there already, and each costs a commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +12,10 @@ use proto::session::{End, Report, Start};
 
 /// Starts of attempts that end sooner than this are not reported apart, in milliseconds.
 const START_AFTER_MS: u64 = 200;
+/// From this many attempts held on, there is a crowd.
+const CROWD: usize = 16;
+/// From one report to the next in a crowd, in milliseconds.
+const DISTANCE_MS: u64 = 5;
 /// Entries of one report at most.
 const ENTRIES_MAX: usize = 4096;
 
@@ -24,6 +30,9 @@ pub(super) struct Outbox {
     unsent: Vec<Attempt>,
     in_flight: Option<(u64, Vec<Attempt>)>,
     last_number: u64,
+    last_report_ms: u64,
+    /// When a report that keeps its distance may go.
+    report_due_ms: Option<u64>,
     timer_at_ms: Option<u64>,
 }
 
@@ -74,9 +83,16 @@ impl Outbox {
             .collect()
     }
 
-    /// The report to send now, if there is anything to say and none is in flight.
-    pub(super) fn report(&mut self, steady_ms: u64) -> Option<Report> {
+    /// The report to send now, if there is anything to say and none is in flight. `held` is how
+    /// many attempts the node holds.
+    pub(super) fn report(&mut self, steady_ms: u64, held: usize) -> Option<Report> {
         if self.in_flight.is_some() {
+            return None;
+        }
+        self.report_due_ms = None;
+        let due_ms = self.last_report_ms + DISTANCE_MS;
+        if held >= CROWD && steady_ms < due_ms && !self.unsent.is_empty() {
+            self.report_due_ms = Some(due_ms);
             return None;
         }
         let mut starts = Vec::new();
@@ -100,6 +116,7 @@ impl Outbox {
         };
         let ends = sent.iter().filter_map(end).collect();
         self.last_number += 1;
+        self.last_report_ms = steady_ms;
         self.in_flight = Some((self.last_number, sent));
         Some(Report { number: self.last_number, starts, ends })
     }
@@ -120,13 +137,39 @@ impl Outbox {
         self.timer_at_ms = None;
     }
 
-    /// When to come back for the next start, unless that has been asked for already.
+    /// When to come back, unless that has been asked for already.
     pub(super) fn timer(&mut self) -> Option<u64> {
-        let due_ms = self.starts_due.first().map(|(due_ms, _)| *due_ms);
+        let start_ms = self.starts_due.first().map(|(due_ms, _)| *due_ms);
+        let due_ms = start_ms.into_iter().chain(self.report_due_ms).min();
         if due_ms == self.timer_at_ms || self.in_flight.is_some() {
             return None;
         }
         self.timer_at_ms = due_ms;
         due_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Element, RunId};
+
+    fn attempt(index: u32) -> Attempt {
+        Attempt { element: Element { run: RunId(1), task: 0, index }, number: 1 }
+    }
+
+    #[test]
+    fn in_a_crowd_reports_keep_their_distance_and_alone_they_do_not() {
+        let mut outbox = Outbox::default();
+        for (held, at_ms, goes) in [(99, 100, true), (99, 103, false), (2, 103, true)] {
+            outbox.ended(attempt(held as u32 + at_ms as u32), Default::default());
+            let report = outbox.report(at_ms, held);
+            assert_eq!(report.is_some(), goes, "{held} held at {at_ms} ms");
+            if let Some(report) = report {
+                outbox.acknowledged(report.number);
+            } else {
+                assert_eq!(outbox.timer(), Some(105));
+            }
+        }
     }
 }
