@@ -6,7 +6,16 @@ use crate::client::{self, Client, Target};
 use crate::failure::Failure;
 use crate::show::{json, out};
 
+const EXAMPLES: &str = "\
+Examples:
+  windlass cancel 812
+  windlass cancel 812/main[3,7-9] --reason 'wrong input'
+
+Elements that run get SIGTERM and, after their grace, SIGKILL, each with all
+its children. `windlass wait ID` waits until they have ended.";
+
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Runs (`812`, `last`) or parts of them (`812/main[3-5]`)
     #[arg(value_name = "ID", required = true)]

@@ -13,7 +13,17 @@ use crate::show::progress::Progress;
 /// From the end of the last task to the end of the process, which ends after its supervisor.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(30);
 
+const EXAMPLES: &str = "\
+Examples:
+  windlass down
+  windlass down -N 127.0.0.1:7401 --reason 'the machine is needed'
+
+Tasks that run get SIGTERM and, after their grace, SIGKILL, and go back to the
+queue: the next `windlass up` on the same directory starts them again, unless
+they were submitted with `--on-lost fail`.";
+
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Say why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

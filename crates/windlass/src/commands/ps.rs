@@ -10,7 +10,14 @@ use crate::show::{json, out, time};
 /// A longer name would push the command out of the line.
 const NAME_WIDTH: usize = 16;
 
+const EXAMPLES: &str = "\
+Examples:
+  windlass ps                       what is queued or runs
+  windlass ps --all -n 10           the last ten runs, ended ones too
+  windlass ps --json | jq '.runs[].run'";
+
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Show ended runs too
     #[arg(short, long)]

@@ -22,6 +22,10 @@ executed; 125 is Windlass's own failure, 2 wrong usage. An array exits with
 Ctrl-C cancels the run and waits for its end; a second one leaves it alone
 and exits with 130.";
 
+const EXIT_CODES_SHORT: &str = "\
+Exit codes: the task's own, 128+N for signal N, 124 after `--timeout`, 125 if
+Windlass itself failed. `--help` tells of more flags, Ctrl-C and arrays.";
+
 const EXAMPLES: &str = "\
 Examples:
   windlass run -- make test
@@ -29,7 +33,7 @@ Examples:
   windlass run -d --timeout 1h --env MODE=full -- ./nightly";
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXIT_CODES, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
+#[command(after_help = EXIT_CODES_SHORT, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
 pub(crate) struct Args {
     /// Print the run's number and do not wait
     #[arg(short, long)]
@@ -37,7 +41,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     job: job::JobArgs,
     /// Submit once, however often this is called with KEY
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", hide_short_help = true)]
     idempotency_key: Option<String>,
     /// Leave lines as they were written, without the index before them
     #[arg(long)]

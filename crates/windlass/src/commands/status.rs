@@ -10,7 +10,14 @@ use crate::failure::Failure;
 use crate::show::table::{Align, Table};
 use crate::show::{json, out, time};
 
+const EXAMPLES: &str = "\
+Examples:
+  windlass status last              the latest run
+  windlass status nightly           the latest run of that name
+  windlass status 812/main[3-5]     some elements of an array";
+
 #[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A run (`812`, `last`, a job's name) or parts of it (`812/main[3-5]`)
     #[arg(value_name = "ID")]

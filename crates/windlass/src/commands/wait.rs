@@ -16,8 +16,14 @@ Exit codes: of one ID as `windlass run` gives it; of several 0 if all
 succeeded, else that of the first in their order which did not. 125 is
 Windlass's own failure, 2 wrong usage.";
 
+const EXAMPLES: &str = "\
+Examples:
+  windlass wait last && echo done
+  id=$(windlass run -d -- make); …; windlass wait $id
+  windlass wait 812/main[3-5] 813";
+
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
 pub(crate) struct Args {
     /// Runs (`812`, `last`) or parts of them (`812/main[3-5]`)
     #[arg(value_name = "ID", required = true)]

@@ -118,3 +118,22 @@ fn sigterm_is_a_clean_end() {
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     node.into_home();
 }
+
+#[test]
+fn what_down_stopped_runs_again_or_is_lost_as_its_job_says() {
+    let mut node = Home::new().up();
+    node.windlass(&["run", "-d", "--", "sleep", "600"]);
+    node.windlass(&["run", "-d", "--on-lost", "fail", "--", "sleep", "600"]);
+    node.until(&["ps", "--json"], |runs| runs["runs"][1]["state"] == "running");
+    node.until(&["ps", "--json"], |runs| runs["runs"][0]["state"] == "running");
+    node.windlass(&["down"]);
+    node.ended();
+    let node = node.into_home().up();
+    node.until(&["ps", "--json"], |runs| runs["runs"][0]["state"] == "running");
+    let first = node.windlass(&["status", "--json", "1"]).json();
+    let attempts = first["elements"][0]["attempts"].as_array().unwrap();
+    let told: Vec<_> = attempts.iter().map(|a| (a["number"].clone(), a["state"].clone())).collect();
+    assert_eq!(told, [(1.into(), "lost".into()), (2.into(), "running".into())]);
+    let second = node.windlass(&["status", "--json", "2"]).json();
+    assert_eq!(second["run"]["state"], "lost");
+}

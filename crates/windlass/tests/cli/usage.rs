@@ -193,4 +193,85 @@ fn help_and_version_are_data() {
       else where `up` left it)
       -v, --verbose...  Say more on stderr
     ");
+    check!(nobody, ["run", "-h"], @r"
+    exit code: 0
+    --- stdout ---
+    Run a command, show its output, exit with its code
+
+    Usage: windlass run [OPTIONS] [-- <COMMAND>...]
+
+    Arguments:
+      [COMMAND]...  The command and its arguments
+
+    Options:
+      -d, --detach  Print the run's number and do not wait
+      --name <NAME>  Name the run
+      --array <FIRST-LAST>  One element an index: `1-100`, with a step `0-98:2`,
+      at most 8 at once `1-100%8`
+      -e, --env <NAME[=VALUE]>  Set a variable for the task; without a value, take
+      it from here
+      --cwd <DIR>  Run in DIR (else in the current directory)
+      --timeout <TIME>  Stop an attempt that runs longer: `90s`, `1h30m`
+      --grace <TIME>  From SIGTERM to SIGKILL when it is stopped (30s)
+      --priority <N>  Start before those with a lower number (0 to 100,
+      50)
+      --cpus <N>  Reserve processors for each element (1)
+      --memory <SIZE>  Reserve memory for each element: `256MiB` (0)
+      --raw  Leave lines as they were written, without the index
+      before them
+      --json  Print JSON: an object a line, or one with `--detach`
+      -h, --help  Print help (see more with '--help')
+
+    Every command:
+      -N, --node <ADDR>  Speak to the node at ADDR [default: 127.0.0.1:7400]
+      --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
+      else where `up` left it)
+      -v, --verbose...  Say more on stderr
+
+    Exit codes: the task's own, 128+N for signal N, 124 after `--timeout`, 125 if
+    Windlass itself failed. `--help` tells of more flags, Ctrl-C and arrays.
+    ");
+    check!(nobody, ["ps", "--help"], @r"
+    exit code: 0
+    --- stdout ---
+    List runs
+
+    Usage: windlass ps [OPTIONS]
+
+    Options:
+      -a, --all
+      Show ended runs too
+
+      -n, --limit <N>
+      Show at most N runs
+      
+      [default: 50]
+
+      --before <RUN>
+      Show only runs before this one, to go on where a list ended
+
+      --json
+      Print JSON
+
+      -h, --help
+      Print help (see a summary with '-h')
+
+    Every command:
+      -N, --node <ADDR>
+      Speak to the node at ADDR
+      
+      [default: 127.0.0.1:7400]
+
+      --token-file <FILE>
+      Take the token from FILE (else from WINDLASS_TOKEN, else where `up`
+      left it)
+
+      -v, --verbose...
+      Say more on stderr
+
+    Examples:
+      windlass ps  what is queued or runs
+      windlass ps --all -n 10  the last ten runs, ended ones too
+      windlass ps --json | jq '.runs[].run'
+    ");
 }

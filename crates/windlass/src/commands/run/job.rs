@@ -38,14 +38,14 @@ pub(super) struct JobArgs {
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
     memory: Option<u64>,
     /// Exit codes that are a success beside 0: `1,3`
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', hide_short_help = true)]
     success_codes: Vec<u8>,
     /// When its node is lost: `requeue` (default), `fail` or `wait`
     #[arg(long, value_name = "WHAT", default_value = "requeue", hide_default_value = true)]
-    #[arg(hide_possible_values = true)]
+    #[arg(hide_possible_values = true, hide_short_help = true)]
     on_lost: OnLostArg,
     /// Never start an element again whose outcome is unknown
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     at_most_once: bool,
     /// The command, if there is one before `--`
     #[arg(value_name = "WORD", hide = true)]
