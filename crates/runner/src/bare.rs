@@ -54,9 +54,6 @@ struct Lane {
     node_id: NodeId,
 }
 
-// SAFETY: a lane's pointers lead to memory of its own alone, and it is used by one thread.
-unsafe impl Send for Lane {}
-
 impl Lane {
     fn new() -> Result<Lane, Fault> {
         let mut spawner = Spawner::new(false)?;

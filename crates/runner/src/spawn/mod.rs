@@ -80,6 +80,9 @@ pub struct Spawner {
     pointers: Pointers,
 }
 
+// SAFETY: the stack is a mapping of the spawner's own, and the pointers are made anew for each use.
+unsafe impl Send for Spawner {}
+
 impl Spawner {
     /// A spawner. `reset_oom`: whether this process changed its own `oom_score_adj`.
     pub fn new(reset_oom: bool) -> io::Result<Spawner> {

@@ -60,6 +60,8 @@ impl Kernel {
                 Ok(_) | Err(_) => running.pipes[which] = None,
             }
         }
+        let number = running.number;
+        self.again.push(Token::Pipe { which, place, number });
     }
 
     /// Takes note of every child that has ended.
@@ -69,36 +71,46 @@ impl Kernel {
         }
         for _ in 0..REAPS_PER_TURN {
             let Some((pid, reaped)) = wait_for(-1) else { return };
-            // One that is not known was an orphan.
-            if let Some(place) = self.by_pid.remove(&pid) {
-                self.main_ended(place, MainEnd { reaped: Some(reaped) });
+            match self.by_pid.remove(&pid) {
+                Some(place) => self.main_ended(place, MainEnd { reaped: Some(reaped) }),
+                // An orphan, or one that is being made and is not known yet.
+                None => self.starting.reaped(pid, reaped),
             }
         }
         // The signal told of the rest too, and will not come again for it.
-        self.busy = true;
-        self.reap_again = true;
+        self.again.push(Token::Children);
     }
 
     /// Without cgroups a main process that has ended is kept: its number names its tree.
     fn notice_weak(&mut self) {
         for place in self.running.taken() {
-            let Some(running) = self.running.get(place) else { continue };
-            if running.end.is_none() && has_ended(running.main) {
-                self.main_ended(place, MainEnd { reaped: None });
-            }
+            self.notice_if_ended(place);
         }
         self.sweep_at.get_or_insert(clock::boot_us() + SWEEP_US);
+    }
+
+    /// Looks whether a main process that is not reaped by the loop has ended.
+    pub(super) fn notice_if_ended(&mut self, place: usize) {
+        let Some(running) = self.running.get(place) else { return };
+        if running.end.is_none() && running.tree.needs_main() && has_ended(running.main) {
+            self.main_ended(place, MainEnd { reaped: None });
+        }
     }
 
     /// Reaps orphans where reaping any child could reap a main process.
     pub(super) fn sweep(&mut self, now: u64) {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep_at = None;
-            reap_strays(|pid| self.by_pid.contains_key(&pid));
+            // One that is being made is not known yet, and must not be taken for an orphan.
+            if self.starting.len() > 0 {
+                self.sweep_at = Some(now + SWEEP_US);
+            } else {
+                reap_strays(|pid| self.by_pid.contains_key(&pid));
+            }
         }
     }
 
-    fn main_ended(&mut self, place: usize, end: MainEnd) {
+    pub(super) fn main_ended(&mut self, place: usize, end: MainEnd) {
         if let Some(running) = self.running.get(place) {
             running.end = Some(end);
             self.settle(place);

@@ -1,9 +1,9 @@
 //! What the supervisor holds, and which assignments it has seen: pure bookkeeping.
 
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
-use model::{Attempt, Outcome};
+use model::{Attempt, Outcome, StopCause};
 
 use crate::spawn::Image;
 
@@ -23,7 +23,9 @@ pub(super) struct Work {
 #[derive(Debug)]
 pub(super) enum State {
     /// It waits for room.
-    Waits(Rc<Work>),
+    Waits(Arc<Work>),
+    /// Its process is being made; it is to be stopped at once where somebody asked for that.
+    Starts(Option<StopCause>),
     /// It runs, at this place.
     Runs(usize),
     /// It has ended, and its end is on its way to the disk.

@@ -1,10 +1,10 @@
-//! The kernel: one loop that owns every process, pipe, deadline and the connection.
+//! The kernel: the state behind the one loop that owns every process, pipe, deadline and the
+//! connection.
 //!
-//! It waits at one place only, in [`Poll::wait`]. It never opens, reads or writes a file that lies
-//! on a disk, with two exceptions that cannot be avoided: a new child executes its program while
-//! this thread is suspended, and a `run_as` is looked up in `/etc/passwd`.
+//! It never waits, and never opens, reads or writes a file that lies on a disk, but for
+//! `/etc/passwd` where a job names a user.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -18,10 +18,11 @@ use super::held::{Held, Seen};
 use super::link::{Link, Lost};
 use super::poll::{Poll, Timers, Token};
 use super::running::Places;
+use super::starting::Starting;
 use super::{clock, log};
 use crate::containment::Containment;
 use crate::output::Writer;
-use crate::spawn::{Pid, Spawner};
+use crate::spawn::Pid;
 use crate::user::User;
 
 /// How long a supervisor without work waits for its first daemon.
@@ -30,6 +31,13 @@ const FIRST_DAEMON_US: u64 = 20_000_000;
 const NEXT_DAEMON_US: u64 = 2_000_000;
 /// The place of the loop's own deadline among the timers.
 pub(super) const OWN: usize = usize::MAX;
+
+/// How the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    Wait { only_look: bool },
+    Leave,
+}
 
 /// Everything the loop owns.
 pub(super) struct Kernel {
@@ -42,7 +50,6 @@ pub(super) struct Kernel {
     pub(super) link: Option<Link>,
     pub(super) links: u32,
     pub(super) writer: Writer,
-    pub(super) spawner: Spawner,
     /// Taken only when the loop is over.
     pub(super) containment: Option<Containment>,
     pub(super) slots: Slots,
@@ -50,16 +57,19 @@ pub(super) struct Kernel {
     pub(super) seen: Seen,
     pub(super) running: Places,
     pub(super) running_max: usize,
+    pub(super) starting: Starting,
+    pub(super) starting_max: usize,
+    /// Attempts whose pipes are not watched yet, by the time when they will be.
+    pub(super) young: VecDeque<(u64, usize, u32)>,
     pub(super) by_pid: HashMap<Pid, usize>,
     pub(super) timers: Timers,
     /// Attempts whose notices of output were held back.
     pub(super) unsaid: BTreeSet<Attempt>,
     pub(super) degraded: String,
     pub(super) down: bool,
-    /// Something is left to do at once; the next wait only looks.
-    pub(super) busy: bool,
-    /// More children may have ended than one turn reaps.
-    pub(super) reap_again: bool,
+    /// Of which more is left than one turn takes.
+    pub(super) again: Vec<Token>,
+    pub(super) over: bool,
     pub(super) buffer: Vec<u8>,
     pub(super) leave_at: Option<u64>,
     /// When orphans are looked for next, where they are not told from kept main processes.
@@ -68,32 +78,43 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Runs until there is nothing more to do.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    /// Before the first turn.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
         let own = EventFlags::IN;
         self.poll.add(&self.listener, Token::Listener, own)?;
         self.poll.add(self.writer.wake_fd(), Token::Writer, own)?;
         self.leave_at = Some(clock::boot_us() + FIRST_DAEMON_US);
-        let mut tokens = Vec::new();
-        loop {
-            self.start_waiting();
-            self.flush();
-            if self.may_leave() {
-                break;
-            }
-            self.set_own_timer();
-            self.poll.arm(self.timers.first())?;
-            let only_look = std::mem::take(&mut self.busy);
-            self.poll.wait(only_look, &mut tokens)?;
-            if std::mem::take(&mut self.reap_again) {
-                self.reap();
-            }
-            for token in &tokens {
-                self.dispatch(*token);
-            }
-        }
-        self.leave();
         Ok(())
+    }
+
+    /// One turn of the loop: deals with what has happened.
+    pub(super) fn turn(&mut self, tokens: &[Token]) {
+        for token in std::mem::take(&mut self.again).iter().chain(tokens) {
+            self.dispatch(*token);
+        }
+    }
+
+    /// What is to be done at the end of a turn, and how to go on. `makes`: whether this thread is
+    /// going to make a process first.
+    pub(super) fn settle_turn(&mut self, makes: bool) -> io::Result<Next> {
+        self.flush();
+        if self.over || self.may_leave() {
+            self.give_up();
+            return Ok(Next::Leave);
+        }
+        self.set_own_timer();
+        self.poll.arm(self.timers.first())?;
+        let left = !self.again.is_empty();
+        if left && makes {
+            self.poll.kick();
+        }
+        Ok(Next::Wait { only_look: left })
+    }
+
+    /// Has every thread leave.
+    pub(super) fn give_up(&mut self) {
+        self.over = true;
+        self.poll.kick();
     }
 
     fn dispatch(&mut self, token: Token) {
@@ -106,6 +127,8 @@ impl Kernel {
                 self.reap();
             }
             Token::Timer => self.wake(),
+            Token::Kick if self.over => {}
+            Token::Kick => self.poll.clear_kick(),
             Token::Pipe { which, place, number } => {
                 if self.running.get(place).is_some_and(|running| running.number == number) {
                     self.read_pipe(place, which);
@@ -127,6 +150,7 @@ impl Kernel {
         for place in self.timers.due(now) {
             if place == OWN {
                 self.sweep(now);
+                self.grow_up(now);
             } else {
                 self.settle(place);
             }
@@ -134,7 +158,9 @@ impl Kernel {
     }
 
     fn set_own_timer(&mut self) {
-        let next = self.leave_at.into_iter().chain(self.sweep_at).min();
+        self.grow_up(clock::boot_us());
+        let young = self.young.front().map(|(at, _, _)| *at);
+        let next = [self.leave_at, self.sweep_at, young].into_iter().flatten().min();
         self.timers.set(OWN, self.own_wake, next);
         self.own_wake = next;
     }
@@ -156,8 +182,12 @@ impl Kernel {
 
     fn hear(&mut self, number: u32) {
         let Some(link) = self.link.as_mut().filter(|link| link.number == number) else { return };
-        match link.receive(&mut self.buffer) {
-            Ok(messages) => messages.into_iter().for_each(|message| self.obey(message)),
+        let mut messages = Vec::new();
+        let received = link.receive(&mut self.buffer, &mut messages);
+        messages.into_iter().for_each(|message| self.obey(message));
+        match received {
+            Ok(true) => self.again.push(Token::Link { number }),
+            Ok(false) => {}
             Err(lost) => self.lose(&lost),
         }
     }
@@ -228,7 +258,7 @@ impl Kernel {
     }
 
     /// Leaves nothing behind but the files.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         let _ = self.flush_last();
         let _ = std::fs::remove_file(&self.socket);
         if let Some(containment) = self.containment.take() {

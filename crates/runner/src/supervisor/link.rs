@@ -70,16 +70,17 @@ impl Link {
         self.stream.as_fd()
     }
 
-    /// Takes what has come, and whether there is more to come at once.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Result<Vec<ToSupervisor>, Lost> {
-        let mut messages = Vec::new();
+    /// Takes what has come; whether more may be there. What came before a fault is taken too.
+    pub(super) fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        messages: &mut Vec<ToSupervisor>,
+    ) -> Result<bool, Lost> {
         for _ in 0..READS_MAX {
             let length = match self.stream.read(buffer) {
-                Ok(0) if messages.is_empty() => return Err(Lost::Closed),
-                // The end is met again at the next reading, after what was said before it.
-                Ok(0) => break,
+                Ok(0) => return Err(Lost::Closed),
                 Ok(length) => length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -87,11 +88,8 @@ impl Link {
             while let Some(message) = self.decoder.next_message()? {
                 messages.push(message);
             }
-            if length < buffer.len() {
-                break;
-            }
         }
-        Ok(messages)
+        Ok(true)
     }
 
     /// Adds a message to what is to be sent.

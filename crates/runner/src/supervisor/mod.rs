@@ -1,10 +1,10 @@
 //! The process beside the daemon that owns the tasks: it starts them, watches them, ends them, and
 //! keeps what became of them until the daemon says that it is known.
 //!
-//! It outlives the daemon, so that an upgrade or a crash of the daemon costs no task. Two threads
-//! matter: the *kernel*, one loop over everything that can happen, and the *writer* of output,
-//! because the one that kills must never wait for a disk. (A third writes the log, for the same
-//! reason.) Only `Shutdown` or SIGKILL end it while there is work.
+//! It outlives the daemon, so that an upgrade or a crash of the daemon costs no task. The *kernel*
+//! is one loop over everything that can happen, shared by few threads so that it goes on while a
+//! process is made; the *writer* of output is a thread apart, because the one that kills must
+//! never wait for a disk; so is the log's. Only `Shutdown` or SIGKILL end it while there is work.
 //!
 //! It must stay small: every task is made from its memory, and it runs on every node.
 
@@ -17,6 +17,8 @@ mod log;
 mod poll;
 mod procedure;
 mod running;
+mod serve;
+mod starting;
 mod starts;
 mod startup;
 mod talk;
@@ -50,8 +52,8 @@ pub fn main(args: &Args) -> ExitCode {
         eprintln!("cannot prepare the supervisor's process: {error}");
         return ExitCode::FAILURE;
     }
-    let result =
-        startup::prepare(args).and_then(|kernel| kernel.run().map_err(startup::Error::Loop));
+    let result = startup::prepare(args)
+        .and_then(|(kernel, spawners)| serve::run(kernel, spawners).map_err(startup::Error::Loop));
     let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

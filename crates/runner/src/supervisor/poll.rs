@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
@@ -15,12 +15,23 @@ use rustix::time::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Listener,
-    Link { number: u32 },
+    Link {
+        number: u32,
+    },
     Writer,
     Children,
     Timer,
-    Pipe { which: usize, place: usize, number: u32 },
-    Tree { place: usize, number: u32 },
+    /// Somebody left something to do, or all is over.
+    Kick,
+    Pipe {
+        which: usize,
+        place: usize,
+        number: u32,
+    },
+    Tree {
+        place: usize,
+        number: u32,
+    },
 }
 
 impl Token {
@@ -34,8 +45,9 @@ impl Token {
             Token::Writer => pack(2, 0, 0),
             Token::Children => pack(3, 0, 0),
             Token::Timer => pack(4, 0, 0),
-            Token::Tree { place, number } => pack(5, place, number),
-            Token::Pipe { which, place, number } => pack(6 + which as u64, place, number),
+            Token::Kick => pack(5, 0, 0),
+            Token::Tree { place, number } => pack(6, place, number),
+            Token::Pipe { which, place, number } => pack(7 + which as u64, place, number),
         }
     }
 
@@ -47,19 +59,47 @@ impl Token {
             2 => Token::Writer,
             3 => Token::Children,
             4 => Token::Timer,
-            5 => Token::Tree { place, number },
-            kind => Token::Pipe { which: kind as usize - 6, place, number },
+            5 => Token::Kick,
+            6 => Token::Tree { place, number },
+            kind => Token::Pipe { which: kind as usize - 7, place, number },
         }
     }
 }
 
 /// The epoll instance with the descriptors that are the loop's own.
+#[derive(Debug)]
 pub(super) struct Poll {
     epoll: OwnedFd,
     children: OwnedFd,
     timer: OwnedFd,
+    kick: OwnedFd,
     armed: Option<u64>,
+}
+
+/// The one place where the kernel waits.
+pub(super) struct Waiter {
+    epoll: OwnedFd,
     events: Vec<epoll::Event>,
+    pub(super) tokens: Vec<Token>,
+}
+
+// SAFETY: the events carry numbers, not pointers, which they could carry too.
+unsafe impl Send for Waiter {}
+
+impl Waiter {
+    /// Waits until something happens, or looks only; what happened is in `tokens` then.
+    pub(super) fn wait(&mut self, only_look: bool) -> io::Result<()> {
+        const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        self.events.clear();
+        let timeout = only_look.then_some(&NOW);
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        self.tokens.clear();
+        self.tokens.extend(self.events.iter().map(|event| Token::unpack(event.data.u64())));
+        Ok(())
+    }
 }
 
 impl Poll {
@@ -71,15 +111,20 @@ impl Poll {
                 TimerfdClockId::Boottime,
                 TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
             )?,
+            kick: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             armed: None,
-            events: Vec::with_capacity(64),
         };
         poll.add(&poll.children, Token::Children, epoll::EventFlags::IN)?;
         poll.add(&poll.timer, Token::Timer, epoll::EventFlags::IN)?;
+        let data = epoll::EventData::new_u64(Token::Kick.pack());
+        epoll::add(&poll.epoll, &poll.kick, data, epoll::EventFlags::IN)?;
         Ok(poll)
     }
 
-    /// Tells of `flags` on a descriptor until it is closed or removed.
+    /// Tells once of every change to `flags` on a descriptor, until it is closed or removed.
+    ///
+    /// Only of changes: else all threads would be woken for what one of them deals with.
+    /// Whoever is told must take all there is, or see to it that the rest is not forgotten.
     pub(super) fn add(
         &self,
         fd: impl AsFd,
@@ -87,7 +132,7 @@ impl Poll {
         flags: epoll::EventFlags,
     ) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token.pack());
-        Ok(epoll::add(&self.epoll, fd, data, flags)?)
+        Ok(epoll::add(&self.epoll, fd, data, flags | epoll::EventFlags::ET)?)
     }
 
     /// Changes what is told of.
@@ -98,7 +143,7 @@ impl Poll {
         flags: epoll::EventFlags,
     ) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token.pack());
-        Ok(epoll::modify(&self.epoll, fd, data, flags)?)
+        Ok(epoll::modify(&self.epoll, fd, data, flags | epoll::EventFlags::ET)?)
     }
 
     /// Tells no more of a descriptor that stays open.
@@ -106,18 +151,10 @@ impl Poll {
         let _ = epoll::delete(&self.epoll, fd);
     }
 
-    /// Waits until something happens, or looks only, and puts what happened into `tokens`.
-    pub(super) fn wait(&mut self, only_look: bool, tokens: &mut Vec<Token>) -> io::Result<()> {
-        const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-        self.events.clear();
-        let timeout = only_look.then_some(&NOW);
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), timeout) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        tokens.clear();
-        tokens.extend(self.events.iter().map(|event| Token::unpack(event.data.u64())));
-        Ok(())
+    /// What waits for this poll.
+    pub(super) fn waiter(&self) -> io::Result<Waiter> {
+        let epoll = self.epoll.try_clone()?;
+        Ok(Waiter { epoll, events: Vec::with_capacity(64), tokens: Vec::new() })
     }
 
     /// Makes [`Token::Timer`] come at this time of the boot clock.
@@ -144,6 +181,15 @@ impl Poll {
     pub(super) fn disarm(&mut self) {
         self.armed = None;
         clear(self.timer.as_fd());
+    }
+
+    /// Wakes all that wait, until [`Poll::clear_kick`].
+    pub(super) fn kick(&self) {
+        let _ = rustix::io::write(&self.kick, &1_u64.to_ne_bytes());
+    }
+
+    pub(super) fn clear_kick(&self) {
+        clear(self.kick.as_fd());
     }
 
     /// Children came to their ends, how many is not said.
@@ -217,6 +263,7 @@ mod tests {
             Token::Writer,
             Token::Children,
             Token::Timer,
+            Token::Kick,
             Token::Pipe { which: 1, place: 0xff_fffe, number: u32::MAX },
             Token::Tree { place: 3, number: 4 },
         ] {

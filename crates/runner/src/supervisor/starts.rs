@@ -1,6 +1,10 @@
 //! From waiting to running.
+//!
+//! The making of a process waits for its program to be executed, so it is done outside the loop,
+//! by one of the threads that share it: a program on a dead file server must not stop the killing
+//! of others.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use model::{Attempt, Ending, NotStarted, Outcome};
 use proto::supervisor::{Started, from_supervisor::Kind};
@@ -8,44 +12,69 @@ use proto::supervisor::{Started, from_supervisor::Kind};
 use super::held::{State, Work};
 use super::kernel::Kernel;
 use super::procedure::Procedure;
-use super::running::Running;
+use super::running::{MainEnd, Running};
 use super::{clock, log};
-use crate::spawn::{Failure, Spawned, Step};
+use crate::containment::Tree;
+use crate::spawn::{Failure, Spawned, Spawner, Step};
 
-/// How many are started before others have their turn.
-const STARTS_PER_TURN: usize = 8;
+/// How long an attempt has to end before its pipes are watched; until then they fill. Most short
+/// tasks are spared four calls and two wakings by it.
+const YOUNG_US: u64 = 2_000;
+
+/// An attempt whose process is to be made.
+pub(super) struct Job {
+    attempt: Attempt,
+    work: Arc<Work>,
+    tree: Tree,
+    number: u64,
+    started_us: u64,
+    made_at: u64,
+}
+
+impl Job {
+    /// Makes the process. Waits for its program.
+    pub(super) fn spawn(&self, spawner: &mut Spawner) -> Result<Spawned, Failure> {
+        spawner.spawn(&self.work.image, self.attempt, self.tree.entry())
+    }
+}
 
 impl Kernel {
-    /// Starts those that there is room for, in their order.
-    pub(super) fn start_waiting(&mut self) {
-        for _ in 0..STARTS_PER_TURN {
-            // Beyond this there would be no descriptors for another.
-            if self.running.len() >= self.running_max {
-                return;
+    /// The next to start, if there is room and a thread for it.
+    pub(super) fn next_start(&mut self) -> Option<Job> {
+        // Beyond this there would be no descriptors for another, or no thread left for the loop.
+        while self.running.len() < self.running_max && self.starting.len() < self.starting_max {
+            let attempt = self.slots.start_next()?;
+            let Some(State::Waits(work)) = self.held.get(&attempt) else {
+                debug_assert!(false, "only what waits is started");
+                self.slots.leave(attempt);
+                continue;
+            };
+            let work = Arc::clone(work);
+            match self.containment().take() {
+                Ok(tree) => {
+                    let number = self.starting.begin();
+                    self.held.insert(attempt, State::Starts(None));
+                    let (started_us, made_at) = (clock::unix_us(), clock::boot_us());
+                    return Some(Job { attempt, work, tree, number, started_us, made_at });
+                }
+                Err(error) => {
+                    let why = format!("cannot make a cgroup for it: {error}");
+                    self.never_started(attempt, NotStarted::Refused(why));
+                }
             }
-            let Some(attempt) = self.slots.start_next() else { return };
-            self.start(attempt);
         }
-        self.busy = true;
+        None
     }
 
-    fn start(&mut self, attempt: Attempt) {
-        let Some(State::Waits(work)) = self.held.get(&attempt) else {
-            debug_assert!(false, "only what waits is started");
-            self.slots.leave(attempt);
-            return;
+    /// Takes a made process, or the failure to make one, into the loop.
+    pub(super) fn take_started(&mut self, job: Job, made: Result<Spawned, Failure>) {
+        let pid = match &made {
+            Ok(spawned) => Some(spawned.pid),
+            Err(failure) => failure.pid,
         };
-        let work = Rc::clone(work);
-        let mut tree = match self.containment().take() {
-            Ok(tree) => tree,
-            Err(error) => {
-                let why = format!("cannot make a cgroup for it: {error}");
-                return self.never_started(attempt, NotStarted::Refused(why));
-            }
-        };
-        let made_at = clock::boot_us();
-        let started_us = clock::unix_us();
-        let (main, pipes, failed) = match self.spawner.spawn(&work.image, attempt, tree.entry()) {
+        let ended = self.starting.end(job.number, pid);
+        let Job { attempt, work, mut tree, started_us, made_at, .. } = job;
+        let (main, pipes, failed) = match made {
             Ok(Spawned { pid, stdout, stderr }) => (pid, [Some(stdout), Some(stderr)], None),
             Err(failure @ Failure { pid: None, .. }) => {
                 self.containment().put_back(tree);
@@ -79,13 +108,40 @@ impl Kernel {
             tree_broken: false,
         });
         self.by_pid.insert(main, place);
-        self.held.insert(attempt, State::Runs(place));
+        let stop = match self.held.insert(attempt, State::Runs(place)) {
+            Some(State::Starts(stop)) => stop,
+            _ => None,
+        };
         if ran {
-            self.watch_pipes(place);
+            self.young.push_back((made_at + YOUNG_US, place, number));
             let pid = main.unsigned_abs();
             self.say(Kind::Started(Started { attempt: Some(attempt.into()), started_us, pid }));
         }
         self.set_wake(place, timeout_at);
+        if let Some(cause) = stop {
+            self.stop(place, cause);
+        }
+        match ended {
+            Some(reaped) => {
+                self.by_pid.remove(&main);
+                self.main_ended(place, MainEnd { reaped: Some(reaped) });
+            }
+            None => self.notice_if_ended(place),
+        }
+    }
+
+    /// Watches the pipes of those that are no longer young.
+    pub(super) fn grow_up(&mut self, now: u64) {
+        while let Some((at, place, number)) = self.young.front().copied() {
+            let there = self.running.get(place).is_some_and(|running| running.number == number);
+            if there && at > now {
+                return;
+            }
+            self.young.pop_front();
+            if there {
+                self.watch_pipes(place);
+            }
+        }
     }
 
     /// Ends an attempt of which there was no process.

@@ -1,7 +1,7 @@
 //! What a supervisor does before its loop: it becomes alone, proves that nothing of an earlier one
 //! is left, and only then lets itself be found.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -18,7 +18,8 @@ use super::held::Seen;
 use super::kernel::Kernel;
 use super::poll::{Poll, Timers};
 use super::running::Places;
-use super::{Args, clock, log};
+use super::starting::Starting;
+use super::{Args, clock, log, serve};
 use crate::client::socket_path;
 use crate::containment::predecessor::{self, Predecessor};
 use crate::containment::{self, Containment, Kind, lower_oom_score};
@@ -54,7 +55,7 @@ pub(super) enum Error {
 }
 
 /// Everything up to the loop.
-pub(super) fn prepare(args: &Args) -> Result<Kernel, Error> {
+pub(super) fn prepare(args: &Args) -> Result<(Kernel, Vec<Spawner>), Error> {
     let data_dir = &args.data_dir;
     let path = |what| move |source| Error::Path { what, path: data_dir.clone(), source };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
@@ -63,9 +64,10 @@ pub(super) fn prepare(args: &Args) -> Result<Kernel, Error> {
     clean(data_dir, args.node_id);
     let reset_oom = lower_oom_score();
     let own_user = User::own();
-    let mut spawner = Spawner::new(reset_oom).map_err(Error::Process)?;
+    let spawners = (0..serve::THREADS).map(|_| Spawner::new(reset_oom));
+    let mut spawners: Vec<Spawner> = spawners.collect::<Result<_, _>>().map_err(Error::Process)?;
     let running_max = raise_files().map_err(Error::Process)?;
-    let containment = contain(args, &mut spawner)?;
+    let containment = contain(args, &mut spawners[0])?;
     predecessor::record(data_dir, containment.kind(), containment.base())
         .map_err(path("record the cgroups in"))?;
     let config = Config { dir: data_dir.join("output"), ..Config::default() };
@@ -73,7 +75,7 @@ pub(super) fn prepare(args: &Args) -> Result<Kernel, Error> {
     let poll = Poll::new().map_err(Error::Process)?;
     let (listener, socket) = listen(data_dir).map_err(path("listen in"))?;
     log::line(format_args!("serves `{}`, containment {}", data_dir.display(), containment.kind()));
-    Ok(Kernel {
+    let kernel = Kernel {
         node_id: args.node_id,
         supervisor_id: SupervisorId(uuid::Uuid::new_v4()),
         own_user,
@@ -83,7 +85,9 @@ pub(super) fn prepare(args: &Args) -> Result<Kernel, Error> {
         link: None,
         links: 0,
         writer,
-        spawner,
+        starting: Starting::default(),
+        starting_max: 0,
+        young: VecDeque::new(),
         containment: Some(containment),
         slots: Slots::new(Resources::default()),
         held: HashMap::new(),
@@ -95,13 +99,14 @@ pub(super) fn prepare(args: &Args) -> Result<Kernel, Error> {
         unsaid: BTreeSet::new(),
         degraded: String::new(),
         down: false,
-        busy: false,
-        reap_again: false,
+        again: Vec::new(),
+        over: false,
         buffer: vec![0; 64 << 10],
         leave_at: None,
         sweep_at: None,
         own_wake: None,
-    })
+    };
+    Ok((kernel, spawners))
 }
 
 /// Signals blocked and at their defaults, which is what children start from; orphans come to us;

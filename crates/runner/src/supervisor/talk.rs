@@ -1,6 +1,6 @@
 //! What the daemon asks for, and what it is told.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use model::{Attempt, Element, Ending, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
 use proto::SUPERVISOR_VERSION;
@@ -76,7 +76,7 @@ impl Kernel {
         }
         let held: Vec<(Attempt, Option<Outcome>)> = (self.held.iter())
             .filter_map(|(attempt, state)| match state {
-                State::Waits(_) => None,
+                State::Waits(_) | State::Starts(_) => None,
                 State::Runs(_) | State::Ends => Some((*attempt, None)),
                 State::Ended(outcome) => Some((*attempt, Some(outcome.clone()))),
             })
@@ -160,7 +160,7 @@ impl Kernel {
         let spec = start.spec.as_ref();
         let priority = spec.map_or(0, |spec| spec.priority);
         let wants: Resources = spec.and_then(|spec| spec.resources).unwrap_or_default().into();
-        match self.prepare(start).map(Rc::new) {
+        match self.prepare(start).map(Arc::new) {
             Ok(work) => {
                 for (attempt, seq) in attempts.into_iter().zip(seq..) {
                     if self.held.len() >= HELD_MAX {
@@ -168,7 +168,7 @@ impl Kernel {
                         self.never_started(attempt, NotStarted::Refused(why));
                         continue;
                     }
-                    self.held.insert(attempt, State::Waits(Rc::clone(&work)));
+                    self.held.insert(attempt, State::Waits(Arc::clone(&work)));
                     self.slots.wait(attempt, seq, priority, wants);
                 }
             }
@@ -201,8 +201,9 @@ impl Kernel {
     }
 
     fn stop_attempt(&mut self, attempt: Attempt, cause: StopCause) {
-        match self.held.get(&attempt) {
+        match self.held.get_mut(&attempt) {
             Some(State::Waits(_)) => self.withdraw(attempt, cause),
+            Some(State::Starts(stop)) => drop(stop.get_or_insert(cause)),
             Some(State::Runs(place)) => {
                 let place = *place;
                 self.stop(place, cause);
