@@ -136,8 +136,10 @@ impl Windlass for Service {
 
     async fn down(&self, _: Request<DownRequest>) -> Result<Response<Self::DownStream>, Status> {
         let handle = self.handle.clone();
+        // Counted before, for short tasks are gone before anybody could look.
+        let left = handle.running();
         handle.down();
-        Ok(answer(|caller| down(handle, caller)))
+        Ok(answer(move |caller| down(handle, left, caller)))
     }
 }
 
@@ -201,16 +203,16 @@ async fn wait(handle: Handle, ids: Vec<String>, caller: Caller<WaitEvent>) -> Re
 }
 
 /// How many tasks are left, until the node has stopped.
-async fn down(handle: Handle, caller: Caller<DownEvent>) -> Result<(), Status> {
+async fn down(handle: Handle, mut left: u64, caller: Caller<DownEvent>) -> Result<(), Status> {
+    caller.send(DownEvent { tasks_left: left }).await?;
     let mut ticks = tokio::time::interval(DOWN_INTERVAL);
-    let mut told = None;
     let stopped = handle.stopped();
     tokio::pin!(stopped);
     loop {
         tokio::select! {
             _ = ticks.tick() => {
-                let left = handle.running();
-                if told.replace(left) != Some(left) {
+                let now = handle.running();
+                if now != std::mem::replace(&mut left, now) {
                     caller.send(DownEvent { tasks_left: left }).await?;
                 }
             }

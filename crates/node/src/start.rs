@@ -54,6 +54,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let (plans, plans_inbox) = mpsc::channel(1);
     let (stopped_tx, stopped) = watch::channel(None);
     let (down, down_rx) = watch::channel(false);
+    let (closed, closed_rx) = watch::channel(false);
     let (pid_tx, supervisor_pid) = watch::channel(0);
     let watchers = Arc::new(Watchers::default());
     let live = Arc::new(LiveOutput::default());
@@ -108,11 +109,11 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         live: live.clone(),
         running: running.clone(),
         supervisor_pid: pid_tx,
-        down: down_rx.clone(),
+        down: closed_rx,
         clock: Clock::start(),
     };
     spawn_worker(worker, stopped_tx);
-    spawn_closer(down_rx, inputs.clone());
+    spawn_closer(down_rx, inputs.clone(), closed);
     let ready = views.wait_for(|view| view.is_ready(info.node));
     // A supervisor that takes long is not a failed start: it may still have to prove that the
     // processes of a former one are gone.
@@ -228,11 +229,17 @@ fn spawn_worker(worker: worker::Task, stopped: watch::Sender<Option<Stopped>>) {
     });
 }
 
-/// Going down, nothing more is placed.
-fn spawn_closer(mut down: watch::Receiver<bool>, control: mpsc::Sender<Input>) {
+/// Going down, nothing more is placed. The control part hears it first: it would place again what
+/// the worker part has stopped.
+fn spawn_closer(
+    mut down: watch::Receiver<bool>,
+    control: mpsc::Sender<Input>,
+    closed: watch::Sender<bool>,
+) {
     tokio::spawn(async move {
         if down.wait_for(|down| *down).await.is_ok() {
             let _ = control.send(Input::Close).await;
+            closed.send_replace(true);
         }
     });
 }
