@@ -140,7 +140,8 @@ impl Outbox {
     /// When to come back, unless that has been asked for already.
     pub(super) fn timer(&mut self) -> Option<u64> {
         let start_ms = self.starts_due.first().map(|(due_ms, _)| *due_ms);
-        let due_ms = start_ms.into_iter().chain(self.report_due_ms).min();
+        // Before a report that keeps its distance nothing goes, not even a start that is due.
+        let due_ms = self.report_due_ms.or(start_ms);
         if due_ms == self.timer_at_ms || self.in_flight.is_some() {
             return None;
         }
@@ -171,5 +172,17 @@ mod tests {
                 assert_eq!(outbox.timer(), Some(105));
             }
         }
+    }
+
+    #[test]
+    fn a_start_that_is_due_waits_for_the_distance_too() {
+        let mut outbox = Outbox::default();
+        outbox.ended(attempt(1), Default::default());
+        outbox.report(299, 99);
+        outbox.acknowledged(1);
+        outbox.started(attempt(2), 7, 100);
+        outbox.ended(attempt(3), Default::default());
+        assert!(outbox.report(301, 99).is_none());
+        assert_eq!(outbox.timer(), Some(304), "a timer for what is past would fire without end");
     }
 }
