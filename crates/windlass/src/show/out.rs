@@ -16,6 +16,12 @@ pub(crate) fn data(text: impl AsRef<[u8]>) -> Result<(), Failure> {
     }
 }
 
+/// Writes what a program that goes on has to say first. Nobody may be there to read it.
+pub(crate) fn greeting(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
 /// Writes a line of data.
 pub(crate) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
     data(format!("{}\n", text.as_ref()))

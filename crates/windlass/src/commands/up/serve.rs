@@ -181,7 +181,8 @@ fn announce(args: &Args, node: &Node, addr: SocketAddr) -> Result<(), Failure> {
     if let Some(path) = &args.ready_file {
         ready.write(path)?;
     }
-    out::data(ready.text())
+    out::greeting(&ready.text());
+    Ok(())
 }
 
 /// Ctrl-C in a terminal: the person may not know that tasks outlive the node.
