@@ -51,12 +51,12 @@ impl World {
         note!(self, "journal: the leader changes, nothing more for {} ms", delay / MS);
     }
 
-    /// No more faults: sessions are opened anew as streams, and what never ends is cancelled.
+    /// No more faults: sessions are streams again, and what never ends is cancelled.
     pub(super) fn heal(&mut self) {
         self.hostile = false;
         note!(self, "the world heals");
-        for link in self.open_links() {
-            self.break_link(link, 100 * MS);
+        if self.profile.reopen {
+            self.open_links().into_iter().for_each(|link| self.break_link(link, 100 * MS));
         }
         self.after(0, super::Event::Client(client::Event::Sweeps));
     }
@@ -85,7 +85,7 @@ impl World {
         for (at, node) in self.nodes.iter().enumerate() {
             if !self.is_quiet(at) {
                 what += &format!(" node {at} has daemon {}", node.daemon.is_some());
-                what += &format!(" and supervisor {:?};", node.supervisor);
+                what += &format!(" and supervisor {};", node.supervisor.is_some());
             }
         }
         let open = self.open_links().len();

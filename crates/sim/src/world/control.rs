@@ -46,6 +46,9 @@ impl World {
         match event {
             Event::Starts => self.start_control(),
             Event::News { life, leader } if life == self.host.life => {
+                if leader < Some(self.journal.leader) {
+                    return; // A watch shows what is, not what was.
+                }
                 note!(self, "control: leader is {leader:?}");
                 self.control(control::Event::Leadership(leader));
             }
@@ -98,7 +101,7 @@ impl World {
             }
             Effect::Plan { state, room } => {
                 let places = reactor::placement::plan(&state, &room);
-                let delay = self.rng.skewed(50, 30 * MS);
+                let delay = self.rng.skewed(50, self.profile.plan_us);
                 let life = self.host.life;
                 self.after(delay, super::Event::Control(Event::Planned { life, places }));
             }

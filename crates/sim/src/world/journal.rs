@@ -127,7 +127,7 @@ impl World {
     pub(super) fn append(&mut self, entry: Entry) {
         self.journal.entries.push(entry.clone());
         self.commit(self.journal.len(), &entry);
-        let delay = self.rng.skewed(10, 5 * MS);
+        let delay = self.rng.skewed(10, self.profile.deliver_us);
         let life = self.host.life;
         self.after(delay, super::Event::Journal(Event::Deliver { life }));
     }
@@ -149,7 +149,7 @@ impl World {
             }
         }
         if count < behind {
-            let delay = self.rng.skewed(10, 5 * MS);
+            let delay = self.rng.skewed(10, self.profile.deliver_us);
             self.after(delay, super::Event::Journal(Event::Deliver { life }));
         }
         if self.cut() {

@@ -77,8 +77,8 @@ impl Processes {
         self.live.iter().filter(|(_, process)| process.node == node).map(|(pid, _)| *pid).collect()
     }
 
-    pub(super) fn is_live(&self, attempt: Attempt) -> bool {
-        self.live.values().any(|process| process.attempt == attempt)
+    pub(super) fn is_live(&self, element: Element) -> bool {
+        self.live.values().any(|process| process.attempt.element == element)
     }
 
     /// What became of the process of this attempt; nothing where it never had one.

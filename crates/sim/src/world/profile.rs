@@ -11,6 +11,8 @@ pub(super) struct Profile {
     pub(super) nodes: usize,
     /// Sessions lose, double and reorder single messages.
     pub(super) harsh: bool,
+    /// Sessions that live when the world heals are opened anew; always where it is harsh.
+    pub(super) reopen: bool,
     /// The mean time between two faults.
     pub(super) chaos_every_us: u64,
     /// The mean time between two acts of clients.
@@ -25,14 +27,20 @@ pub(super) struct Profile {
     pub(super) link_us: u64,
     /// The longest write of the journal.
     pub(super) write_us: u64,
+    /// The longest way of an entry from the disk to the control part.
+    pub(super) deliver_us: u64,
+    /// The longest making of a plan.
+    pub(super) plan_us: u64,
 }
 
 impl Profile {
     pub(super) fn draw(rng: &mut Rng) -> Profile {
         let mut of = |choices: &[u64]| *rng.pick(choices).expect("there are choices");
+        let harsh = of(&[0, 0, 1]) == 1;
         Profile {
             nodes: of(&[1, 1, 2, 2, 3, 4]) as usize,
-            harsh: of(&[0, 0, 1]) == 1,
+            harsh,
+            reopen: harsh || of(&[0, 1]) == 1,
             chaos_every_us: of(&[200 * MS, 500 * MS, SECOND, 3 * SECOND, 10 * SECOND]),
             act_every_us: of(&[50 * MS, 200 * MS, 500 * MS]),
             cut: of(&[0, 3, 10, 40]),
@@ -40,6 +48,8 @@ impl Profile {
             fail: of(&[0, 10, 60]),
             link_us: of(&[MS, 20 * MS, 300 * MS]),
             write_us: of(&[MS, 10 * MS, 100 * MS]),
+            deliver_us: of(&[MS, 5 * MS, 5 * MS, SECOND]),
+            plan_us: of(&[MS, 30 * MS, SECOND]),
         }
     }
 }

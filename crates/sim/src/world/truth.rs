@@ -23,6 +23,8 @@ pub(super) struct Truth {
     applied: BTreeSet<RequestId>,
     /// Requests whose client was told that nothing was or will be done.
     pub(super) disowned: BTreeSet<RequestId>,
+    /// The latest attempt of each element that was placed.
+    placed: BTreeMap<Element, u32>,
     /// How each attempt ended, as the cluster has it.
     outcomes: BTreeMap<Attempt, Outcome>,
 }
@@ -127,7 +129,15 @@ impl Truth {
         before.map(|before| format!("{element:?} ended as {before} and now as {state}"))
     }
 
-    fn assigned(&self, element: Element) -> Option<String> {
+    fn assigned(&mut self, attempt: Attempt) -> Option<String> {
+        let element = attempt.element;
+        let before = self.placed.insert(element, attempt.number).unwrap_or_default();
+        if before + 1 != attempt.number {
+            return Some(format!("{attempt} is placed after attempt {before}"));
+        }
+        if before > 0 && !self.outcomes.contains_key(&Attempt { element, number: before }) {
+            return Some(format!("{attempt} is placed before attempt {before} has ended"));
+        }
         let run = self.runs.get(&element.run)?;
         if let Some(state) = run.ended.get(&element) {
             return Some(format!("{element:?} is placed although it has ended as {state}"));
@@ -153,6 +163,10 @@ impl World {
         let applied = self.truth.state.apply(index, entry.leader, &batch);
         if self.truth.state.time_ms() < time_ms {
             self.broken(format!("entry {index} turns the time back"));
+        }
+        let header = batch.header.unwrap_or_default();
+        if (header.leader_term, header.leader_node) != entry.leader && applied.refused.is_none() {
+            self.broken(format!("entry {index} is applied, but its batch is of another leader"));
         }
         for event in &applied.events {
             self.committed(event, &registers);
@@ -200,9 +214,12 @@ impl World {
                 let made = Run { spec, ended, stopping: BTreeSet::new(), over: false };
                 self.truth.runs.insert(*run, made).map(|_| format!("run {run} is made twice"))
             }
-            Event::Assigned { run, task, items, .. } => items.iter().find_map(|(index, _)| {
-                self.truth.assigned(Element { run: *run, task: *task, index: *index })
-            }),
+            Event::Assigned { run, task, items, .. } => {
+                items.iter().find_map(|&(index, number)| {
+                    let element = Element { run: *run, task: *task, index };
+                    self.truth.assigned(Attempt { element, number })
+                })
+            }
             Event::AttemptEnded(ended) => {
                 self.check_ended(ended, registers);
                 self.truth.outcomes.insert(ended.attempt, ended.outcome.clone());
@@ -226,8 +243,11 @@ impl World {
     /// What the cluster says of an attempt's end is what became of its process.
     fn check_ended(&mut self, ended: &AttemptEnded, registers: &BTreeMap<NodeId, SupervisorId>) {
         let AttemptEnded { attempt, node, outcome, .. } = ended;
-        if self.processes.is_live(*attempt) {
+        if self.processes.is_live(attempt.element) {
             return self.broken(format!("{attempt} is recorded as ended while its process lives"));
+        }
+        if self.truth.placed.get(&attempt.element) != Some(&attempt.number) {
+            return self.broken(format!("{attempt} is recorded as ended and is not the latest"));
         }
         let past = self.processes.past(*attempt);
         let fair = match outcome.ending {
