@@ -104,6 +104,9 @@ fn open_log(path: &Path) -> Result<File, Error> {
 }
 
 /// Connects to the supervisor of this data directory; the socket does not block.
+///
+/// As a supervisor dies, a child that has not yet executed its program may hold its socket for a
+/// moment. So whoever is connected and hung up on before the first answer connects again.
 pub fn connect(data_dir: &Path) -> Result<UnixStream, Error> {
     let fail = |source| Error::Connect { data_dir: data_dir.to_owned(), source };
     let (_dir, path) = socket_path(data_dir).map_err(fail)?;

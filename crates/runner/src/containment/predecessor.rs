@@ -48,6 +48,12 @@ impl Predecessor {
         Predecessor { cgroups, marked }
     }
 
+    /// How often in a row nothing must be found. A process that has just been executed shows no
+    /// variables for a moment.
+    pub fn looks(&self) -> u32 {
+        if self.marked.is_some() { 2 } else { 1 }
+    }
+
     /// Kills what is left; the numbers of what is still there, none where it is proved gone.
     pub fn kill(&self) -> io::Result<Vec<Pid>> {
         let mut left = Vec::new();

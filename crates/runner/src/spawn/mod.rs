@@ -276,3 +276,48 @@ impl Drop for Stack {
         unsafe { libc::munmap(self.mapping, GUARD_BYTES + STACK_BYTES) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Element, Fence, RunId};
+
+    use super::*;
+
+    /// Starts a shell that writes and leaves with 7.
+    fn check(spawner: &mut Spawner) {
+        let command = ["sh", "-c", "echo $WINDLASS_INDEX; exit 7"].map(str::to_owned);
+        let env = [("PATH".to_owned(), crate::env::PATH.to_owned())];
+        let image = Image::new(&command, &env, "", None, Fence(1)).unwrap();
+        let element = Element { run: RunId(1), task: 0, index: 41 };
+        let spawned = spawner.spawn(&image, Attempt { element, number: 1 }, Entry::Free).unwrap();
+        rustix::io::ioctl_fionbio(&spawned.stdout, false).unwrap();
+        assert_eq!(io::read_to_string(File::from(spawned.stdout)).unwrap(), "41\n");
+        let mut status = 0;
+        // SAFETY: the status is written.
+        assert_eq!(unsafe { libc::waitpid(spawned.pid, &mut status, 0) }, spawned.pid);
+        assert_eq!(libc::WEXITSTATUS(status), 7);
+    }
+
+    #[test]
+    fn a_process_is_made_with_the_newer_call_and_with_the_older() {
+        let mut spawner = Spawner::new(false).unwrap();
+        check(&mut spawner);
+        spawner.has_clone3 = false;
+        check(&mut spawner);
+    }
+
+    #[test]
+    fn a_process_that_cannot_be_executed_says_where_it_failed() {
+        let mut spawner = Spawner::new(false).unwrap();
+        let image = Image::new(&["/".to_owned()], &[], "", None, Fence(1)).unwrap();
+        let element = Element { run: RunId(1), task: 0, index: 0 };
+        let attempt = Attempt { element, number: 1 };
+        let failure = spawner.spawn(&image, attempt, Entry::Free).unwrap_err();
+        assert_eq!(failure.step, Step::Exec);
+        assert_eq!(failure.error.raw_os_error(), Some(libc::EACCES));
+        let mut status = 0;
+        // SAFETY: the status is written.
+        unsafe { libc::waitpid(failure.pid.unwrap(), &mut status, 0) };
+        assert_eq!(libc::WEXITSTATUS(status), 127);
+    }
+}

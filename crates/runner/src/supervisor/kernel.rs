@@ -14,7 +14,7 @@ use model::{Attempt, NodeId, Resources, SupervisorId};
 use proto::supervisor::{Condition, from_supervisor::Kind};
 use rustix::event::epoll::EventFlags;
 
-use super::held::{Held, Seen};
+use super::held::{Held, Seen, State};
 use super::link::{Link, Lost};
 use super::poll::{Poll, Timers, Token};
 use super::running::Places;
@@ -244,17 +244,14 @@ impl Kernel {
 
     /// Whether there is nothing more to do, now or after a while of having nothing to do.
     fn may_leave(&mut self) -> bool {
-        let runs = self.running.len() > 0
-            || self.held.values().any(|state| !matches!(state, super::held::State::Ended(_)));
-        if self.down && !runs && (self.held.is_empty() || self.link.is_none()) {
-            return true;
+        if self.link.is_none() && self.held.is_empty() {
+            let now = clock::boot_us();
+            return self.down || now >= *self.leave_at.get_or_insert(now + NEXT_DAEMON_US);
         }
-        if self.link.is_some() || !self.held.is_empty() {
-            self.leave_at = None;
-            return false;
-        }
-        let now = clock::boot_us();
-        now >= *self.leave_at.get_or_insert(now + NEXT_DAEMON_US)
+        self.leave_at = None;
+        // Ends that nobody hears of any more are on the disk.
+        let ended = |state: &State| matches!(state, State::Ended(_));
+        self.down && (self.held.is_empty() || self.link.is_none() && self.held.values().all(ended))
     }
 
     /// Leaves nothing behind but the files.

@@ -158,12 +158,21 @@ fn keep_open(file: File) {
 fn clean(data_dir: &Path, node_id: NodeId) {
     let predecessor = Predecessor::read(data_dir, node_id);
     let mut said = String::new();
+    let mut clean = 0;
     loop {
         let left = match predecessor.kill() {
-            Ok(left) if left.is_empty() => return,
+            Ok(left) if left.is_empty() => {
+                clean += 1;
+                if clean >= predecessor.looks() {
+                    return;
+                }
+                std::thread::sleep(LOOK_AGAIN);
+                continue;
+            }
             Ok(left) => format!("processes {left:?}"),
             Err(error) => format!("what is left cannot be listed: {error}"),
         };
+        clean = 0;
         if left != said {
             log::line(format_args!("degraded: an earlier supervisor's tasks are not gone: {left}"));
             said = left;

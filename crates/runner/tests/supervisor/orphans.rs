@@ -50,6 +50,38 @@ fn orphans_without_cgroups_are_gone_before_the_next_listens() {
     check(Kind::Weak);
 }
 
+/// Killed in the midst of starting, again and again: no child slips through on its way into its
+/// containment.
+fn check_killed_while_starting(kind: Kind, count: u32) {
+    let mut node = Node::with(Some(kind), u64::from(count) * 1000);
+    let mark = format!("WINDLASS_NODE_ID={}", node.id);
+    let indices: Vec<u32> = (0..count).collect();
+    for started in [1, 3, 7, 12, 20] {
+        node.start(&task(&["sleep", "1000"]), &indices);
+        node.hear_until("some are started", |node| node.started.len() >= started);
+        node.supervisor.kill().unwrap();
+        node.supervisor.wait().unwrap();
+        node.launch_again();
+        node.reconnect(u64::from(count) * 1000);
+        assert_eq!(marked(&mark), Vec::<u32>::new(), "{kind}, {started} had started");
+    }
+}
+
+#[test]
+fn none_slips_into_a_cgroup_v2_as_the_supervisor_dies() {
+    check_killed_while_starting(Kind::V2, 150);
+}
+
+#[test]
+fn none_slips_into_a_cgroup_v1_as_the_supervisor_dies() {
+    check_killed_while_starting(Kind::V1, 150);
+}
+
+#[test]
+fn none_slips_through_without_cgroups_as_the_supervisor_dies() {
+    check_killed_while_starting(Kind::Weak, 40);
+}
+
 #[test]
 fn a_record_of_another_start_of_the_machine_means_nothing() {
     let dir = tempfile::tempdir().unwrap();

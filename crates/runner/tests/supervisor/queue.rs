@@ -73,6 +73,17 @@ fn a_waiting_attempt_is_withdrawn_and_an_unknown_one_ignored() {
 }
 
 #[test]
+fn what_is_stopped_as_it_starts_is_stopped() {
+    let mut node = Node::with(None, 100_000);
+    let indices: Vec<u32> = (0..60).collect();
+    node.start(&task(&["sleep", "1000"]), &indices);
+    indices.iter().for_each(|index| node.stop(*index, StopCause::Cancel));
+    node.hear_until("all have ended", |node| node.ended.len() == 60);
+    let canceled = |cause| cause == Some(StopCause::Cancel);
+    assert!(node.ended.values().all(|outcome| canceled(outcome.stopped)));
+}
+
+#[test]
 fn a_shutdown_stops_all_and_takes_nothing_more() {
     let mut node = Node::with(None, 1000);
     node.start(&task(&["sleep", "1000"]), &[1, 2]);

@@ -123,18 +123,31 @@ impl Node {
             said: Vec::new(),
             strict: true,
         };
-        node.greet(cpu_milli);
+        node.ask(greeting(cpu_milli));
+        node.hear_until("hello", |node| node.hello.version != 0);
         node
     }
 
     /// The daemon is gone; another comes.
     pub(crate) fn reconnect(&mut self, cpu_milli: u64) {
-        self.stream = connect(self.dir.path());
-        self.decoder = Decoder::new();
-        self.started.clear();
-        self.ended.clear();
-        self.said.clear();
-        self.greet(cpu_milli);
+        // A child on its way to its program keeps a dead supervisor's socket open for a moment,
+        // so one may connect to nobody.
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "nobody answers:\n{}", self.log());
+            self.stream = connect(self.dir.path());
+            self.decoder = Decoder::new();
+            self.started.clear();
+            self.ended.clear();
+            self.said.clear();
+            self.hello = Hello::default();
+            let greeting = client::encode(&ToSupervisor { kind: Some(greeting(cpu_milli)) });
+            let _ = self.stream.write_all(&greeting);
+            while self.hello.version == 0 && Instant::now() < deadline && self.hear() {}
+            if self.hello.version != 0 {
+                return;
+            }
+        }
     }
 
     /// The supervisor is dead; another is launched.
@@ -145,12 +158,6 @@ impl Node {
     /// The daemon is gone.
     pub(crate) fn hang_up(&mut self) {
         self.stream.shutdown(std::net::Shutdown::Both).unwrap();
-    }
-
-    fn greet(&mut self, cpu_milli: u64) {
-        self.ask(greeting(cpu_milli));
-        self.hello = Hello::default();
-        self.hear_until("hello", |node| node.hello.version != 0);
     }
 
     pub(crate) fn ask(&mut self, kind: Ask) {
