@@ -226,8 +226,9 @@ impl Control {
         if !self.planning {
             return; // Leadership changed since; the plan is for a state that may be old.
         }
-        if places.is_empty() {
+        if places.is_empty() || self.closing {
             self.planning = false;
+            return;
         }
         for place in places {
             let _ = self.batcher.push(Origin::Plan, Kind::Place(place));
