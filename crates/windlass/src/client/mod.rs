@@ -119,9 +119,7 @@ impl Client {
 /// Who calls. Whoever holds the token is believed.
 pub(crate) fn user() -> String {
     let named = |name| std::env::var(name).ok().filter(|user| !user.is_empty());
-    named("USER")
-        .or_else(|| named("LOGNAME"))
-        .unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()))
+    named("USER").or_else(|| named("LOGNAME")).unwrap_or_else(|| runner::user::User::own().name)
 }
 
 /// Whether the node did not answer at all, rather than with a refusal: only then has a status a
