@@ -97,6 +97,7 @@ impl Kernel {
     /// What is to be done at the end of a turn, and how to go on. `makes`: whether this thread is
     /// going to make a process first.
     pub(super) fn settle_turn(&mut self, makes: bool) -> io::Result<Next> {
+        self.grow_up(clock::boot_us());
         self.flush();
         if self.over || self.may_leave() {
             self.give_up();
@@ -150,7 +151,6 @@ impl Kernel {
         for place in self.timers.due(now) {
             if place == OWN {
                 self.sweep(now);
-                self.grow_up(now);
             } else {
                 self.settle(place);
             }
@@ -158,7 +158,6 @@ impl Kernel {
     }
 
     fn set_own_timer(&mut self) {
-        self.grow_up(clock::boot_us());
         let young = self.young.front().map(|(at, _, _)| *at);
         let next = [self.leave_at, self.sweep_at, young].into_iter().flatten().min();
         self.timers.set(OWN, self.own_wake, next);
@@ -195,6 +194,9 @@ impl Kernel {
     fn flush(&mut self) {
         self.say_unsaid();
         let Some(link) = &mut self.link else { return };
+        if !link.urgent && !link.waits_for_room {
+            return;
+        }
         match link.flush() {
             Ok(waits) if waits != link.waits_for_room => {
                 link.waits_for_room = waits;

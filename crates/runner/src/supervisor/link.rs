@@ -41,6 +41,8 @@ pub(super) struct Link {
     decoder: Decoder<ToSupervisor>,
     out: Vec<u8>,
     sent: usize,
+    /// Something is to be sent that does not wait for more.
+    pub(super) urgent: bool,
     /// Whether the poll tells of room in the socket.
     pub(super) waits_for_room: bool,
 }
@@ -62,6 +64,7 @@ impl Link {
             decoder: Decoder::new(),
             out: Vec::new(),
             sent: 0,
+            urgent: false,
             waits_for_room: false,
         })
     }
@@ -93,7 +96,11 @@ impl Link {
     }
 
     /// Adds a message to what is to be sent.
+    ///
+    /// That an attempt has started waits until it is no longer young or something else is said:
+    /// a daemon that hears of a short task's start and end at once is woken once for both.
     pub(super) fn say(&mut self, kind: Kind) {
+        self.urgent |= !matches!(kind, Kind::Started(_));
         frame::encode_into(&FromSupervisor { kind: Some(kind) }, &mut self.out);
     }
 
@@ -120,6 +127,7 @@ impl Link {
                 Err(errno) => return Err(io::Error::from(errno).into()),
             }
         }
+        self.urgent = false;
         self.out.clear();
         self.out.shrink_to(FULL_BYTES);
         self.sent = 0;

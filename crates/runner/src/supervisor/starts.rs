@@ -17,8 +17,8 @@ use super::{clock, log};
 use crate::containment::Tree;
 use crate::spawn::{Failure, Spawned, Spawner, Step};
 
-/// How long an attempt has to end before its pipes are watched; until then they fill. Most short
-/// tasks are spared four calls and two wakings by it.
+/// How long an attempt has to end before its pipes are watched and its start is said; until then
+/// the pipes fill. Most short tasks are spared five calls and three wakings by it.
 const YOUNG_US: u64 = 2_000;
 
 /// An attempt whose process is to be made.
@@ -140,6 +140,10 @@ impl Kernel {
             self.young.pop_front();
             if there {
                 self.watch_pipes(place);
+                // By now the daemon is to know that it runs.
+                if let Some(link) = &mut self.link {
+                    link.urgent = true;
+                }
             }
         }
     }
