@@ -9,7 +9,7 @@ impl World {
             return;
         }
         let node = self.rng.below(self.nodes.len() as u64) as usize;
-        match self.rng.below(20) {
+        match self.rng.below(22) {
             0..3 => self.crash_control(0),
             3..7 => self.crash_daemon(node),
             7..11 => self.crash_supervisor(node),
@@ -27,6 +27,8 @@ impl World {
             }
             17 => self.jump_clock(),
             18 => self.change_leader(),
+            19 => self.hang_up(node),
+            20 => self.go_down(),
             _ => {
                 self.crash_supervisor(node);
                 self.crash_daemon(node);
@@ -34,6 +36,36 @@ impl World {
         }
         let delay = self.rng.skewed(MS, 4 * self.profile.chaos_every_us);
         self.after(delay, super::Event::Chaos);
+    }
+
+    fn crash_supervisor(&mut self, node: usize) {
+        self.crashes += u64::from(self.nodes[node].supervisor.is_some());
+        self.end_supervisor(node);
+    }
+
+    /// The machine loses its power: all that ran and all that was not synced is gone.
+    fn reboot(&mut self, node: usize) {
+        note!(self, "node {node}: reboots");
+        self.crash_daemon(node);
+        self.crash_supervisor(node);
+        self.nodes[node].disk.retain(|_, frame| frame.synced);
+        for pid in self.processes.on_node(node) {
+            self.processes.die(pid, None);
+        }
+    }
+
+    /// The only node of a cluster is brought down: nothing more is placed and all is stopped. Its
+    /// processes end when the supervisor has left, and begin again.
+    fn go_down(&mut self) {
+        let [node] = &mut self.nodes[..] else { return };
+        let Some(daemon) = node.daemon.as_mut().filter(|_| self.host.control.is_some()) else {
+            return;
+        };
+        daemon.down = true;
+        let life = daemon.life;
+        note!(self, "the node goes down");
+        self.control(reactor::control::Event::Close);
+        self.worker(0, life, reactor::worker::Event::Down);
     }
 
     /// The control part lives, but leads under another term, and may hear that it does not at all.

@@ -16,6 +16,8 @@ pub(super) struct Host {
     pub(super) control: Option<Control>,
     /// Entries that it has been given.
     pub(super) delivered: u64,
+    /// A plan that was made before.
+    old_plan: Vec<Place>,
     /// How far its clock on the wall is off.
     skew_ms: i64,
 }
@@ -100,7 +102,13 @@ impl World {
                 }
             }
             Effect::Plan { state, room } => {
-                let places = reactor::placement::plan(&state, &room);
+                let mut places = reactor::placement::plan(&state, &room);
+                if self.hostile && self.rng.chance(50) {
+                    // A plan of long ago: the machine must check every pick again.
+                    std::mem::swap(&mut places, &mut self.host.old_plan);
+                } else if self.rng.chance(200) {
+                    self.host.old_plan.clone_from(&places);
+                }
                 let delay = self.rng.skewed(50, self.profile.plan_us);
                 let life = self.host.life;
                 self.after(delay, super::Event::Control(Event::Planned { life, places }));
@@ -147,6 +155,11 @@ impl World {
         note!(self, "control: life {} is over", self.host.life);
         self.settle_pending();
         self.control_died();
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].daemon.as_ref().is_some_and(|daemon| daemon.down) {
+                self.crash_daemon(node);
+            }
+        }
         self.lose_asks();
         let delay = more_us + self.rng.skewed(MS, 2 * SECOND);
         self.after(delay, super::Event::Control(Event::Starts));

@@ -17,6 +17,8 @@ pub(super) struct Daemon {
     session: Option<SessionId>,
     /// The connection to the supervisor.
     pub(super) connection: Option<u64>,
+    /// It ends when its supervisor does.
+    pub(super) down: bool,
     /// When its last message in each direction arrives.
     pub(super) last_us: [u64; 2],
     /// Ends that a supervisor has told this daemon.
@@ -43,6 +45,7 @@ impl World {
             worker: Worker::new(config),
             session: None,
             connection: None,
+            down: false,
             last_us: [0; 2],
             heard: BTreeSet::new(),
         });
@@ -123,6 +126,9 @@ impl World {
         note!(self, "node {node}: daemon {} is over", daemon.life);
         if let Some(session) = daemon.session {
             self.daemon_died(session);
+        }
+        if daemon.down {
+            self.crash_control(0); // On a node that goes down both are one process.
         }
         let delay = self.rng.skewed(MS, 2 * SECOND);
         self.after(delay, super::Event::Node(Event::DaemonStarts { node }));

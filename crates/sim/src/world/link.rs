@@ -112,8 +112,11 @@ impl World {
             8..18 => 2,
             _ => 1,
         };
-        let late = if self.rng.chance(200) { 2 * SECOND } else { self.profile.link_us };
-        (0..copies).map(|_| self.now_us + self.rng.skewed(10, late)).collect()
+        let mut arrival = || match self.rng.chance(200) {
+            true => self.now_us + self.rng.below(4 * SECOND),
+            false => self.now_us + self.rng.skewed(10, self.profile.link_us),
+        };
+        (0..copies).map(|_| arrival()).collect()
     }
 
     fn arrives_at_control(&mut self, id: SessionId, message: ToControl) {

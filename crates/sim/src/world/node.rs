@@ -118,7 +118,11 @@ impl World {
                     return;
                 };
                 daemon.connection = None;
-                let life = daemon.life;
+                let (life, down) = (daemon.life, daemon.down);
+                if down {
+                    note!(self, "node {node}: is down");
+                    return self.crash_daemon(node);
+                }
                 note!(self, "node {node}: the daemon learns that its supervisor is gone");
                 self.worker(node, life, worker::Event::SupervisorLost);
                 self.after(MS, super::Event::Node(Event::Looks { node, life }));

@@ -24,6 +24,8 @@ pub(super) struct Supervisor {
     seen: (u64, u64),
     slots: Slots,
     held: BTreeMap<Attempt, Held>,
+    /// It stops everything, takes nothing more, and leaves when all is forgotten.
+    down: bool,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,7 @@ enum Phase {
 impl Supervisor {
     pub(super) fn new(id: SupervisorId, capacity: Resources) -> Supervisor {
         let (slots, held) = (Slots::new(capacity), BTreeMap::new());
-        Supervisor { id, connection: 0, seen: (0, 0), slots, held }
+        Supervisor { id, connection: 0, seen: (0, 0), slots, held, down: false }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,6 +122,7 @@ impl World {
                 supervisor.take(&start);
                 note!(self, "node {node}: {count} to start from {first}, seen {seen:?}");
                 self.start_what_fits(node, id);
+                self.stop_all_if_down(node, id);
             }
             Some(to_supervisor::Kind::Stop(stop)) => {
                 let Some(cause) = stop.cause().into() else { return };
@@ -131,8 +134,13 @@ impl World {
                 for attempt in forget.attempts {
                     self.forget(node, id, attempt.into());
                 }
+                self.stop_all_if_down(node, id);
             }
-            Some(to_supervisor::Kind::Shutdown(_)) | None => {}
+            Some(to_supervisor::Kind::Shutdown(_)) => {
+                supervisor.down = true;
+                self.stop_all_if_down(node, id);
+            }
+            None => {}
         }
     }
 
@@ -146,7 +154,7 @@ impl World {
 
     fn start_what_fits(&mut self, node: usize, id: SupervisorId) {
         loop {
-            let Some(supervisor) = self.supervisor(node, id) else { return };
+            let Some(supervisor) = self.supervisor(node, id).filter(|s| !s.down) else { return };
             let Some(attempt) = supervisor.slots.start_next() else { return };
             let Some(held) = supervisor.held.get(&attempt) else { return };
             let (spec, fence) = (held.spec.clone(), held.fence);
@@ -162,6 +170,16 @@ impl World {
             }
             self.tell(node, started(attempt, started_us, pid));
         }
+    }
+
+    /// Stops what is there, and leaves where there is nothing.
+    fn stop_all_if_down(&mut self, node: usize, id: SupervisorId) {
+        let Some(supervisor) = self.supervisor(node, id).filter(|s| s.down) else { return };
+        let held: Vec<Attempt> = supervisor.held.keys().copied().collect();
+        if held.is_empty() {
+            return self.end_supervisor(node);
+        }
+        held.into_iter().for_each(|attempt| self.stop(node, id, attempt, StopCause::Down));
     }
 
     /// Stops what waits at once, and what runs by asking it to.
@@ -242,10 +260,9 @@ impl World {
         self.at(at_us, super::Event::Node(event));
     }
 
-    /// Kills a supervisor. What ran goes on without it; frames on their way may still be written.
-    pub(super) fn crash_supervisor(&mut self, node: usize) {
+    /// A supervisor is no more. What ran goes on without it; frames on their way may be written yet.
+    pub(super) fn end_supervisor(&mut self, node: usize) {
         let Some(supervisor) = self.nodes[node].supervisor.take() else { return };
-        self.crashes += 1;
         note!(self, "node {node}: supervisor {} is over", supervisor.id);
         for (attempt, held) in supervisor.held {
             if let Phase::Ending(outcome) = held.phase
@@ -255,20 +272,14 @@ impl World {
                 self.nodes[node].disk.insert(attempt, frame);
             }
         }
+        self.hang_up(node);
+    }
+
+    /// The connection ends after what has been said.
+    pub(super) fn hang_up(&mut self, node: usize) {
         let connection = self.nodes[node].connections;
         let at_us = self.local_arrival(node, 1);
         self.at(at_us, super::Event::Node(node::Event::SupervisorGone { node, connection }));
-    }
-
-    /// The machine loses its power: all that ran and all that was not synced is gone.
-    pub(super) fn reboot(&mut self, node: usize) {
-        note!(self, "node {node}: reboots");
-        self.crash_daemon(node);
-        self.crash_supervisor(node);
-        self.nodes[node].disk.retain(|_, frame| frame.synced);
-        for pid in self.processes.on_node(node) {
-            self.processes.die(pid, None);
-        }
     }
 }
 
