@@ -5,6 +5,7 @@
 //! two is what the daemon, the journal, the output files and the messages cost.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use model::{Attempt, Element, Fence, NodeId, RunId};
@@ -33,12 +34,11 @@ pub fn run(count: u32, threads: u32) -> Result<Duration, Fault> {
     let threads = threads.max(1);
     // Each thread needs a place of its own in the file system of cgroups.
     let lanes: Vec<Lane> = (0..threads).map(|_| Lane::new()).collect::<Result<_, _>>()?;
+    let taken = AtomicU32::new(0);
     let begin = Instant::now();
     let results: Vec<io::Result<Lane>> = std::thread::scope(|scope| {
-        let share = |lane: u32| count / threads + u32::from(lane < count % threads);
-        let handles: Vec<_> = (lanes.into_iter().zip(0..))
-            .map(|(lane, number)| scope.spawn(move || lane.run(share(number))))
-            .collect();
+        let handles: Vec<_> =
+            lanes.into_iter().map(|lane| scope.spawn(|| lane.run(count, &taken))).collect();
         handles.into_iter().map(|handle| handle.join().expect("a lane does not panic")).collect()
     });
     let took = begin.elapsed();
@@ -68,12 +68,16 @@ impl Lane {
         Err(last.expect("there are kinds").into())
     }
 
-    fn run(mut self, count: u32) -> io::Result<Lane> {
+    fn run(mut self, count: u32, taken: &AtomicU32) -> io::Result<Lane> {
         let env = env::shared(&User::own(), self.node_id, std::iter::empty(), std::iter::empty());
         let command = ["/bin/true".to_owned()];
         let image = Image::new(&command, &env, "", None, Fence(1)).expect("no NUL byte in it");
         let mut output = Vec::new();
-        for index in 0..count {
+        loop {
+            let index = taken.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return Ok(self);
+            }
             let element = Element { run: RunId(1), task: 0, index };
             let mut tree = self.containment.take()?;
             let made = self.spawner.spawn(&image, Attempt { element, number: 1 }, tree.entry());
@@ -94,6 +98,5 @@ impl Lane {
             }
             self.containment.put_back(tree);
         }
-        Ok(self)
     }
 }
