@@ -1,10 +1,11 @@
 //! The process of the control part: it performs effects, dies between any two of them, and begins
 //! again from the first entry.
 
+use machine::State;
 use model::ClusterId;
-use proto::record::Place;
+use proto::record::{Pick, Place};
 use reactor::Now;
-use reactor::control::{self, Config, Control, Effect, LeaderId};
+use reactor::control::{self, Config, Control, Effect, LeaderId, Room};
 
 use super::{MS, SECOND, World, client, journal, note};
 
@@ -16,8 +17,6 @@ pub(super) struct Host {
     pub(super) control: Option<Control>,
     /// Entries that it has been given.
     pub(super) delivered: u64,
-    /// A plan that was made before.
-    old_plan: Vec<Place>,
     /// How far its clock on the wall is off.
     skew_ms: i64,
 }
@@ -102,13 +101,10 @@ impl World {
                 }
             }
             Effect::Plan { state, room } => {
-                let mut places = reactor::placement::plan(&state, &room);
-                if self.hostile && self.rng.chance(50) {
-                    // A plan of long ago: the machine must check every pick again.
-                    std::mem::swap(&mut places, &mut self.host.old_plan);
-                } else if self.rng.chance(200) {
-                    self.host.old_plan.clone_from(&places);
-                }
+                let places = match self.hostile && self.rng.chance(100) {
+                    true => self.bad_plan(&state, &room),
+                    false => reactor::placement::plan(&state, &room),
+                };
                 let delay = self.rng.skewed(50, self.profile.plan_us);
                 let life = self.host.life;
                 self.after(delay, super::Event::Control(Event::Planned { life, places }));
@@ -116,6 +112,23 @@ impl World {
             Effect::Connections(_) => {}
             Effect::Stop(error) => self.broken(format!("the control part stopped: {error}")),
         }
+    }
+
+    /// A plan that knows no limit: the machine must check every pick again.
+    fn bad_plan(&mut self, state: &State, room: &Room) -> Vec<Place> {
+        let nodes: Vec<_> = room.keys().filter_map(|id| Some((*id, state.node(*id)?))).collect();
+        let mut places = Vec::new();
+        for &(_, run, task) in state.queue().iter().take(4) {
+            let (Some((id, node)), Some(of)) = (self.rng.pick(&nodes), state.run(run)) else {
+                break;
+            };
+            let most = self.rng.within(1, 8);
+            let ordinals = proto::ranges(&of.tasks[task as usize].queued.clone().take_first(most));
+            let pick = Pick { run: run.0, task, ordinals, ahead: self.rng.chance(300) };
+            let epoch = node.epoch.saturating_sub(self.rng.below(2));
+            places.push(Place { node_id: id.to_bytes(), epoch, picks: vec![pick] });
+        }
+        places
     }
 
     fn start_control(&mut self) {

@@ -178,7 +178,7 @@ impl World {
         let Some(link) = self.links.by_id.get_mut(&id).filter(|link| !link.broken) else { return };
         (link.broken, link.lost) = (true, lost);
         note!(self, "session {id}: breaks");
-        let (worker_us, control_us) = (self.rng.skewed(0, most_us), self.rng.skewed(0, most_us));
+        let (worker_us, control_us) = (self.rng.skewed(0, most_us), self.rng.within(0, most_us));
         self.after(worker_us, super::Event::Link(Event::WorkerLearns { link: id }));
         self.after(control_us, super::Event::Link(Event::ControlLearns { link: id }));
     }

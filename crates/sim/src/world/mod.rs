@@ -37,7 +37,7 @@ use note;
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
 /// How long the world may take to end everything once it is healed.
-const HEALING_US_MAX: u64 = 600 * SECOND;
+const HEALING_US_MAX: u64 = 3600 * SECOND;
 /// A bound on the events of the healing, against circles in which time stands still.
 const HEALING_STEPS_MAX: u64 = 200_000;
 

@@ -184,6 +184,11 @@ impl World {
                 self.broken(what);
             }
         }
+        for node in self.truth.state.nodes().values() {
+            if !node.capacity.has_room(Resources::default(), node.seated) {
+                self.broken.get_or_insert(format!("more is seated on {} than it has", node.name));
+            }
+        }
         if let Some(what) = self.truth.state.check_invariants().into_iter().next() {
             self.broken(format!("invariant after entry {index}: {what}"));
         }
