@@ -1,5 +1,7 @@
 //! From running to ended: reading what is written, reaping, killing, and proving gone.
 
+use std::io::ErrorKind;
+
 use model::{Ending, Outcome, StopCause};
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
@@ -23,19 +25,25 @@ const REAPS_PER_TURN: usize = 256;
 const SWEEP_US: u64 = 200_000;
 
 impl Kernel {
-    /// Has the poll tell of what the attempt writes.
-    pub(super) fn watch_pipes(&mut self, place: usize) {
-        let Some(running) = self.running.get(place) else { return };
-        if std::mem::replace(&mut running.watched, true) {
-            return;
+    /// Has the poll tell of what the attempt writes; whether it does.
+    pub(super) fn watch_pipes(&mut self, place: usize) -> bool {
+        let Some(running) = self.running.get(place) else { return true };
+        if running.watched {
+            return true;
         }
         let number = running.number;
+        let mut watched = true;
         for (which, pipe) in running.pipes.iter().enumerate() {
             let Some(pipe) = pipe else { continue };
             let token = Token::Pipe { which, place, number };
-            let added = self.poll.add(pipe, token, EventFlags::IN);
-            added.expect("the kernel has memory for one more watched descriptor");
+            match self.poll.add(pipe, token, EventFlags::IN) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(_) => watched = false,
+            }
         }
+        running.watched = watched;
+        watched
     }
 
     /// Reads what is there, but not for ever.

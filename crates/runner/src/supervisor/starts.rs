@@ -139,7 +139,10 @@ impl Kernel {
             }
             self.young.pop_front();
             if there {
-                self.watch_pipes(place);
+                if !self.watch_pipes(place) {
+                    // The kernel has no memory for it now; until it has, the pipes fill.
+                    self.young.push_back((now + YOUNG_US, place, number));
+                }
                 // By now the daemon is to know that it runs.
                 if let Some(link) = &mut self.link {
                     link.urgent = true;
