@@ -1,0 +1,156 @@
+//! A program that speaks to a node which dies again and again: it asks until it is answered.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use proto::api::windlass_client::WindlassClient;
+use proto::api::*;
+use proto::job::Job;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+/// From the first try until the test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A node that lives answers a short question sooner; one that hangs fails the test.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const BETWEEN_TRIES: Duration = Duration::from_millis(3);
+
+pub(crate) type Rpc = WindlassClient<InterceptedService<Channel, Bearer>>;
+
+/// Brings the token.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// One caller with a thread of its own.
+pub(crate) struct Caller {
+    runtime: tokio::runtime::Runtime,
+    rpc: Rpc,
+}
+
+impl Caller {
+    pub(crate) fn new(api: &str, token: &str) -> Caller {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://{api}")).unwrap();
+        let channel = {
+            let _inside = runtime.enter();
+            endpoint.tcp_nodelay(true).connect_timeout(ANSWER_WITHIN).connect_lazy()
+        };
+        let bearer = Bearer(MetadataValue::try_from(format!("Bearer {}", token.trim())).unwrap());
+        let rpc =
+            WindlassClient::with_interceptor(channel, bearer).max_decoding_message_size(64 << 20);
+        Caller { runtime, rpc }
+    }
+
+    /// Asks once.
+    pub(crate) fn once<T, F>(&self, call: impl FnOnce(Rpc) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let call = call(self.rpc.clone());
+        self.runtime.block_on(async {
+            match tokio::time::timeout(ANSWER_WITHIN, call).await {
+                Ok(answer) => answer,
+                Err(_) => panic!("no answer within {ANSWER_WITHIN:?}"),
+            }
+        })
+    }
+
+    /// Asks until there is an answer. A refusal that is none of a node's absence fails the test.
+    pub(crate) fn ask<T, F>(&self, call: impl Fn(Rpc) -> F) -> T
+    where
+        F: Future<Output = Result<T, Status>>,
+    {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.once(&call) {
+                Ok(answer) => return answer,
+                Err(status) if passes(&status) => {
+                    assert!(Instant::now() < deadline, "no answer in {PATIENCE:?}: {status:?}");
+                }
+                Err(status) => panic!("refused: {status:?}"),
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+    }
+
+    /// Submits until it is acknowledged.
+    pub(crate) fn submit(&self, job: &Job, key: &str) -> u64 {
+        let request = SubmitRequest { job: Some(job.clone()), idempotency_key: key.to_owned() };
+        let submit = |mut rpc: Rpc| {
+            let request = request.clone();
+            async move { rpc.submit(request).await }
+        };
+        self.ask(submit).into_inner().run
+    }
+
+    pub(crate) fn cancel(&self, run: u64, reason: &str) {
+        let request = CancelRequest {
+            ids: vec![run.to_string()],
+            reason: reason.to_owned(),
+            actor: "user:ann".to_owned(),
+        };
+        self.ask(|mut rpc: Rpc| {
+            let request = request.clone();
+            async move { rpc.cancel(request).await }
+        });
+    }
+
+    /// All of one run.
+    pub(crate) fn run(&self, run: u64) -> GetRunResponse {
+        let request = GetRunRequest { id: run.to_string(), limit: 10_000 };
+        let get = |mut rpc: Rpc| {
+            let request = request.clone();
+            async move { rpc.get_run(request).await }
+        };
+        self.ask(get).into_inner()
+    }
+
+    /// Runs that have not ended.
+    pub(crate) fn live(&self) -> Vec<RunSummary> {
+        let request = ListRunsRequest { limit: 1000, ..ListRunsRequest::default() };
+        self.ask(|mut rpc: Rpc| async move { rpc.list_runs(request).await }).into_inner().runs
+    }
+
+    /// The end of a run, which is waited for.
+    pub(crate) fn end(&self, run: u64) -> RunEnd {
+        self.ask(|mut rpc: Rpc| async move {
+            let ids = vec![run.to_string()];
+            let mut events = rpc.wait(WaitRequest { ids }).await?.into_inner();
+            while let Some(event) = events.message().await? {
+                if let Some(wait_event::Kind::Ended(end)) = event.kind {
+                    return Ok(end);
+                }
+            }
+            Err(Status::unavailable("the stream ended before the run"))
+        })
+    }
+
+    /// All output of a run.
+    pub(crate) fn output(&self, run: u64) -> Vec<OutputChunk> {
+        self.ask(|mut rpc: Rpc| async move {
+            let request = LogsRequest { id: run.to_string(), ..LogsRequest::default() };
+            let mut chunks = rpc.logs(request).await?.into_inner();
+            let mut all = Vec::new();
+            while let Some(chunk) = chunks.message().await? {
+                all.push(chunk);
+            }
+            Ok(all)
+        })
+    }
+}
+
+/// Whether the node was not there, or is on its way out.
+fn passes(status: &Status) -> bool {
+    let lost = std::error::Error::source(status).is_some();
+    lost || matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+}

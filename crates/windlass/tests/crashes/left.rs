@@ -1,0 +1,68 @@
+//! Whether anything of a node is left on this machine once it is down.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use model::NodeId;
+
+/// Processes of a node's tasks, by the mark in their environment or by their cgroup.
+pub(crate) fn task_processes(node: NodeId) -> Vec<u64> {
+    let mark = format!("{}={node}", runner::env::NODE_ID);
+    let marked = |pid: &u64| {
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+    };
+    let mut pids: Vec<u64> = processes().filter(marked).collect();
+    for dir in cgroups(node) {
+        let text = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(text.lines().filter_map(|line| line.parse::<u64>().ok()));
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    pids
+}
+
+/// Fails unless all processes and cgroups of the node are gone.
+pub(crate) fn nothing_is_left(node: NodeId) {
+    let own = node.to_string();
+    let of_supervisor = |pid: &u64| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == own.as_bytes())
+    };
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let mut left: Vec<String> = Vec::new();
+        left.extend(task_processes(node).iter().map(|pid| format!("process {pid}")));
+        left.extend(processes().filter(of_supervisor).map(|pid| format!("supervisor {pid}")));
+        left.extend(cgroups(node).iter().map(|dir| format!("cgroup {}", dir.display())));
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "left behind: {left:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The node's own cgroups with all inside them.
+fn cgroups(node: NodeId) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (_, base) in runner::containment::bases(node) {
+        collect(&base, &mut found);
+    }
+    found
+}
+
+fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    found.push(dir.to_owned());
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&entry.path(), found);
+        }
+    }
+}
+
+fn processes() -> impl Iterator<Item = u64> {
+    let names = std::fs::read_dir("/proc").unwrap().flatten();
+    names.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}

@@ -1,0 +1,152 @@
+//! A node whose processes a test kills and starts again.
+
+use std::fs::File;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use model::NodeId;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::caller::Caller;
+use crate::left;
+use crate::node::{Home, own_addr, runs};
+
+/// How long a start may take on a machine that is busy.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A node at an address that stays its own.
+pub(crate) struct Victim {
+    pub(crate) home: Home,
+    /// What its API was bound to at the first start.
+    pub(crate) api: String,
+    pub(crate) node: NodeId,
+    daemon: Option<Child>,
+    ended: bool,
+}
+
+impl Victim {
+    /// Starts a node in a new directory.
+    pub(crate) fn new() -> Victim {
+        Victim::at(Home::new())
+    }
+
+    /// Starts a node in the directory `data` of `home`.
+    pub(crate) fn at(home: Home) -> Victim {
+        let api = own_addr().to_string();
+        let node = NodeId::default();
+        let mut victim = Victim { home, api, node, daemon: None, ended: false };
+        victim.start();
+        let ready = victim.ready();
+        victim.api = ready["api"].as_str().unwrap().to_owned();
+        victim.node = NodeId(ready["node_id"].as_str().unwrap().parse().unwrap());
+        victim
+    }
+
+    /// Starts the daemon and does not wait.
+    pub(crate) fn start(&mut self) {
+        assert!(self.daemon.is_none(), "it runs already");
+        let mut command = self.home.command(&["up", "--data-dir", "data", "--api", &self.api]);
+        command.args(["--name", "alpha", "--cpus", "4", "--memory", "1GiB"]);
+        command.args(["--ready-file", "ready"]);
+        let log = self.home.path().join("daemon.log");
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+    }
+
+    /// What the daemon that was started says once it serves, if it does by now.
+    pub(crate) fn is_ready(&self) -> Option<serde_json::Value> {
+        let text = std::fs::read_to_string(self.home.path().join("ready")).ok()?;
+        let ready: serde_json::Value = serde_json::from_str(&text).ok()?;
+        (ready["pid"] == self.daemon.as_ref()?.id()).then_some(ready)
+    }
+
+    /// Waits until the daemon serves.
+    pub(crate) fn ready(&mut self) -> serde_json::Value {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            if let Some(ready) = self.is_ready() {
+                return ready;
+            }
+            let ended = self.daemon.as_mut().unwrap().try_wait().unwrap();
+            assert!(ended.is_none(), "the daemon ended: {ended:?}");
+            assert!(Instant::now() < deadline, "the node does not serve");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The supervisor's process, as the daemon that serves knows it.
+    pub(crate) fn supervisor(&self) -> u64 {
+        self.is_ready().unwrap()["supervisor_pid"].as_u64().unwrap()
+    }
+
+    /// The process of the daemon.
+    pub(crate) fn daemon(&self) -> u32 {
+        self.daemon.as_ref().unwrap().id()
+    }
+
+    /// Kills the daemon; it must not have ended before.
+    pub(crate) fn kill(&mut self) {
+        let mut daemon = self.daemon.take().unwrap();
+        let ended = daemon.try_wait().unwrap();
+        assert!(ended.is_none(), "the daemon ended by itself: {ended:?}");
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+
+    /// Waits for the daemon to end by itself; its exit code.
+    pub(crate) fn ended_by_itself(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + READY_WITHIN;
+        loop {
+            if let Some(status) = self.daemon.as_mut().unwrap().try_wait().unwrap() {
+                self.daemon = None;
+                return status.code();
+            }
+            assert!(Instant::now() < deadline, "the daemon goes on");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What all its daemons have said on stderr.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("daemon.log")).unwrap()
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        let token = std::fs::read_to_string(self.home.path().join("data/token")).unwrap();
+        Caller::new(&self.api, &token)
+    }
+
+    /// Takes the node down as a person would; fails if anything of it is left.
+    pub(crate) fn down(mut self) -> Home {
+        let shown = self.home.windlass(&["down", "-N", &self.api]);
+        assert!(shown.0.status.success(), "{shown}");
+        self.ended_by_itself();
+        left::nothing_is_left(self.node);
+        self.ended = true;
+        std::mem::replace(&mut self.home, Home::new())
+    }
+}
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        println!("--- daemon.log ---\n{}", self.log());
+        let log = std::fs::read_to_string(self.home.path().join("data/supervisor.log"));
+        println!("--- supervisor.log ---\n{}", log.unwrap_or_default());
+        let supervisor = self.home.path().join("ready");
+        let supervisor = std::fs::read(supervisor).ok().and_then(|text| {
+            serde_json::from_slice::<serde_json::Value>(&text).ok()?["supervisor_pid"].as_u64()
+        });
+        if let Some(mut daemon) = self.daemon.take() {
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
+        for pid in left::task_processes(self.node).into_iter().chain(supervisor) {
+            if runs(pid) {
+                let _ = Pid::from_raw(pid as i32).map(|pid| kill_process(pid, Signal::KILL));
+            }
+        }
+    }
+}
