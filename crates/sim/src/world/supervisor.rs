@@ -108,6 +108,8 @@ impl World {
     ) {
         let Some(supervisor) = self.supervisor(node, id) else { return };
         match message.kind {
+            // Of an older connection than the one it serves it has heard the end already.
+            Some(to_supervisor::Kind::Greeting(_)) if connection < supervisor.connection => {}
             Some(to_supervisor::Kind::Greeting(greeting)) => {
                 supervisor.connection = connection;
                 let capacity = greeting.capacity.unwrap_or_default();
