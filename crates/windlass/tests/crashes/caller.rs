@@ -115,10 +115,41 @@ impl Caller {
         self.ask(get).into_inner()
     }
 
+    /// Asks for a run until it is as wanted; the last answer.
+    pub(crate) fn until(
+        &self,
+        run: u64,
+        wanted: impl Fn(&GetRunResponse) -> bool,
+    ) -> GetRunResponse {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.run(run);
+            if wanted(&shown) {
+                return shown;
+            }
+            assert!(Instant::now() < deadline, "still {shown:#?}");
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+    }
+
+    /// Asks for a run until it is in this state.
+    pub(crate) fn until_state(&self, run: u64, state: &str) -> GetRunResponse {
+        self.until(run, |shown| shown.run.as_ref().unwrap().state == state)
+    }
+
     /// Runs that have not ended.
     pub(crate) fn live(&self) -> Vec<RunSummary> {
         let request = ListRunsRequest { limit: 1000, ..ListRunsRequest::default() };
         self.ask(|mut rpc: Rpc| async move { rpc.list_runs(request).await }).into_inner().runs
+    }
+
+    /// Waits until nothing is queued and nothing runs.
+    pub(crate) fn until_all_ended(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.live().is_empty() {
+            assert!(Instant::now() < deadline, "never ended: {:#?}", self.live());
+            std::thread::sleep(BETWEEN_TRIES);
+        }
     }
 
     /// The end of a run, which is waited for.

@@ -8,7 +8,7 @@ use proto::job::outcome::Ending;
 
 use crate::chance::Chance;
 use crate::ground::{self, Ground, Line};
-use crate::load::{Accepted, End, Load};
+use crate::load::{Accepted, End, Kinds, Load};
 use crate::victim::Victim;
 
 const KILLS: usize = 200;
@@ -22,13 +22,9 @@ fn two_hundred_kills_of_the_daemon_lose_nothing() {
     let ground = Ground::new();
     let mut victim = Victim::new();
     let supervisor = victim.supervisor();
-    let load = Load::new(&ground);
-    std::thread::scope(|scope| {
-        let _over = Over(&load);
-        for _ in 0..SUBMITTERS {
-            let (caller, chance, load) = (victim.caller(), chance.fork(), &load);
-            scope.spawn(move || load.submit(&caller, chance));
-        }
+    let load = Load::new(&ground, Kinds::All);
+    let callers = (0..SUBMITTERS).map(|_| (victim.caller(), chance.fork())).collect();
+    load.during(callers, || {
         for _ in 0..KILLS {
             live_a_while(&victim, &mut chance);
             victim.kill();
@@ -39,11 +35,7 @@ fn two_hundred_kills_of_the_daemon_lose_nothing() {
     assert_eq!(victim.supervisor(), supervisor, "the supervisor has lived all the time");
 
     let caller = victim.caller();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !caller.live().is_empty() {
-        assert!(Instant::now() < deadline, "never ended: {:#?}", caller.live());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    caller.until_all_ended();
     let accepted = load.accepted.into_inner().unwrap();
     let mut truth = ground.truth();
     for run in &accepted {
@@ -79,15 +71,6 @@ fn live_a_while(victim: &Victim, chance: &mut Chance) {
             }
             std::thread::sleep(chance.ms(0, 250));
         }
-    }
-}
-
-/// Ends the load even when the storm fails, so that the test ends too.
-struct Over<'a, 'b>(&'a Load<'b>);
-
-impl Drop for Over<'_, '_> {
-    fn drop(&mut self) {
-        self.0.over.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,8 @@ use proto::job::{Job, Task, Variable};
 use tempfile::TempDir;
 
 /// `SCRIPT LINES SECONDS HOW`: writes so many lines, sleeps, and ends with a code, by a signal
-/// (`KILL`), or with the remainder of its index (`index`).
+/// (`KILL`), or with the remainder of its index (`index`). With `first` it sleeps in its first
+/// attempt alone and ends with 0.
 const SCRIPT: &str = r#"
 exec 9>>"$GROUND/$WINDLASS_ELEMENT"
 flock -n 9 || alone=no
@@ -25,9 +26,14 @@ say() {
 say start
 if [ "$1" != 0 ]; then seq 1 "$1"; fi
 echo "$WINDLASS_INDEX" >&2
-if [ "$2" != 0 ]; then sleep "$2"; fi
+case $3$WINDLASS_ATTEMPT in
+    first1) sleep "$2" ;;
+    first*) ;;
+    *) if [ "$2" != 0 ]; then sleep "$2"; fi ;;
+esac
 say end
 case $3 in
+    first) exit 0 ;;
     KILL) kill -KILL $$ ;;
     index) exit $((WINDLASS_INDEX % 3)) ;;
     *) exit "$3" ;;

@@ -22,18 +22,23 @@ pub(crate) fn task_processes(node: NodeId) -> Vec<u64> {
     pids
 }
 
-/// Fails unless all processes and cgroups of the node are gone.
-pub(crate) fn nothing_is_left(node: NodeId) {
+/// The supervisors of a node: the one that serves, and one that may be about to.
+pub(crate) fn supervisors(node: NodeId) -> Vec<u64> {
     let own = node.to_string();
-    let of_supervisor = |pid: &u64| {
+    let of_node = |pid: &u64| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).any(|word| word == own.as_bytes())
     };
+    processes().filter(of_node).collect()
+}
+
+/// Fails unless all processes and cgroups of the node are gone.
+pub(crate) fn nothing_is_left(node: NodeId) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let mut left: Vec<String> = Vec::new();
         left.extend(task_processes(node).iter().map(|pid| format!("process {pid}")));
-        left.extend(processes().filter(of_supervisor).map(|pid| format!("supervisor {pid}")));
+        left.extend(supervisors(node).iter().map(|pid| format!("supervisor {pid}")));
         left.extend(cgroups(node).iter().map(|dir| format!("cgroup {}", dir.display())));
         if left.is_empty() {
             return;

@@ -62,18 +62,39 @@ impl End {
 pub(crate) struct Load<'a> {
     pub(crate) ground: &'a Ground,
     pub(crate) accepted: Mutex<Vec<Accepted>>,
-    pub(crate) keys: AtomicU64,
-    pub(crate) over: AtomicBool,
+    keys: AtomicU64,
+    over: AtomicBool,
+    kinds: Kinds,
+}
+
+/// What is submitted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kinds {
+    All,
+    /// Only what comes to its own end, and soon.
+    Short,
 }
 
 impl<'a> Load<'a> {
-    pub(crate) fn new(ground: &'a Ground) -> Load<'a> {
+    pub(crate) fn new(ground: &'a Ground, kinds: Kinds) -> Load<'a> {
         let (keys, over) = (AtomicU64::new(0), AtomicBool::new(false));
-        Load { ground, accepted: Mutex::default(), keys, over }
+        Load { ground, accepted: Mutex::default(), keys, over, kinds }
+    }
+
+    /// Submits from all these callers for as long as `storm` takes.
+    pub(crate) fn during(&self, callers: Vec<(Caller, Chance)>, storm: impl FnOnce()) {
+        std::thread::scope(|scope| {
+            // Set even when the storm fails, so that the test ends too.
+            let _over = Over(&self.over);
+            for (caller, chance) in callers {
+                scope.spawn(move || self.submit(&caller, chance));
+            }
+            storm();
+        });
     }
 
     /// Submits until it is told that it is over.
-    pub(crate) fn submit(&self, caller: &Caller, mut chance: Chance) {
+    fn submit(&self, caller: &Caller, mut chance: Chance) {
         while !self.over.load(Ordering::Relaxed) {
             let (mut wanted, job) = self.any(&mut chance);
             let key = format!("storm-{}", self.keys.fetch_add(1, Ordering::Relaxed));
@@ -108,20 +129,22 @@ impl<'a> Load<'a> {
         let mut wanted =
             Accepted { run: 0, indices: vec![0], lines: 3, seconds: 0.0, end: End::Code(0) };
         let mut array = None;
-        match chance.from(0, 12) {
+        let kinds = if self.kinds == Kinds::All { 12 } else { 9 };
+        match chance.from(0, kinds) {
             0..=2 => {}
             3 => wanted.end = End::Code(chance.from(1, 100) as u8),
             4 => wanted.end = End::Killed,
             5 => wanted.end = End::Widened(chance.from(1, 100) as u8),
-            6 | 7 => wanted.seconds = chance.from(50, 501) as f64 / 1000.0,
-            8 => {
+            6 => wanted.lines = chance.from(5_000, 60_000) as u32,
+            7 => {
                 let last = chance.from(2, 13) as u32;
                 array = Some(Array { first: 1, last, step: 1, parallel_max: 0 });
                 wanted.indices = (1..=last).collect();
                 wanted.end = End::ByIndex;
                 wanted.seconds = chance.from(0, 2) as f64 / 20.0;
             }
-            9 => wanted.lines = chance.from(5_000, 60_000) as u32,
+            8 => wanted.seconds = chance.from(50, 301) as f64 / 1000.0,
+            9 => wanted.seconds = chance.from(200, 501) as f64 / 1000.0,
             10 => (wanted.end, wanted.seconds) = (End::TimedOut, 60.0),
             _ => (wanted.end, wanted.seconds) = (End::Canceled, 60.0),
         }
@@ -140,5 +163,13 @@ impl<'a> Load<'a> {
             _ => {}
         }
         (wanted, job)
+    }
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

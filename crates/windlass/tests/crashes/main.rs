@@ -20,3 +20,5 @@ mod load;
 mod victim;
 
 mod daemon_killed;
+mod supervisor_killed;
+mod supervisor_storm;

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::caller::Caller;
 use crate::left;
-use crate::node::{Home, own_addr, runs};
+use crate::node::{Home, own_addr};
 
 /// How long a start may take on a machine that is busy.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -93,6 +93,21 @@ impl Victim {
         daemon.wait().unwrap();
     }
 
+    /// Stops the daemon, so that it does nothing until it is told to go on.
+    pub(crate) fn hold(&self) {
+        signal(self.daemon().into(), Signal::STOP);
+    }
+
+    /// Lets a daemon that is held go on.
+    pub(crate) fn go_on(&self) {
+        signal(self.daemon().into(), Signal::CONT);
+    }
+
+    /// Kills the supervisor, and whichever is about to become one.
+    pub(crate) fn kill_supervisor(&self) {
+        left::supervisors(self.node).into_iter().for_each(|pid| signal(pid, Signal::KILL));
+    }
+
     /// Waits for the daemon to end by itself; its exit code.
     pub(crate) fn ended_by_itself(&mut self) -> Option<i32> {
         let deadline = Instant::now() + READY_WITHIN;
@@ -127,6 +142,11 @@ impl Victim {
     }
 }
 
+/// Signals a process, which may have ended.
+fn signal(pid: u64, signal: Signal) {
+    let _ = Pid::from_raw(pid as i32).map(|pid| kill_process(pid, signal));
+}
+
 impl Drop for Victim {
     fn drop(&mut self) {
         if self.ended {
@@ -135,18 +155,11 @@ impl Drop for Victim {
         println!("--- daemon.log ---\n{}", self.log());
         let log = std::fs::read_to_string(self.home.path().join("data/supervisor.log"));
         println!("--- supervisor.log ---\n{}", log.unwrap_or_default());
-        let supervisor = self.home.path().join("ready");
-        let supervisor = std::fs::read(supervisor).ok().and_then(|text| {
-            serde_json::from_slice::<serde_json::Value>(&text).ok()?["supervisor_pid"].as_u64()
-        });
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
-        for pid in left::task_processes(self.node).into_iter().chain(supervisor) {
-            if runs(pid) {
-                let _ = Pid::from_raw(pid as i32).map(|pid| kill_process(pid, Signal::KILL));
-            }
-        }
+        self.kill_supervisor();
+        left::task_processes(self.node).into_iter().for_each(|pid| signal(pid, Signal::KILL));
     }
 }
