@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::Attempt;
+use prost::Message;
 use proto::session::{End, Report, Start};
 
 /// Starts of attempts that end sooner than this are not reported apart, in milliseconds.
@@ -18,6 +19,9 @@ const CROWD: usize = 16;
 const DISTANCE_MS: u64 = 5;
 /// Entries of one report at most.
 const ENTRIES_MAX: usize = 4096;
+/// Bytes of the ends in one report, beyond the last, at most. An end that tells why nothing was
+/// started quotes the job, and the journal takes no record of any size.
+const ENDS_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -106,7 +110,7 @@ impl Outbox {
                 starts.push(Start { attempt: Some(attempt.into()), started_us });
             }
         }
-        let sent: Vec<Attempt> = self.unsent.drain(..self.unsent.len().min(ENTRIES_MAX)).collect();
+        let sent: Vec<Attempt> = self.unsent.drain(..self.fitting()).collect();
         if starts.is_empty() && sent.is_empty() {
             return None;
         }
@@ -119,6 +123,17 @@ impl Outbox {
         self.last_report_ms = steady_ms;
         self.in_flight = Some((self.last_number, sent));
         Some(Report { number: self.last_number, starts, ends })
+    }
+
+    /// How many of the ends that wait fit into one report.
+    fn fitting(&self) -> usize {
+        let mut bytes = 0;
+        let fits = |attempt: &&Attempt| {
+            let room = bytes < ENDS_BYTES_MAX;
+            bytes += self.ends.get(attempt).map_or(0, |outcome| outcome.encoded_len());
+            room
+        };
+        self.unsent.iter().take(ENTRIES_MAX).take_while(fits).count()
     }
 
     /// The report is committed; its ends may be forgotten.
@@ -172,6 +187,23 @@ mod tests {
                 assert_eq!(outbox.timer(), Some(105));
             }
         }
+    }
+
+    #[test]
+    fn ends_that_say_much_go_in_several_reports() {
+        use proto::job::{NotStarted, Outcome, outcome::Ending};
+        let mut outbox = Outbox::default();
+        for index in 0..20 {
+            let why = "x".repeat(ENDS_BYTES_MAX / 4);
+            let ending = Some(Ending::NotStarted(NotStarted { kind: 3, why }));
+            outbox.ended(attempt(index), Outcome { ending, ..Default::default() });
+        }
+        let mut sizes = Vec::new();
+        while let Some(report) = outbox.report(100, 0) {
+            sizes.push(report.ends.len());
+            outbox.acknowledged(report.number);
+        }
+        assert_eq!(sizes, [4; 5]);
     }
 
     #[test]
