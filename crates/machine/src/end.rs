@@ -11,9 +11,6 @@ use crate::event::{AttemptEnded, Event};
 use crate::run::{Failure, Live, Run, Tries};
 use crate::state::State;
 
-/// What `run` exits with for an element that was canceled before it started.
-pub(crate) const CANCELED_EXIT_CODE: i32 = 130;
-
 /// Ends a live attempt. It must be the element's current one and placed on `node`.
 pub(crate) fn attempt(
     state: &mut State,
@@ -110,16 +107,6 @@ fn verdict(spec: &TaskSpec, live: &Live, run_canceled: bool, outcome: &Outcome) 
 }
 
 fn failure(ordinal: u32, state: TaskState, outcome: &Outcome) -> Failure {
-    let withdrawn = matches!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
-    let canceled_unseen = state == TaskState::Canceled && outcome.exit_code() == 125;
-    let exit_code = if withdrawn || canceled_unseen {
-        CANCELED_EXIT_CODE
-    } else {
-        // A success code is no failure, and a failure never exits as a success.
-        match outcome.exit_code() {
-            0 => CANCELED_EXIT_CODE,
-            code => code,
-        }
-    };
+    let exit_code = outcome.failure_code(state);
     Failure { ordinal, exit_code, summary: format!("{state}: {}", outcome.describe()) }
 }

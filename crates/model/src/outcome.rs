@@ -84,6 +84,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// What `run` and `wait` exit with for an element that was canceled before it started.
+    pub const CANCELED_EXIT_CODE: i32 = 130;
+
     /// An outcome of which nothing but its ending is known.
     pub fn bare(ending: Ending) -> Outcome {
         Outcome {
@@ -128,6 +131,17 @@ impl Outcome {
             (Ending::NotStarted(NotStarted::NotFound(_)), _) => 127,
             (Ending::NotStarted(NotStarted::NotExecutable(_)), _) => 126,
             (Ending::NotStarted(_) | Ending::Gone, _) => 125,
+        }
+    }
+
+    /// The exit code `run` and `wait` give for an element that ended so in `state`, which is no
+    /// success: never 0, and never Windlass's own where somebody's cancel is the cause.
+    pub fn failure_code(&self, state: TaskState) -> i32 {
+        let withdrawn = matches!(self.ending, Ending::NotStarted(NotStarted::Withdrawn));
+        match self.exit_code() {
+            0 => Outcome::CANCELED_EXIT_CODE,
+            125 if withdrawn || state == TaskState::Canceled => Outcome::CANCELED_EXIT_CODE,
+            code => code,
         }
     }
 
@@ -193,6 +207,15 @@ mod tests {
     fn check(ending: Ending, stopped: Option<StopCause>, state: Option<TaskState>, exit: i32) {
         let outcome = Outcome { stopped, ..Outcome::bare(ending) };
         assert_eq!((outcome.state(&[3]), outcome.exit_code()), (state, exit), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_cancel_is_no_failure_of_windlass_and_no_success() {
+        let code = |ending| Outcome::bare(ending).failure_code(TaskState::Canceled);
+        assert_eq!(code(Ending::NotStarted(NotStarted::Withdrawn)), 130);
+        assert_eq!((code(Ending::Gone), code(Ending::Exited { code: 0 })), (130, 130));
+        assert_eq!(code(Ending::Signaled { signal: 15 }), 143);
+        assert_eq!(Outcome::bare(Ending::Gone).failure_code(TaskState::Lost), 125);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::{
-    Attempt, Because, Element, NodeId, RangeSet, RunId, StopCause, TaskPosition, TaskState,
+    Attempt, Because, Element, NodeId, Outcome, RangeSet, RunId, StopCause, TaskPosition, TaskState,
 };
 use proto::record::Cancel;
 
@@ -85,7 +85,7 @@ fn cancel_task(
     task.count_ended(TaskState::Canceled, ended.len());
     if let Some(ordinal) = ended.first() {
         let summary = "canceled before it started".to_owned();
-        task.note_failure(Failure { ordinal, exit_code: end::CANCELED_EXIT_CODE, summary });
+        task.note_failure(Failure { ordinal, exit_code: Outcome::CANCELED_EXIT_CODE, summary });
     }
     let counts = (ended.len(), live_count, wanted.len() - ended.len() - live_count);
     state.requeue(run_id, position);

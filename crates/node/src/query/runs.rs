@@ -106,10 +106,8 @@ pub(crate) fn end(view: &View, history: &History, resolved: &Resolved) -> Result
         return Ok(RunEnd { exit_code: 0, summary: "succeeded".to_owned(), run });
     };
     let last = element.attempts.last().and_then(|attempt| attempt.outcome.as_ref());
-    let exit_code = match last.map_or(0, Outcome::exit_code) {
-        0 => 130,
-        code => code,
-    };
+    let exit_code =
+        last.map_or(Outcome::CANCELED_EXIT_CODE, |outcome| outcome.failure_code(element.state));
     let words = last.map_or_else(|| "before it started".to_owned(), Outcome::describe);
     Ok(RunEnd { exit_code, summary: format!("{}: {words}", element.state), run })
 }
