@@ -3,6 +3,8 @@
 //! [`JobSpec::faults`] is called by whoever takes a job in, never by the replicated machine: rules
 //! for what is accepted may change between versions, what was accepted stays accepted.
 
+use std::collections::BTreeSet;
+
 use crate::ranges::RangeSet;
 use crate::resources::Resources;
 use crate::text;
@@ -84,9 +86,10 @@ impl ArraySpec {
     /// A task that is no array, seen as one: index 0 alone.
     pub const SINGLE: ArraySpec = ArraySpec { first: 0, last: 0, step: 1, parallel_max: 0 };
 
-    /// How many elements it has.
+    /// How many elements it has. That all of 32 bits are one more than this can say is for
+    /// [`JobSpec::faults`], which refuses far fewer.
     pub fn count(&self) -> u32 {
-        (self.last - self.first) / self.step.max(1) + 1
+        ((self.last - self.first) / self.step.max(1)).saturating_add(1)
     }
 
     /// The index of the element at `ordinal`, which counts from 0 without gaps.
@@ -192,16 +195,29 @@ pub mod limits {
     pub const COMMAND_BYTES_MAX: usize = 1 << 20;
     /// Bytes of a name.
     pub const NAME_BYTES_MAX: usize = 200;
+    /// Bytes of the reason somebody gives. It stands in the facts of each attempt it ended.
+    pub const REASON_BYTES_MAX: usize = 1_000;
+    /// Faults that are listed; nobody reads more at once.
+    pub const FAULTS_MAX: usize = 100;
     /// The longest duration, in milliseconds: ten years.
     pub const DURATION_MS_MAX: u64 = 10 * 365 * 86_400_000;
 }
 
 impl JobSpec {
-    /// Everything wrong with the job; empty for a good one.
+    /// Everything wrong with the job, up to [`limits::FAULTS_MAX`] faults; empty for a good one.
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Faults(Vec::new());
         faults.name("name", &self.name, true);
         faults.name("namespace", &self.namespace, false);
+        for (field, text) in [
+            ("owner", &self.owner),
+            ("run_as", &self.run_as),
+            ("actor", &self.actor),
+            ("origin", &self.origin),
+        ] {
+            let good = text.len() <= limits::NAME_BYTES_MAX && !text.contains(char::is_control);
+            faults.check(good, field, "must be at most 200 bytes without control characters");
+        }
         faults.check(!self.tasks.is_empty(), "tasks", "a job needs at least one task");
         faults.check(self.tasks.len() <= limits::TASKS_MAX, "tasks", "more than 1,000 tasks");
         for (i, task) in self.tasks.iter().enumerate().take(limits::TASKS_MAX) {
@@ -218,7 +234,7 @@ struct Faults(Vec<Fault>);
 
 impl Faults {
     fn check(&mut self, good: bool, field: &str, problem: &str) {
-        if !good {
+        if !good && self.0.len() < limits::FAULTS_MAX {
             self.0.push(Fault { field: field.to_owned(), problem: problem.to_owned() });
         }
     }
@@ -270,13 +286,13 @@ impl Faults {
     }
 
     fn env(&mut self, field: &str, task: &TaskSpec) {
-        for (i, (name, value)) in task.env.iter().enumerate() {
+        let mut names = BTreeSet::new();
+        for (name, value) in &task.env {
             let good = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
             self.check(good, field, &format!("`{name}` is not a variable's name and value"));
             let own = name.starts_with("WINDLASS_");
             self.check(!own, field, &format!("`{name}`: names in WINDLASS_ are Windlass's own"));
-            let twice = task.env[..i].iter().any(|(other, _)| other == name);
-            self.check(!twice, field, &format!("`{name}` is set twice"));
+            self.check(names.insert(name), field, &format!("`{name}` is set twice"));
         }
     }
 }
@@ -322,6 +338,18 @@ mod tests {
                 "tasks[0].priority",
             ],
         );
+    }
+
+    #[test]
+    fn a_hostile_job_is_refused_at_little_cost() {
+        let whole = ArraySpec { first: 0, last: u32::MAX, step: 1, parallel_max: 0 };
+        check(|task| task.array = Some(whole), &["tasks[0].array"]);
+        let mut job = job(|task| task.env = vec![(String::new(), String::new()); 300_000]);
+        job.owner = "a\0b".into();
+        job.actor = "x".repeat(201);
+        let faults = job.faults();
+        assert_eq!(faults.len(), limits::FAULTS_MAX);
+        assert_eq!((faults[0].field.as_str(), faults[1].field.as_str()), ("owner", "actor"));
     }
 
     #[test]
