@@ -3,6 +3,10 @@
 use node::Refused;
 use tonic::{Code, Status};
 
+/// Bytes of a message that quotes what the caller wrote; the rest is left out. It travels in a
+/// header, escaped to three times its length at worst, and callers take 16 KiB of headers.
+const MESSAGE_BYTES_MAX: usize = 4_000;
+
 /// The status for a refusal. A second line, `hint: …`, says what to do where there is something.
 pub(crate) fn status(refused: &Refused) -> Status {
     let (code, hint) = match refused {
@@ -16,15 +20,23 @@ pub(crate) fn status(refused: &Refused) -> Status {
         Refused::Failed(_) => (Code::Internal, Some("the node's log may tell more")),
     };
     let message = match hint {
-        Some(hint) => format!("{refused}\nhint: {hint}"),
-        None => refused.to_string(),
+        Some(hint) => format!("{}\nhint: {hint}", bounded(refused.to_string())),
+        None => bounded(refused.to_string()),
     };
     Status::new(code, message)
 }
 
 /// The status for a request that could not be understood.
 pub(crate) fn invalid(problem: impl std::fmt::Display) -> Status {
-    Status::invalid_argument(problem.to_string())
+    Status::invalid_argument(bounded(problem.to_string()))
+}
+
+fn bounded(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES_MAX {
+        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+        message.push('…');
+    }
+    message
 }
 
 #[cfg(test)]
@@ -36,6 +48,15 @@ mod tests {
         let again = [Refused::Unavailable("x".into()), Refused::OutcomeUnknown];
         assert!(again.iter().all(|refused| status(refused).code() == Code::Unavailable));
         assert_eq!(status(&Refused::Failed("x".into())).code(), Code::Internal);
+    }
+
+    #[test]
+    fn what_a_caller_wrote_is_quoted_only_so_far() {
+        for status in [status(&Refused::NotFound("ä".repeat(9_000))), invalid("ä".repeat(9_000))]
+        {
+            assert!(status.message().len() < MESSAGE_BYTES_MAX + 100);
+        }
+        assert!(status(&Refused::NotFound("ä".repeat(9_000))).message().contains("\nhint: "));
     }
 
     #[test]
