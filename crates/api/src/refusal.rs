@@ -10,7 +10,9 @@ const MESSAGE_BYTES_MAX: usize = 4_000;
 /// The status for a refusal. A second line, `hint: …`, says what to do where there is something.
 pub(crate) fn status(refused: &Refused) -> Status {
     let (code, hint) = match refused {
-        Refused::Invalid(_) | Refused::NotASelector(_) => (Code::InvalidArgument, None),
+        Refused::Invalid(_) | Refused::NotASelector(_) | Refused::Unfit(_) => {
+            (Code::InvalidArgument, None)
+        }
         Refused::NotFound(_) => (Code::NotFound, Some("`windlass ps --all` lists all runs")),
         Refused::KeyUsed { .. } => {
             (Code::AlreadyExists, Some("give this job a key of its own, or leave the key out"))

@@ -71,6 +71,9 @@ pub enum StartError {
     /// History cannot be read.
     #[error(transparent)]
     HistoryRead(#[from] history::Error),
+    /// A part of the node ended while it started.
+    #[error("the node ended while it started: {0}")]
+    Ended(String),
     /// A thread could not be made.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),
@@ -85,6 +88,9 @@ pub enum Refused {
     /// The text points at nothing that could be.
     #[error(transparent)]
     NotASelector(#[from] NotASelector),
+    /// The request asks for what cannot be done so; it says what can.
+    #[error("{0}")]
+    Unfit(String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),

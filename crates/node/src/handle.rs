@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use journal::{Journal, JournalError};
 use machine::{Answer, Refusal};
 use model::job::Fault;
+use model::job::limits::{NAME_BYTES_MAX, REASON_BYTES_MAX};
 use model::{Because, JobSpec, Resources, RunId};
 use proto::record::{self, command::Kind};
 use reactor::control::Unavailable;
@@ -106,8 +107,20 @@ impl Handle {
 
     /// Cancels what `id` points at.
     pub async fn cancel(&self, id: &str, because: Because) -> Result<Canceled, Refused> {
+        let texts = [
+            ("reason", &because.reason, REASON_BYTES_MAX),
+            ("actor", &because.actor, NAME_BYTES_MAX),
+        ];
+        if let Some((name, _, most)) = texts.iter().find(|(_, text, most)| text.len() > *most) {
+            return Err(Refused::Unfit(format!("{name}: must be at most {most} bytes")));
+        }
         let view = self.view().await?;
         let resolved = self.resolve(&view, id)?;
+        if let Some(number) = resolved.attempt {
+            return Err(Refused::Unfit(format!(
+                "cannot cancel an attempt alone: without `#{number}` its element is canceled"
+            )));
+        }
         let mut sum = Canceled { run: resolved.run, ended: 0, stopping: 0, already_ended: 0 };
         if resolved.ended.is_some() {
             sum.already_ended = resolved.tasks.iter().map(|(_, ordinals)| ordinals.len()).sum();
