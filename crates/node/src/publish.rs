@@ -2,12 +2,13 @@
 //! it.
 //!
 //! It takes whatever queued up while it wrote, so that a burst of batches is one write. Writes are
-//! not durable one by one; a second after the last one they are made so.
+//! not durable one by one: they are made so a second after the last one, and while more keep coming,
+//! every ten seconds.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use history::{Fact, History};
 use machine::{Event, State};
@@ -31,8 +32,11 @@ pub(crate) enum Publish {
 
 /// Entries written at once at most.
 const ENTRIES_MAX: usize = 1024;
-/// How long facts may stay without being durable; the journal has them all the while.
+/// After the last write all are made durable; the journal has the facts all the while.
 const DURABLE_AFTER: Duration = Duration::from_secs(1);
+/// From the first write that is not durable to one that is, however many follow: until then the
+/// database gives no page back, so its file would grow for as long as a node is busy.
+const DURABLE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The publisher.
 pub(crate) struct Publisher {
@@ -40,6 +44,25 @@ pub(crate) struct Publisher {
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) live: Arc<LiveOutput>,
+}
+
+/// The first and the last write since the last durable one.
+#[derive(Clone, Copy, Debug, Default)]
+struct Durability(Option<(Instant, Instant)>);
+
+impl Durability {
+    /// When to make durable what was written, if nothing more is.
+    fn due(self) -> Option<Instant> {
+        self.0.map(|(_, last)| last + DURABLE_AFTER)
+    }
+
+    /// Something is being written; says whether this write must be durable.
+    fn written(&mut self, now: Instant) -> bool {
+        let first = self.0.map_or(now, |(first, _)| first);
+        let durable = now.saturating_duration_since(first) >= DURABLE_WITHIN;
+        self.0 = (!durable).then_some((first, now));
+        durable
+    }
 }
 
 /// What a stretch of entries amounts to.
@@ -53,24 +76,24 @@ struct News {
 impl Publisher {
     /// Runs until the control part ends. An error means that history cannot be written.
     pub(crate) fn run(
-        self,
-        mut inbox: mpsc::Receiver<Publish>,
+        &self,
+        inbox: &mut mpsc::Receiver<Publish>,
         runtime: &Handle,
     ) -> Result<(), history::Error> {
         let mark = self.history.mark()?;
         let mut view = View::default();
-        let mut durable = true;
+        let mut durability = Durability::default();
         loop {
-            let first = match durable {
-                true => inbox.blocking_recv(),
-                false => {
+            let first = match durability.due() {
+                None => inbox.blocking_recv(),
+                Some(due) => {
                     // A timer can only be made inside the runtime, so the future is made there too.
-                    let next = async { tokio::time::timeout(DURABLE_AFTER, inbox.recv()).await };
+                    let next = async { tokio::time::timeout_at(due.into(), inbox.recv()).await };
                     match runtime.block_on(next) {
                         Ok(first) => first,
                         Err(_) => {
                             self.history.write(view.state.applied(), &[], true)?;
-                            durable = true;
+                            durability = Durability::default();
                             continue;
                         }
                     }
@@ -84,8 +107,8 @@ impl Publisher {
                 self.take(next, mark, &mut view, &mut news);
             }
             if !news.facts.is_empty() {
-                self.history.write(view.state.applied(), &news.facts, false)?;
-                durable = false;
+                let durable = durability.written(Instant::now());
+                self.history.write(view.state.applied(), &news.facts, durable)?;
             }
             self.views.send_replace(Arc::new(view.clone()));
             self.live.forget(&news.ended);
@@ -134,5 +157,21 @@ impl News {
             }
             Event::RunCreated { .. } | Event::NodeRegistered { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_node_makes_its_history_durable_too() {
+        let start = Instant::now();
+        let mut durability = Durability::default();
+        let durable: Vec<u64> = (0..250)
+            .filter(|tenth| durability.written(start + Duration::from_millis(tenth * 100)))
+            .collect();
+        assert_eq!(durable, [100, 201], "each ten seconds after the first that is not");
+        assert_eq!(durability.due(), Some(start + Duration::from_millis(25_900)));
     }
 }

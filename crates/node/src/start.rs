@@ -199,7 +199,9 @@ fn spawn_publisher(
 ) -> Result<std::thread::JoinHandle<()>, StartError> {
     let runtime = tokio::runtime::Handle::current();
     thread("history", move || {
-        if let Err(error) = publisher.run(inbox, &runtime) {
+        let mut inbox = inbox;
+        // Neither is dropped before the reason is told: the control part notices and tells less.
+        if let Err(error) = publisher.run(&mut inbox, &runtime) {
             let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
             stop(&stopped, Stopped::Failed(format!("{error}{}", source.unwrap_or_default())));
         }
