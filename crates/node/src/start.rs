@@ -114,10 +114,18 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     spawn_worker(worker, stopped_tx);
     spawn_closer(down_rx, inputs.clone(), closed);
-    let ready = views.wait_for(|view| view.is_ready(info.node));
     // A supervisor that takes long is not a failed start: it may still have to prove that the
-    // processes of a former one are gone.
-    let _ = tokio::time::timeout(SUPERVISOR_WITHIN, ready).await;
+    // processes of a former one are gone. That there can be none is.
+    let mut ended = stopped.clone();
+    tokio::select! {
+        _ = views.wait_for(|view| view.is_ready(info.node)) => {}
+        () = tokio::time::sleep(SUPERVISOR_WITHIN) => {}
+        why = ended.wait_for(|why| why.is_some()) => {
+            if let Ok(Some(Stopped::Failed(reason))) = why.as_deref() {
+                return Err(StartError::Ended(reason.clone()));
+            }
+        }
+    }
 
     let shared = Shared {
         info,
