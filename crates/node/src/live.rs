@@ -20,7 +20,12 @@ pub(crate) struct LiveOutput {
 struct Inner {
     attempts: BTreeMap<Attempt, Vec<Extent>>,
     followers: BTreeMap<RunId, Vec<Weak<Follower>>>,
+    /// Followers that have left are dropped after so many more have come.
+    sweep_in: usize,
 }
+
+/// Below so many followers nothing is swept.
+const SWEEP_MIN: usize = 64;
 
 /// One reader of a run's output, as it comes.
 #[derive(Debug, Default)]
@@ -83,10 +88,26 @@ impl LiveOutput {
     /// All there is so far of a run's live attempts, and a follower of what comes after it.
     pub(crate) fn follow(&self, run: RunId) -> (BTreeMap<Attempt, Vec<Extent>>, Arc<Follower>) {
         let mut inner = lock(&self.inner);
+        inner.sweep();
         let follower = Arc::new(Follower::default());
         inner.followers.entry(run).or_default().push(Arc::downgrade(&follower));
         let live = inner.attempts.iter().filter(|(attempt, _)| attempt.element.run == run);
         (live.map(|(attempt, extents)| (*attempt, extents.clone())).collect(), follower)
+    }
+}
+
+impl Inner {
+    /// There may never be output again of a run that has ended, to find out who has left.
+    fn sweep(&mut self) {
+        if self.sweep_in > 0 {
+            self.sweep_in -= 1;
+            return;
+        }
+        self.followers.retain(|_, followers| {
+            followers.retain(|follower| follower.strong_count() > 0);
+            !followers.is_empty()
+        });
+        self.sweep_in = self.followers.values().map(Vec::len).sum::<usize>().max(SWEEP_MIN);
     }
 }
 
@@ -157,6 +178,16 @@ mod tests {
         told(&live, vec![extent(0, 30)], true);
         assert_eq!(follower.take()[&attempt()], [extent(20, 10)], "only what is new");
         assert!(follower.take().is_empty());
+    }
+
+    #[test]
+    fn followers_that_left_are_forgotten() {
+        let live = LiveOutput::default();
+        let (_, stays) = live.follow(RunId(1));
+        (2..10_000).for_each(|run| drop(live.follow(RunId(run))));
+        assert!(lock(&live.inner).followers.len() <= 2 * SWEEP_MIN + 2);
+        told(&live, vec![extent(0, 10)], false);
+        assert_eq!(stays.take().len(), 1);
     }
 
     #[test]
