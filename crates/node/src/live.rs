@@ -54,7 +54,7 @@ impl LiveOutput {
         let all = inner.attempts.entry(attempt).or_default();
         let fresh = match output.all {
             true => {
-                let fresh = beyond(&output.extents, length(all));
+                let fresh = beyond(&output.extents, all);
                 *all = output.extents;
                 fresh
             }
@@ -115,10 +115,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn length(extents: &[Extent]) -> u64 {
-    extents.iter().map(|extent| extent.length).sum()
-}
-
 /// Adds a stretch, to the last one where it goes on there.
 fn append(extents: &mut Vec<Extent>, next: Extent) {
     match extents.last_mut() {
@@ -132,21 +128,23 @@ fn append(extents: &mut Vec<Extent>, next: Extent) {
     }
 }
 
-/// What lies behind the first `skip` bytes.
-fn beyond(extents: &[Extent], mut skip: u64) -> Vec<Extent> {
-    let mut rest = Vec::new();
-    for extent in extents {
-        let passed = skip.min(extent.length);
-        skip -= passed;
-        if passed < extent.length {
-            rest.push(Extent {
-                offset: extent.offset + passed,
-                length: extent.length - passed,
-                ..*extent
-            });
-        }
+/// What is not known yet. Files only grow, so in each it lies behind all that is; the lists need
+/// not agree otherwise, for the supervisor joins stretches and leaves out what it has deleted.
+fn beyond(extents: &[Extent], known: &[Extent]) -> Vec<Extent> {
+    let file = |extent: &Extent| (extent.own_file, extent.segment);
+    let end = |extent: &Extent| extent.offset.saturating_add(extent.length);
+    let mut ends: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+    for extent in known {
+        let known = ends.entry(file(extent)).or_default();
+        *known = end(extent).max(*known);
     }
-    rest
+    let rest = extents.iter().filter_map(|extent| {
+        let offset =
+            ends.get(&file(extent)).map_or(extent.offset, |&known| known.max(extent.offset));
+        let length = end(extent).saturating_sub(offset);
+        (length > 0).then_some(Extent { offset, length, ..*extent })
+    });
+    rest.collect()
 }
 
 #[cfg(test)]
@@ -178,6 +176,19 @@ mod tests {
         told(&live, vec![extent(0, 30)], true);
         assert_eq!(follower.take()[&attempt()], [extent(20, 10)], "only what is new");
         assert!(follower.take().is_empty());
+    }
+
+    #[test]
+    fn a_list_that_was_joined_and_cut_hides_nothing_new() {
+        let own = |own_file, length| Extent { own_file, segment: 0, offset: 0, length };
+        let live = LiveOutput::default();
+        let (_, follower) = live.follow(RunId(1));
+        told(&live, vec![extent(0, 10), extent(50, 10), own(1, 100), own(2, 40)], false);
+        follower.take();
+        // Two stretches are one now, the first own file is gone, the second grew, a third began.
+        told(&live, vec![extent(0, 60), own(2, 100), own(3, 5)], true);
+        let fresh = Extent { own_file: 2, segment: 0, offset: 40, length: 60 };
+        assert_eq!(follower.take()[&attempt()], [fresh, own(3, 5)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use model::{Attempt, OutputRef, TaskPosition};
 use proto::supervisor::Extent;
-use runner::output::{Merge, Stream};
+use runner::output::{Merge, ReadError, Stream};
 use tokio::sync::mpsc;
 
 use crate::error::Refused;
@@ -18,6 +18,8 @@ use crate::view::View;
 
 /// Chunks between the disk and a reader.
 const CHUNKS_MAX: usize = 64;
+/// Chunks that one stay on a blocking thread reads.
+const READ_AT_ONCE: usize = 16;
 
 /// What of a run's output is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +96,9 @@ pub(crate) fn start(shared: Arc<Shared>, resolved: Resolved, request: LogsReques
     Logs { chunks, task_names, many: elements > 1 }
 }
 
+/// Attempts, each with its last frame and how many bytes it wrote.
+type Ended = Vec<(Attempt, OutputRef, u64)>;
+
 struct Reader {
     shared: Arc<Shared>,
     resolved: Resolved,
@@ -114,8 +119,7 @@ impl Reader {
         self.resolved.refresh(&view, &shared.history)?;
         let ended = self.ended_output(&shared)?;
         let mut found: BTreeMap<Attempt, Vec<Extent>> = BTreeMap::new();
-        for (attempt, at) in ended {
-            let extents = shared.output.ended(at);
+        for (attempt, extents) in listed(&shared, ended).await? {
             found.insert(attempt, extents.map_err(|error| Refused::Failed(describe(&error)))?);
         }
         for (attempt, extents) in live {
@@ -129,7 +133,7 @@ impl Reader {
             let over = self.is_over(&view, &shared)?;
             let fresh = follower.take();
             if fresh.is_empty() && over {
-                return Ok(());
+                return self.read_rest(&shared).await;
             }
             self.read(fresh).await?;
             if self.sender.is_closed() {
@@ -150,8 +154,25 @@ impl Reader {
         Ok(())
     }
 
-    /// Where the output of the selected attempts lies that history knows.
-    fn ended_output(&self, shared: &Shared) -> Result<Vec<(Attempt, OutputRef)>, Refused> {
+    /// Reads what a follower was never told of: a supervisor does not speak of output while its
+    /// daemon is slow to listen, nor when it is killed. The last frame lists all.
+    async fn read_rest(&mut self, shared: &Shared) -> Result<(), Refused> {
+        let Some(merge) = &self.merge else { return Ok(()) };
+        let ended = self.ended_output(shared)?;
+        let rest: Ended = (ended.into_iter())
+            .filter(|(attempt, _, bytes)| merge.position(*attempt) < *bytes)
+            .collect();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        // What cannot be found again has been shown as far as it was told.
+        let rest = (listed(shared, rest).await?.into_iter())
+            .filter_map(|(attempt, extents)| Some((attempt, extents.ok()?)));
+        self.read(rest.collect()).await
+    }
+
+    /// Where the output of the selected attempts lies that history knows, and its length.
+    fn ended_output(&self, shared: &Shared) -> Result<Ended, Refused> {
         let mut found = Vec::new();
         for (task, ordinals) in &self.resolved.tasks {
             let array = self.resolved.spec.tasks[*task as usize].indices();
@@ -162,12 +183,14 @@ impl Reader {
                     continue;
                 }
                 for fact in attempts {
+                    let bytes = fact.outcome.as_ref().map_or(0, |outcome| outcome.output_bytes);
                     let at = fact.outcome.and_then(|outcome| outcome.output);
                     let element =
                         model::Element { run: self.resolved.run, task: *task, index: fact.index };
                     let attempt = Attempt { element, number: fact.number };
                     if let Some(at) = at.filter(|_| self.selects(attempt)) {
-                        found.push((attempt, OutputRef { segment: at.segment, offset: at.offset }));
+                        let at = OutputRef { segment: at.segment, offset: at.offset };
+                        found.push((attempt, at, bytes));
                     }
                 }
             }
@@ -191,23 +214,30 @@ impl Reader {
         Ok(progress.ended >= progress.total)
     }
 
-    /// Reads these stretches and sends them, on a thread that may wait for disk and reader.
+    /// Reads these stretches and sends them. A thread that may wait reads, but never for whoever
+    /// takes what was read: many who do not would use up all of those threads.
     async fn read(&mut self, mut found: BTreeMap<Attempt, Vec<Extent>>) -> Result<(), Refused> {
         found.retain(|attempt, extents| !extents.is_empty() && self.selects(*attempt));
-        let Some(mut merge) = self.merge.take() else { return Ok(()) };
         if found.is_empty() {
-            self.merge = Some(merge);
             return Ok(());
         }
-        let (output, sender, streams) =
-            (self.shared.output.clone(), self.sender.clone(), self.request.streams);
-        let reading = tokio::task::spawn_blocking(move || {
-            for (attempt, extents) in found {
-                merge.extend(&output, attempt, &extents);
-            }
-            for chunk in &mut merge {
+        loop {
+            let Some(mut merge) = self.merge.take() else { return Ok(()) };
+            let (output, found) = (self.shared.output.clone(), std::mem::take(&mut found));
+            let reading = tokio::task::spawn_blocking(move || {
+                for (attempt, extents) in found {
+                    merge.extend(&output, attempt, &extents);
+                }
+                let chunks: Vec<_> = merge.by_ref().take(READ_AT_ONCE).collect();
+                (merge, chunks)
+            });
+            let (merge, chunks) =
+                reading.await.map_err(|error| Refused::Failed(error.to_string()))?;
+            self.merge = Some(merge);
+            let more = chunks.len() == READ_AT_ONCE;
+            for chunk in chunks {
                 let chunk = match chunk {
-                    Ok(chunk) if !wanted(streams, chunk.stream) => continue,
+                    Ok(chunk) if !wanted(self.request.streams, chunk.stream) => continue,
                     Ok(chunk) => Ok(Chunk {
                         attempt: chunk.attempt,
                         stream: chunk.stream as u8,
@@ -216,16 +246,26 @@ impl Reader {
                     }),
                     Err(error) => Err(Refused::Failed(describe(&error))),
                 };
-                if sender.blocking_send(chunk).is_err() {
-                    break;
+                if self.sender.send(chunk).await.is_err() {
+                    return Ok(());
                 }
             }
-            merge
-        });
-        let merge = reading.await;
-        self.merge = Some(merge.map_err(|error| Refused::Failed(error.to_string()))?);
-        Ok(())
+            if !more || self.sender.is_closed() {
+                return Ok(());
+            }
+        }
     }
+}
+
+/// Reads where all output of these lies: a file is opened for each, so a thread that may wait does.
+async fn listed(
+    shared: &Shared,
+    ended: Ended,
+) -> Result<Vec<(Attempt, Result<Vec<Extent>, ReadError>)>, Refused> {
+    let output = shared.output.clone();
+    let read =
+        move || ended.into_iter().map(|(attempt, at, _)| (attempt, output.ended(at))).collect();
+    tokio::task::spawn_blocking(read).await.map_err(|error| Refused::Failed(error.to_string()))
 }
 
 fn wanted(streams: Streams, stream: Stream) -> bool {

@@ -74,6 +74,11 @@ impl Frames {
         self.attempt
     }
 
+    /// How many bytes of its output are behind, shown or marked as missing.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Goes on with what was written since. What has been shown already is not shown again.
     pub fn extend(&mut self, extents: &[Extent]) {
         self.extents.extend(extents);

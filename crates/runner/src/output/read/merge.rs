@@ -49,6 +49,11 @@ impl Merge {
         }
     }
 
+    /// How many bytes of an attempt's output are behind, shown or marked as missing.
+    pub fn position(&self, attempt: Attempt) -> u64 {
+        self.by_attempt.get(&attempt).map_or(0, |&at| self.sources[at].frames.position())
+    }
+
     fn add(&mut self, frames: Frames) {
         let at = self.sources.len();
         self.by_attempt.insert(frames.attempt(), at);
