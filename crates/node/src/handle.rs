@@ -185,7 +185,7 @@ impl Handle {
     pub async fn progress(&self, id: &str) -> Result<Progress, Refused> {
         let view = self.view().await?;
         let resolved = self.resolve(&view, id)?;
-        query::progress(&view, &self.shared.history, &resolved)
+        Ok(query::progress(&view, &resolved))
     }
 
     /// Answers when everything that `id` points at has ended; `progress` hears of each change.
@@ -202,7 +202,7 @@ impl Handle {
             news.mark_unchanged();
             let view = self.shared.views.borrow().clone();
             resolved.refresh(&view, &self.shared.history)?;
-            let now = query::progress(&view, &self.shared.history, &resolved)?;
+            let now = query::progress(&view, &resolved);
             if shown != Some(now) {
                 progress(now);
                 shown = Some(now);

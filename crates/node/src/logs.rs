@@ -210,7 +210,7 @@ impl Reader {
 
     fn is_over(&mut self, view: &View, shared: &Shared) -> Result<bool, Refused> {
         self.resolved.refresh(view, &shared.history)?;
-        let progress = query::progress(view, &shared.history, &self.resolved)?;
+        let progress = query::progress(view, &self.resolved);
         Ok(progress.ended >= progress.total)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use history::History;
-use model::{JobSpec, Outcome, RunId, TaskState};
+use model::{JobSpec, Outcome, RangeSet, RunId, TaskState};
 
 use super::element::{selected, shown_state};
 use super::resolve::{EndedRun, Resolved, decode_run};
@@ -75,22 +75,22 @@ pub(crate) fn detail(
     })
 }
 
-/// How many of the selected elements have ended.
-pub(crate) fn progress(
-    view: &View,
-    history: &History,
-    resolved: &Resolved,
-) -> Result<Progress, Refused> {
+/// How many of the selected elements have ended: those that neither wait nor are placed. It is asked
+/// at every news of a run, so it reads nothing.
+pub(crate) fn progress(view: &View, resolved: &Resolved) -> Progress {
     let total = resolved.tasks.iter().map(|(_, ordinals)| ordinals.len()).sum();
-    let ended = match (view.state.run(resolved.run), resolved.whole) {
-        (None, _) => total,
-        (Some(run), true) => run.tasks.iter().map(|task| task.ended_count()).sum(),
-        (Some(_), false) => {
-            let all = selected(view, history, resolved, usize::MAX)?.elements;
-            all.iter().filter(|element| element.state.is_final()).count() as u64
+    let Some(run) = view.state.run(resolved.run) else { return Progress { ended: total, total } };
+    let left = |(task, ordinals): &(u32, RangeSet)| {
+        let task = &run.tasks[*task as usize];
+        let mut waiting = RangeSet::new();
+        let mut placed = 0;
+        for range in ordinals.ranges() {
+            waiting.append_common(&task.queued, range.clone());
+            placed += task.live.range(range).count() as u64;
         }
+        waiting.len() + placed
     };
-    Ok(Progress { ended, total })
+    Progress { ended: total - resolved.tasks.iter().map(left).sum::<u64>(), total }
 }
 
 /// How what is selected ended; only for what has.
@@ -170,5 +170,62 @@ fn of_spec(run: RunId, spec: &JobSpec, counts: BTreeMap<TaskState, u64>) -> RunS
         state: state.unwrap_or(TaskState::Queued),
         elements: spec.tasks.iter().map(|task| u64::from(task.indices().count())).sum(),
         counts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use machine::State;
+    use model::{ArraySpec, TaskSpec};
+    use proto::record::{self, Batch, Command, Header, command::Kind};
+
+    use super::*;
+
+    fn apply(state: &mut State, kind: Kind) {
+        let incarnation = u32::from(state.cluster().is_some());
+        let header = Some(Header { incarnation, ..Default::default() });
+        let batch = Batch { header, commands: vec![Command { kind: Some(kind) }] };
+        let answers = state.apply(state.applied() + 1, (0, 0), &batch).answers;
+        assert!(!matches!(answers[..], [machine::Answer::Refused(_)]), "{answers:?}");
+    }
+
+    #[test]
+    fn what_neither_waits_nor_is_placed_has_ended() {
+        let mut task = TaskSpec::new(vec!["true".into()]);
+        task.array = Some(ArraySpec { first: 1, last: 20, step: 2, parallel_max: 0 });
+        let spec = JobSpec { tasks: vec![task], ..JobSpec::default() };
+        let mut state = State::new();
+        let cluster_id = vec![7; 16];
+        apply(&mut state, Kind::Found(record::Found { cluster_id, incarnation: 1 }));
+        let (job, node_id) = (Some((&spec).into()), vec![1; 16]);
+        apply(&mut state, Kind::SubmitJob(record::SubmitJob { job, ..Default::default() }));
+        let node = record::RegisterNode {
+            node_id: node_id.clone(),
+            capacity: Some(proto::job::Resources { cpu_milli: 4000, memory_bytes: 0 }),
+            supervisor_id: vec![2; 16],
+            ..Default::default()
+        };
+        apply(&mut state, Kind::RegisterNode(node));
+        let ordinals = vec![record::Range { first: 2, last: 3 }];
+        let pick = record::Pick { run: 1, task: 0, ordinals, ahead: false };
+        apply(&mut state, Kind::Place(record::Place { node_id, epoch: 1, picks: vec![pick] }));
+        let ordinals = vec![record::Range { first: 5, last: 7 }];
+        apply(&mut state, Kind::Cancel(record::Cancel { run: 1, ordinals, ..Default::default() }));
+
+        let check = |ordinals: RangeSet, ended| {
+            let view = View { state: state.clone(), ..View::default() };
+            let tasks = vec![(0, ordinals.clone())];
+            let spec = Arc::new(spec.clone());
+            let run = RunId(1);
+            let resolved = Resolved { run, spec, ended: None, tasks, attempt: None, whole: false };
+            let expected = Progress { ended, total: ordinals.len() };
+            assert_eq!(progress(&view, &resolved), expected, "{ordinals}");
+        };
+        check(RangeSet::from_iter([0..=9]), 3);
+        check(RangeSet::from_iter([0..=1, 3..=5, 7..=8]), 2);
+        check(RangeSet::from_iter([5..=7]), 3);
+        check(RangeSet::from_iter([2..=3]), 0);
     }
 }
