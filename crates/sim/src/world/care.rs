@@ -43,6 +43,7 @@ impl World {
             let id = SupervisorId::from_bytes(&bytes).expect("16 bytes are an id");
             note!(self, "node {node}: supervisor {id} begins");
             let capacity = self.nodes[node].capacity;
+            self.nodes[node].supervisors.push(id);
             self.nodes[node].supervisor = Some(Supervisor::new(id, capacity));
         }
         self.greet(node, life);

@@ -9,7 +9,7 @@ impl World {
             return;
         }
         let node = self.rng.below(self.nodes.len() as u64) as usize;
-        match self.rng.below(22) {
+        match self.rng.below(24) {
             0..3 => self.crash_control(0),
             3..7 => self.crash_daemon(node),
             7..11 => self.crash_supervisor(node),
@@ -26,7 +26,7 @@ impl World {
                 self.crash_control(SECOND);
             }
             17 => self.jump_clock(),
-            18 => self.change_leader(),
+            18 | 21 => self.change_leader(),
             19 => self.hang_up(node),
             20 => self.go_down(),
             _ => {

@@ -19,6 +19,8 @@ pub(super) struct Node {
     /// Lives of its daemon so far.
     pub(super) daemons: u64,
     pub(super) supervisor: Option<Supervisor>,
+    /// Every supervisor there was, in order.
+    pub(super) supervisors: Vec<SupervisorId>,
     /// Connections between daemon and supervisor so far; the last may be open.
     pub(super) connections: u64,
     /// `End` frames.
@@ -86,6 +88,7 @@ impl Node {
             daemon: None,
             daemons: 0,
             supervisor: None,
+            supervisors: Vec::new(),
             connections: 0,
             disk: BTreeMap::new(),
             told: BTreeMap::new(),

@@ -158,7 +158,7 @@ impl World {
             Ok(batch) => batch,
             Err(error) => return self.broken(format!("entry {index}: {error}")),
         };
-        let registers = self.registers(&batch);
+        let registers = self.registers(entry, &batch);
         let time_ms = self.truth.state.time_ms();
         let applied = self.truth.state.apply(index, entry.leader, &batch);
         if self.truth.state.time_ms() < time_ms {
@@ -194,15 +194,23 @@ impl World {
         }
     }
 
-    /// The supervisors by which the batch may end former ones.
-    fn registers(&self, batch: &Batch) -> BTreeMap<NodeId, SupervisorId> {
+    /// The supervisors by which the batch ends former ones; these must be former ones.
+    fn registers(&mut self, entry: &Entry, batch: &Batch) -> BTreeMap<NodeId, SupervisorId> {
+        let made_by = batch.header.map(|header| (header.leader_term, header.leader_node));
+        let made_by = made_by.unwrap_or_default();
         let mut registers = BTreeMap::new();
         for command in &batch.commands {
             let Some(Kind::RegisterNode(register)) = &command.kind else { continue };
-            let node = NodeId::from_bytes(&register.node_id).unwrap_or_default();
-            let id = SupervisorId::from_bytes(&register.supervisor_id).unwrap_or_default();
-            if self.truth.state.node(node).is_some_and(|node| node.supervisor != id) {
-                registers.entry(node).or_insert(id);
+            let id = NodeId::from_bytes(&register.node_id).unwrap_or_default();
+            let new = SupervisorId::from_bytes(&register.supervisor_id).unwrap_or_default();
+            let old = registers.get(&id).copied();
+            let old = old.or_else(|| self.truth.state.node(id).map(|node| node.supervisor));
+            let Some(old) = old.filter(|old| *old != new) else { continue };
+            registers.entry(id).or_insert(new);
+            let lives = self.nodes.iter().find(|node| node.id == id).map(|node| &node.supervisors);
+            let at = |id| lives.and_then(|lives| lives.iter().position(|life| *life == id));
+            if made_by == entry.leader && at(new) < at(old) {
+                self.broken(format!("supervisor {new} is registered after {old}, which is newer"));
             }
         }
         registers
