@@ -53,8 +53,11 @@ impl Pool {
         Ok(leaf)
     }
 
+    /// Keeps it for the next attempt, unless it was killed: Linux from 6.14 on compares how often
+    /// the cgroup was killed with that of the parent's own, and so kills each later child that is
+    /// made inside it at once.
     pub(super) fn put_back(&mut self, leaf: Leaf) {
-        if self.idle.len() < IDLE_MAX {
+        if self.idle.len() < IDLE_MAX && !leaf.killed {
             self.idle.push(leaf);
         } else {
             let _ = cgroupfs::remove(&leaf.path);
@@ -74,6 +77,7 @@ pub struct Leaf {
     events: File,
     /// Open where a process has to write itself in.
     procs: Option<File>,
+    killed: bool,
 }
 
 impl Leaf {
@@ -82,7 +86,7 @@ impl Leaf {
         let dir = cgroupfs::open_dir(&path)?;
         let events = cgroupfs::open(&dir, "cgroup.events", OFlags::RDONLY)?;
         let procs = (!makes_inside).then(|| cgroupfs::open(&dir, "cgroup.procs", OFlags::WRONLY));
-        Ok(Leaf { path, dir, events, procs: procs.transpose()? })
+        Ok(Leaf { path, dir, events, procs: procs.transpose()?, killed: false })
     }
 
     pub(super) fn entry(&self) -> Entry<'_> {
@@ -104,7 +108,8 @@ impl Leaf {
         cgroupfs::write(&self.dir, "cgroup.freeze", "0")
     }
 
-    pub(super) fn kill(&self) -> io::Result<()> {
+    pub(super) fn kill(&mut self) -> io::Result<()> {
+        self.killed = true;
         cgroupfs::write(&self.dir, "cgroup.kill", "1")
     }
 

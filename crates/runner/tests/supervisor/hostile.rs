@@ -38,6 +38,25 @@ fn one_that_ignores_term() {
 }
 
 #[test]
+fn who_comes_after_one_that_was_killed_is_left_alone() {
+    for kind in Kind::ALL {
+        let mut node = Node::with(Some(kind), 1000);
+        let ready = node.path("ready");
+        let stubborn = "trap '' TERM; : > READY; while :; do sleep 1000; done";
+        let mut spec = shell(&stubborn.replace("READY", ready.to_str().unwrap()));
+        spec.grace_ms = 10;
+        node.start(&spec, &[1]);
+        until("it is ready", || ready.exists());
+        node.stop(1, StopCause::Cancel);
+        assert_eq!(node.end(1).ending, KILLED, "{kind}");
+        for index in 2..5 {
+            let outcome = node.run(&task(&["true"]), index);
+            assert_eq!(outcome.ending, Ending::Exited { code: 0 }, "{kind}");
+        }
+    }
+}
+
+#[test]
 fn one_that_leaves_children_behind() {
     check("sleep 1000 & sleep 1000 & exit 4", false, Ending::Exited { code: 4 });
 }
