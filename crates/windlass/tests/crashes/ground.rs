@@ -78,6 +78,17 @@ impl Ground {
         job
     }
 
+    /// A job of one task that waits in a shell for [`Ground::open_gate`], then does the rest.
+    pub(crate) fn gated(&self, rest: &str) -> Job {
+        let gate = self.path().join("gate");
+        let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
+        job(&["sh", "-c", &format!("{wait}; {rest}")])
+    }
+
+    pub(crate) fn open_gate(&self) {
+        std::fs::write(self.path().join("gate"), "").unwrap();
+    }
+
     /// What the tasks have written, in its order, by run and index.
     pub(crate) fn truth(&self) -> BTreeMap<(u64, u32), Vec<Line>> {
         let text = std::fs::read_to_string(self.path().join("truth")).unwrap_or_default();

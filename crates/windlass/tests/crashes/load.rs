@@ -158,7 +158,7 @@ impl<'a> Load<'a> {
         let task = task(&mut job);
         task.array = array;
         match wanted.end {
-            End::Widened(code) => task.success_codes = vec![code].into(),
+            End::Widened(code) => task.success_codes = vec![code],
             End::TimedOut => task.timeout_ms = chance.from(20, 400),
             _ => {}
         }

@@ -17,8 +17,13 @@ mod chance;
 mod ground;
 mod left;
 mod load;
+mod mount;
 mod victim;
 
 mod daemon_killed;
+mod disk_failed;
+mod down;
+mod hostile;
+mod no_start;
 mod supervisor_killed;
 mod supervisor_storm;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::time::{Duration, Instant};
 
 use model::{Attempt, Element, RunId, TaskSpec};
 use proto::job::OnLost;
@@ -14,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::ground::{Ground, task};
 use crate::left::task_processes;
 use crate::node::runs;
-use crate::victim::Victim;
+use crate::victim::{Victim, until};
 
 /// Longer than any test.
 const LONG: f64 = 600.0;
@@ -162,12 +161,4 @@ fn what_may_not_run_again_is_lost_at_once_and_the_rest_after_its_limit() {
 fn started(ground: &Ground, run: u64) -> u64 {
     until("the task has started", || ground.truth().contains_key(&(run, 0)));
     ground.truth()[&(run, 0)][0].pid
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::process::{Child, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use model::NodeId;
@@ -9,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::caller::Caller;
 use crate::left;
-use crate::node::{Home, own_addr};
+use crate::node::{Home, Shown, own_addr};
 
 /// How long a start may take on a machine that is busy.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -21,6 +22,8 @@ pub(crate) struct Victim {
     pub(crate) api: String,
     pub(crate) node: NodeId,
     daemon: Option<Child>,
+    /// Takes down what the daemon says.
+    log: Option<JoinHandle<()>>,
     ended: bool,
 }
 
@@ -34,7 +37,7 @@ impl Victim {
     pub(crate) fn at(home: Home) -> Victim {
         let api = own_addr().to_string();
         let node = NodeId::default();
-        let mut victim = Victim { home, api, node, daemon: None, ended: false };
+        let mut victim = Victim { home, api, node, daemon: None, log: None, ended: false };
         victim.start();
         let ready = victim.ready();
         victim.api = ready["api"].as_str().unwrap().to_owned();
@@ -48,9 +51,13 @@ impl Victim {
         let mut command = self.home.command(&["up", "--data-dir", "data", "--api", &self.api]);
         command.args(["--name", "alpha", "--cpus", "4", "--memory", "1GiB"]);
         command.args(["--ready-file", "ready"]);
+        // Through a pipe, so that no limit on the daemon's files keeps it from saying why it ends.
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = self.home.path().join("daemon.log");
-        let log = File::options().create(true).append(true).open(log).unwrap();
-        self.daemon = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
+        let mut log = File::options().create(true).append(true).open(log).unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        self.log = Some(std::thread::spawn(move || _ = std::io::copy(&mut stderr, &mut log)));
+        self.daemon = Some(child);
     }
 
     /// What the daemon that was started says once it serves, if it does by now.
@@ -121,8 +128,17 @@ impl Victim {
         }
     }
 
+    /// Runs a command to this node to its end.
+    pub(crate) fn windlass(&self, args: &[&str]) -> Shown {
+        let mut command = self.home.command(args);
+        Shown(command.env("WINDLASS_NODE", &self.api).output().unwrap())
+    }
+
     /// What all its daemons have said on stderr.
-    pub(crate) fn log(&self) -> String {
+    pub(crate) fn log(&mut self) -> String {
+        if let (None, Some(log)) = (&self.daemon, self.log.take()) {
+            log.join().unwrap();
+        }
         std::fs::read_to_string(self.home.path().join("daemon.log")).unwrap()
     }
 
@@ -142,6 +158,15 @@ impl Victim {
     }
 }
 
+/// Looks until it holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + READY_WITHIN;
+    while !holds() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Signals a process, which may have ended.
 fn signal(pid: u64, signal: Signal) {
     let _ = Pid::from_raw(pid as i32).map(|pid| kill_process(pid, signal));
@@ -152,13 +177,13 @@ impl Drop for Victim {
         if self.ended {
             return;
         }
-        println!("--- daemon.log ---\n{}", self.log());
-        let log = std::fs::read_to_string(self.home.path().join("data/supervisor.log"));
-        println!("--- supervisor.log ---\n{}", log.unwrap_or_default());
         if let Some(mut daemon) = self.daemon.take() {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
+        println!("--- daemon.log ---\n{}", self.log());
+        let log = std::fs::read_to_string(self.home.path().join("data/supervisor.log"));
+        println!("--- supervisor.log ---\n{}", log.unwrap_or_default());
         self.kill_supervisor();
         left::task_processes(self.node).into_iter().for_each(|pid| signal(pid, Signal::KILL));
     }
