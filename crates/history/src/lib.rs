@@ -11,7 +11,7 @@ mod error;
 mod store;
 
 pub use error::{Error, OpenError};
-pub use store::{History, NumberedRun};
+pub use store::History;
 
 /// Something that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,9 +26,6 @@ const CACHE_BYTES: usize = 8 << 20;
 type TaskKey = (u64, u32, u64, u32);
 type KindAndBytes<'a> = (u8, &'a [u8]);
 
-/// A run's number and its fact.
-pub type NumberedRun = (u64, Vec<u8>);
-
 /// Facts of what has ended, on disk.
 pub struct History {
     database: Database,
@@ -116,16 +113,21 @@ impl History {
         read().map_err(failed("read"))
     }
 
-    /// The latest ended runs below `before`, latest first, at most `limit`.
-    pub fn runs_before(&self, before: u64, limit: usize) -> Result<Vec<NumberedRun>, Error> {
-        let read = || -> Result<Vec<NumberedRun>, redb::Error> {
+    /// Gives `take` the latest ended runs below `before`, latest first, at most `limit`: one at a
+    /// time, for a fact holds a whole job, which may be large.
+    pub fn runs_before(
+        &self,
+        before: u64,
+        limit: usize,
+        mut take: impl FnMut(u64, &[u8]),
+    ) -> Result<(), Error> {
+        let mut read = || -> Result<(), redb::Error> {
             let runs = self.database.begin_read()?.open_table(RUNS)?;
-            let mut found = Vec::new();
             for entry in runs.range(..before)?.rev().take(limit) {
                 let (run, fact) = entry?;
-                found.push((run.value(), fact.value().to_vec()));
+                take(run.value(), fact.value());
             }
-            Ok(found)
+            Ok(())
         };
         read().map_err(failed("read"))
     }

@@ -50,8 +50,9 @@ fn runs_are_listed_latest_first_and_found_by_name() {
     let facts: Vec<_> = (1..=5).map(|n| (n, run(n, if n < 4 { "nightly" } else { "" }))).collect();
     history.write(5, &facts, false).unwrap();
     let numbers = |before, limit| {
-        let runs = history.runs_before(before, limit).unwrap();
-        runs.into_iter().map(|(run, _)| run).collect::<Vec<_>>()
+        let mut runs = Vec::new();
+        history.runs_before(before, limit, |run, _| runs.push(run)).unwrap();
+        runs
     };
     assert_eq!(numbers(u64::MAX, 2), [5, 4]);
     assert_eq!(numbers(4, 10), [3, 2, 1]);

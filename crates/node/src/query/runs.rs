@@ -43,9 +43,15 @@ pub(crate) fn runs(
         found.insert(run, live_summary(view, run, state));
     }
     if all {
-        for (run, bytes) in history.runs_before(before.0, more)? {
-            let (spec, ended) = decode_run(RunId(run), &bytes)?;
-            found.insert(RunId(run), ended_summary(RunId(run), &spec, &ended));
+        let mut fault = None;
+        history.runs_before(before.0, more, |run, fact| match decode_run(RunId(run), fact) {
+            Ok((spec, ended)) => {
+                found.insert(RunId(run), ended_summary(RunId(run), &spec, &ended));
+            }
+            Err(refused) => fault = Some(refused),
+        })?;
+        if let Some(refused) = fault {
+            return Err(refused);
         }
     }
     let mut page: Vec<RunSummary> = found.into_values().rev().take(more).collect();
