@@ -97,6 +97,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         node: info.node,
         capacity,
         child: None,
+        launches: 0,
     };
     let worker = worker::Task {
         worker: Worker::new(worker_config),

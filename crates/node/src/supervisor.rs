@@ -22,6 +22,8 @@ pub(crate) struct Reach {
     pub(crate) capacity: Resources,
     /// The one that was launched from here, to be reaped when it leaves.
     pub(crate) child: Option<Child>,
+    /// How many have been launched without one that answered.
+    pub(crate) launches: u32,
 }
 
 /// A supervisor that has answered.
@@ -46,6 +48,8 @@ pub(crate) enum Unreachable {
 
 /// The first wait between two tries, and the longest, in milliseconds.
 const WAIT_MS: (u64, u64) = (2, 100);
+/// From the second launch in a row on, the wait before each, in milliseconds.
+const RELAUNCH_MS: u64 = 2_000;
 /// How long the answer to a greeting may take.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const READ_BYTES: usize = 64 << 10;
@@ -57,7 +61,10 @@ impl Reach {
         let mut wait_ms = WAIT_MS.0;
         loop {
             match self.greet().await {
-                Ok(link) if link.hello.version == proto::SUPERVISOR_VERSION => return Ok(link),
+                Ok(link) if link.hello.version == proto::SUPERVISOR_VERSION => {
+                    self.launches = 0;
+                    return Ok(link);
+                }
                 Ok(link) => {
                     let (theirs, ours) = (link.hello.version, proto::SUPERVISOR_VERSION);
                     return Err(Unreachable::Version { theirs, ours });
@@ -65,6 +72,15 @@ impl Reach {
                 Err(error) => tracing::debug!(%error, "no supervisor answers yet"),
             }
             if self.has_left() {
+                if self.launches > 0 {
+                    tracing::warn!(
+                        launches = self.launches,
+                        log = %self.data_dir.join(client::LOG).display(),
+                        "the supervisor ends before it answers; its log says why; trying again"
+                    );
+                    tokio::time::sleep(Duration::from_millis(RELAUNCH_MS)).await;
+                }
+                self.launches += 1;
                 self.child = Some(client::launch(&self.exe, &self.data_dir, self.node)?);
             }
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use journal::{Journal, raft::Raft};
 use model::{Attempt, NodeId, SupervisorId};
@@ -22,6 +22,8 @@ use crate::live::LiveOutput;
 use crate::supervisor::{Link, Reach};
 use crate::view::View;
 
+/// How long going down waits for a supervisor: one that cleans up after another takes a while.
+const DOWN_WITHIN: Duration = Duration::from_secs(60);
 /// This node's own session; there is no other yet.
 const SESSION: u64 = 1;
 
@@ -79,12 +81,19 @@ impl Task {
         &mut self,
         inbox: &mut mpsc::UnboundedReceiver<ToWorker>,
     ) -> Result<Option<Link>, String> {
+        let mut down = self.down.clone();
         loop {
             let message = tokio::select! {
                 link = self.reach.reach() => {
                     return link.map(Some).map_err(|error| error.to_string());
                 }
                 message = inbox.recv() => message,
+                () = given_up(&mut down) => {
+                    return Err(format!(
+                        "no supervisor could be reached to end the tasks; see `{}`",
+                        self.reach.data_dir.join(runner::client::LOG).display()
+                    ));
+                }
             };
             match message {
                 Some(message) => _ = self.step(Event::FromControl(message), &mut Vec::new()).await,
@@ -110,8 +119,7 @@ impl Task {
                 return LinkEnd::Lost;
             }
             self.running.store(self.worker.running() as u64, Ordering::Relaxed);
-            let wake =
-                timer.unwrap_or_else(|| Instant::now() + std::time::Duration::from_secs(3600));
+            let wake = timer.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             let next = tokio::select! {
                 received = link.receive() => {
                     let mut received = received.map(Some);
@@ -202,4 +210,12 @@ impl Task {
         });
         Some(ends.collect())
     }
+}
+
+/// Answers a while after the node was told to go down.
+async fn given_up(down: &mut watch::Receiver<bool>) {
+    if down.wait_for(|down| *down).await.is_err() {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(DOWN_WITHIN).await;
 }
