@@ -24,12 +24,23 @@ const COMMANDS_MAX: usize = 4096;
 const BYTES_MAX: usize = 1 << 20;
 /// Requests that may wait at once; what nodes report is bounded by their sessions.
 const WAITING_MAX: usize = 65_536;
+/// Bytes of commands above which no more requests may wait.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Batcher {
-    open: VecDeque<(Origin, Command)>,
+    open: VecDeque<Waiting>,
+    /// The size of all that wait.
+    open_bytes: usize,
     in_flight: Option<InFlight>,
     last_number: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    origin: Origin,
+    command: Command,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -39,19 +50,31 @@ struct InFlight {
     origins: Vec<Origin>,
 }
 
+impl Waiting {
+    fn new(origin: Origin, command: Kind) -> Waiting {
+        let command = Command { kind: Some(command) };
+        Waiting { origin, bytes: command.encoded_len(), command }
+    }
+}
+
 impl Batcher {
     /// Puts a command into the open batch; gives its origin back where too much waits.
     pub(super) fn push(&mut self, origin: Origin, command: Kind) -> Result<(), Origin> {
-        if self.open.len() >= WAITING_MAX && matches!(origin, Origin::Request(_)) {
+        let full = self.open.len() >= WAITING_MAX || self.open_bytes >= WAITING_BYTES_MAX;
+        if full && matches!(origin, Origin::Request(_)) {
             return Err(origin);
         }
-        self.open.push_back((origin, Command { kind: Some(command) }));
+        let waiting = Waiting::new(origin, command);
+        self.open_bytes += waiting.bytes;
+        self.open.push_back(waiting);
         Ok(())
     }
 
     /// Puts a command before all that wait.
     pub(super) fn push_first(&mut self, origin: Origin, command: Kind) {
-        self.open.push_front((origin, Command { kind: Some(command) }));
+        let waiting = Waiting::new(origin, command);
+        self.open_bytes += waiting.bytes;
+        self.open.push_front(waiting);
     }
 
     /// Closes the open batch and puts it in flight, unless it is empty or one is in flight.
@@ -77,16 +100,15 @@ impl Batcher {
         let mut batch = Batch { header: Some(header), commands: Vec::new() };
         let mut origins = Vec::new();
         let mut bytes = 0;
-        while let Some((origin, command)) = self.open.pop_front() {
-            let size = command.encoded_len();
-            if origins.len() >= COMMANDS_MAX || (bytes > 0 && bytes + size > BYTES_MAX) {
-                self.open.push_front((origin, command));
-                break;
-            }
-            bytes += size;
-            origins.push(origin);
-            batch.commands.push(command);
+        let fits = |bytes: usize, count: usize, next: &Waiting| {
+            count < COMMANDS_MAX && (bytes == 0 || bytes + next.bytes <= BYTES_MAX)
+        };
+        while let Some(next) = self.open.pop_front_if(|next| fits(bytes, origins.len(), next)) {
+            bytes += next.bytes;
+            origins.push(next.origin);
+            batch.commands.push(next.command);
         }
+        self.open_bytes -= bytes;
         let record = Bytes::from(machine::encode(&batch));
         self.in_flight = Some(InFlight { number, record: record.clone(), origins });
         Some((number, record))
@@ -113,12 +135,14 @@ impl Batcher {
     /// Drops what waits for sessions, because a batch before it is lost: the ends that were found
     /// and the registration which makes up for them must not part.
     pub(super) fn forget_sessions(&mut self) {
-        self.open.retain(|(origin, _)| matches!(origin, Origin::Request(_) | Origin::Plan));
+        self.open.retain(|next| matches!(next.origin, Origin::Request(_) | Origin::Plan));
+        self.open_bytes = self.open.iter().map(|next| next.bytes).sum();
     }
 
     /// Drops everything: first what is in flight and may be written yet, then what only waited.
     pub(super) fn abandon(&mut self) -> (Vec<Origin>, Vec<Origin>) {
         let in_flight = self.in_flight.take().map(|flight| flight.origins).unwrap_or_default();
-        (in_flight, self.open.drain(..).map(|(origin, _)| origin).collect())
+        self.open_bytes = 0;
+        (in_flight, self.open.drain(..).map(|next| next.origin).collect())
     }
 }
