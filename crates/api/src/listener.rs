@@ -3,6 +3,7 @@
 //! Who comes when all places are taken waits in the kernel's queue. A failing `accept` (no file
 //! descriptors left, say) is logged and tried again; it never ends the server.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,16 +14,21 @@ use futures::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 use tonic::transport::server::Connected;
 
 /// Connections at one time. Each costs a few file descriptors and some 100 KiB at most.
 const CONNECTIONS_MAX: usize = 1024;
+/// How long a caller may take to say its first word: one that says none must not keep a place.
+const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 /// Before `accept` is tried again after it failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A caller's connection, with the place it takes up.
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// Until the caller has said something.
+    silent: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -32,7 +38,8 @@ pub(crate) fn connections(listener: TcpListener) -> impl Stream<Item = io::Resul
     futures::stream::unfold((listener, places), |(listener, places)| async move {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
         let stream = accept(&listener).await;
-        Some((Ok(Connection { stream, _place: place }), (listener, places)))
+        let silent = Some(Box::pin(tokio::time::sleep(FIRST_WORD_WITHIN)));
+        Some((Ok(Connection { stream, silent, _place: place }), (listener, places)))
     })
 }
 
@@ -65,7 +72,17 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.silent = None;
+        } else if let Some(silent) = &mut self.silent
+            && read.is_pending()
+            && silent.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
@@ -96,5 +113,34 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn connected() -> (TcpStream, Connection) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let connection = Box::pin(connections(listener)).next().await.unwrap().unwrap();
+        (caller, connection)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_that_says_nothing_loses_its_place() {
+        let (_caller, mut connection) = connected().await;
+        let read = connection.read(&mut [0; 8]).await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn one_that_has_spoken_may_be_silent() {
+        let (mut caller, mut connection) = connected().await;
+        caller.write_all(b"hello").await.unwrap();
+        connection.read_exact(&mut [0; 5]).await.unwrap();
+        assert!(connection.silent.is_none());
     }
 }
