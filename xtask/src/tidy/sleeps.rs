@@ -8,8 +8,10 @@ use super::fault::Fault;
 use super::tree::{File, Tree, numbered};
 
 /// The files whose tests may sleep, and why.
-const MAY_SLEEP: &[(&str, &str)] =
-    &[("crates/runner/tests/supervisor/support.rs", "looks again until a deadline")];
+const MAY_SLEEP: &[(&str, &str)] = &[
+    ("crates/runner/tests/supervisor/support.rs", "looks again until a deadline"),
+    ("crates/windlass/tests/crashes/patience.rs", "looks again, and kills at random moments"),
+];
 
 /// Checks all test code for calls of `sleep`.
 pub(super) fn check(tree: &Tree) -> Vec<Fault> {

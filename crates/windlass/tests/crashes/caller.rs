@@ -1,7 +1,7 @@
 //! A program that speaks to a node which dies again and again: it asks until it is answered.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::api::windlass_client::WindlassClient;
 use proto::api::*;
@@ -12,11 +12,10 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-/// From the first try until the test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::patience::find;
+
 /// A node that lives answers a short question sooner; one that hangs fails the test.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-const BETWEEN_TRIES: Duration = Duration::from_millis(3);
 
 pub(crate) type Rpc = WindlassClient<InterceptedService<Channel, Bearer>>;
 
@@ -70,17 +69,10 @@ impl Caller {
     where
         F: Future<Output = Result<T, Status>>,
     {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.once(&call) {
-                Ok(answer) => return answer,
-                Err(status) if passes(&status) => {
-                    assert!(Instant::now() < deadline, "no answer in {PATIENCE:?}: {status:?}");
-                }
-                Err(status) => panic!("refused: {status:?}"),
-            }
-            std::thread::sleep(BETWEEN_TRIES);
-        }
+        find(|| match self.once(&call) {
+            Err(status) if !passes(&status) => panic!("refused: {status:?}"),
+            answer => answer.map_err(|status| format!("no answer: {status:?}")),
+        })
     }
 
     /// Submits until it is acknowledged.
@@ -121,15 +113,10 @@ impl Caller {
         run: u64,
         wanted: impl Fn(&GetRunResponse) -> bool,
     ) -> GetRunResponse {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        find(|| {
             let shown = self.run(run);
-            if wanted(&shown) {
-                return shown;
-            }
-            assert!(Instant::now() < deadline, "still {shown:#?}");
-            std::thread::sleep(BETWEEN_TRIES);
-        }
+            if wanted(&shown) { Ok(shown) } else { Err(format!("{shown:#?}")) }
+        })
     }
 
     /// Asks for a run until it is in this state.
@@ -145,11 +132,10 @@ impl Caller {
 
     /// Waits until nothing is queued and nothing runs.
     pub(crate) fn until_all_ended(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.live().is_empty() {
-            assert!(Instant::now() < deadline, "never ended: {:#?}", self.live());
-            std::thread::sleep(BETWEEN_TRIES);
-        }
+        find(|| match self.live() {
+            none if none.is_empty() => Ok(()),
+            some => Err(format!("not ended: {some:#?}")),
+        });
     }
 
     /// The end of a run, which is waited for.

@@ -1,7 +1,6 @@
 //! The daemon is killed at any moment: nothing acknowledged is lost, and its tasks never notice.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use proto::api::{ElementStatus, OutputChunk};
 use proto::job::outcome::Ending;
@@ -9,6 +8,7 @@ use proto::job::outcome::Ending;
 use crate::chance::Chance;
 use crate::ground::{self, Ground, Line};
 use crate::load::{Accepted, End, Kinds, Load};
+use crate::patience::pass;
 use crate::victim::Victim;
 
 const KILLS: usize = 200;
@@ -23,15 +23,14 @@ fn two_hundred_kills_of_the_daemon_lose_nothing() {
     let mut victim = Victim::new();
     let supervisor = victim.supervisor();
     let load = Load::new(&ground, Kinds::All);
-    let callers = (0..SUBMITTERS).map(|_| (victim.caller(), chance.fork())).collect();
-    load.during(callers, || {
+    let commands = load.during(&mut victim, SUBMITTERS, &mut chance, |victim, chance| {
         for _ in 0..KILLS {
-            live_a_while(&victim, &mut chance);
+            live_a_while(victim, chance);
             victim.kill();
             victim.start();
         }
+        victim.ready();
     });
-    victim.ready();
     assert_eq!(victim.supervisor(), supervisor, "the supervisor has lived all the time");
 
     let caller = victim.caller();
@@ -53,23 +52,20 @@ fn two_hundred_kills_of_the_daemon_lose_nothing() {
     }
     assert!(truth.is_empty(), "nobody submitted what ran: {truth:?}");
     let elements: usize = accepted.iter().map(|run| run.indices.len()).sum();
-    println!("{} runs with {elements} elements", accepted.len());
+    println!("{} runs with {elements} elements, {commands} commands", accepted.len());
+    assert!(commands >= 5, "a person has seen {commands} commands end");
     assert!(accepted.len() >= KILLS, "too little load to prove anything");
     victim.down();
 }
 
 /// Some daemons die before they serve, most under load.
-fn live_a_while(victim: &Victim, chance: &mut Chance) {
+fn live_a_while(victim: &mut Victim, chance: &mut Chance) {
     match chance.from(0, 4) {
-        0 => std::thread::sleep(chance.ms(0, 40)),
-        1 => std::thread::sleep(chance.ms(40, 200)),
+        0 => pass(chance.ms(0, 40)),
+        1 => pass(chance.ms(40, 200)),
         _ => {
-            let deadline = Instant::now() + Duration::from_secs(30);
-            while victim.is_ready().is_none() {
-                assert!(Instant::now() < deadline, "the node does not serve");
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            std::thread::sleep(chance.ms(0, 250));
+            victim.ready();
+            pass(chance.ms(0, 250));
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::caller::{Caller, Rpc};
 use crate::ground::{Ground, job, task};
 use crate::mount::Mount;
 use crate::node::{Home, runs};
-use crate::victim::{Victim, until};
+use crate::patience::until;
+use crate::victim::Victim;
 
 /// Two segments of the journal, and room to work.
 const DISK_MIB: u32 = 320;

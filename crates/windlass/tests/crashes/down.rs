@@ -2,7 +2,8 @@
 
 use crate::ground::{Ground, job, task};
 use crate::left::task_processes;
-use crate::victim::{Victim, until};
+use crate::patience::until;
+use crate::victim::Victim;
 
 #[test]
 fn down_gives_each_task_its_grace_and_the_next_node_goes_on() {

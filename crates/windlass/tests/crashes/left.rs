@@ -1,9 +1,10 @@
 //! Whether anything of a node is left on this machine once it is down.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use model::NodeId;
+
+use crate::patience::find;
 
 /// Processes of a node's tasks, by the mark in their environment or by their cgroup.
 pub(crate) fn task_processes(node: NodeId) -> Vec<u64> {
@@ -34,18 +35,13 @@ pub(crate) fn supervisors(node: NodeId) -> Vec<u64> {
 
 /// Fails unless all processes and cgroups of the node are gone.
 pub(crate) fn nothing_is_left(node: NodeId) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    find(|| {
         let mut left: Vec<String> = Vec::new();
         left.extend(task_processes(node).iter().map(|pid| format!("process {pid}")));
         left.extend(supervisors(node).iter().map(|pid| format!("supervisor {pid}")));
         left.extend(cgroups(node).iter().map(|dir| format!("cgroup {}", dir.display())));
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "left behind: {left:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left:?}")) }
+    });
 }
 
 /// The node's own cgroups with all inside them.

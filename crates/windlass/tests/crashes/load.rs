@@ -2,7 +2,6 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use model::TaskState;
 use proto::job::{Array, Job};
@@ -10,6 +9,9 @@ use proto::job::{Array, Job};
 use crate::caller::Caller;
 use crate::chance::Chance;
 use crate::ground::{Ground, task};
+use crate::patience::{pass, until};
+use crate::person::Person;
+use crate::victim::Victim;
 
 /// Runs that have not ended, at most; so the node is busy and the end is not far.
 const LIVE_MAX: usize = 12;
@@ -81,16 +83,36 @@ impl<'a> Load<'a> {
         Load { ground, accepted: Mutex::default(), keys, over, kinds }
     }
 
-    /// Submits from all these callers for as long as `storm` takes.
-    pub(crate) fn during(&self, callers: Vec<(Caller, Chance)>, storm: impl FnOnce()) {
+    /// Submits from all these callers for as long as `storm` takes, and beside them a person runs
+    /// commands; how many.
+    pub(crate) fn during(
+        &self,
+        victim: &mut Victim,
+        callers: usize,
+        chance: &mut Chance,
+        storm: impl FnOnce(&mut Victim, &mut Chance),
+    ) -> usize {
         std::thread::scope(|scope| {
             // Set even when the storm fails, so that the test ends too.
-            let _over = Over(&self.over);
-            for (caller, chance) in callers {
+            let over = Over(&self.over);
+            for _ in 0..callers {
+                let (caller, chance) = (victim.caller(), chance.fork());
                 scope.spawn(move || self.submit(&caller, chance));
             }
-            storm();
-        });
+            let (person, mut luck) = (Person::at(victim), chance.fork());
+            let commands = scope.spawn(move || {
+                let mut commands = 0;
+                // Of what was lost a person would see the output twice.
+                while self.kinds == Kinds::All && !self.over.load(Ordering::Relaxed) {
+                    person.run_something(&mut luck);
+                    commands += 1;
+                }
+                commands
+            });
+            storm(victim, chance);
+            drop(over);
+            commands.join().unwrap()
+        })
     }
 
     /// Submits until it is told that it is over.
@@ -104,7 +126,7 @@ impl<'a> Load<'a> {
                 assert_eq!(caller.submit(&job, &key), wanted.run, "the same key is the same run");
             }
             if wanted.end == End::Canceled {
-                std::thread::sleep(chance.ms(0, 200));
+                pass(chance.ms(0, 200));
                 caller.cancel(wanted.run, "the storm wants it");
             }
             self.look(caller, &mut chance);
@@ -119,9 +141,9 @@ impl<'a> Load<'a> {
             accepted[chance.from(0, accepted.len() as u64) as usize].run
         };
         assert_eq!(caller.run(run).run.unwrap().run, run);
-        while caller.live().len() > LIVE_MAX && !self.over.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("there is room for more", || {
+            self.over.load(Ordering::Relaxed) || caller.live().len() <= LIVE_MAX
+        });
     }
 
     /// A job of any kind, and what must come of it.

@@ -18,6 +18,8 @@ mod ground;
 mod left;
 mod load;
 mod mount;
+mod patience;
+mod person;
 mod victim;
 
 mod daemon_killed;

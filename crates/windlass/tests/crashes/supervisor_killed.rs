@@ -13,7 +13,8 @@ use rustix::fs::{FlockOperation, flock};
 use crate::ground::{Ground, task};
 use crate::left::task_processes;
 use crate::node::runs;
-use crate::victim::{Victim, until};
+use crate::patience::until;
+use crate::victim::Victim;
 
 /// Longer than any test.
 const LONG: f64 = 600.0;

@@ -9,6 +9,7 @@ use model::TaskSpec;
 use crate::chance::Chance;
 use crate::ground::{self, Ground, Line};
 use crate::load::{Accepted, Kinds, Load};
+use crate::patience::pass;
 use crate::victim::Victim;
 
 const KILLS: usize = 20;
@@ -19,9 +20,9 @@ fn twenty_kills_of_the_supervisor_overlap_and_forget_nothing() {
     let ground = Ground::new();
     let mut victim = Victim::new();
     let load = Load::new(&ground, Kinds::Short);
-    load.during(vec![(victim.caller(), chance.fork())], || {
+    load.during(&mut victim, 1, &mut chance, |victim, chance| {
         for _ in 0..KILLS {
-            std::thread::sleep(chance.ms(100, 900));
+            pass(chance.ms(100, 900));
             match chance.from(0, 3) {
                 0 => {
                     victim.kill_supervisor();

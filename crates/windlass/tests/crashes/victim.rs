@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use model::NodeId;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,9 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::caller::Caller;
 use crate::left;
 use crate::node::{Home, Shown, own_addr};
-
-/// How long a start may take on a machine that is busy.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+use crate::patience::find;
 
 /// A node at an address that stays its own.
 pub(crate) struct Victim {
@@ -69,16 +66,11 @@ impl Victim {
 
     /// Waits until the daemon serves.
     pub(crate) fn ready(&mut self) -> serde_json::Value {
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            if let Some(ready) = self.is_ready() {
-                return ready;
-            }
+        find(|| {
             let ended = self.daemon.as_mut().unwrap().try_wait().unwrap();
             assert!(ended.is_none(), "the daemon ended: {ended:?}");
-            assert!(Instant::now() < deadline, "the node does not serve");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+            self.is_ready().ok_or_else(|| "the node does not serve".to_owned())
+        })
     }
 
     /// The supervisor's process, as the daemon that serves knows it.
@@ -117,15 +109,13 @@ impl Victim {
 
     /// Waits for the daemon to end by itself; its exit code.
     pub(crate) fn ended_by_itself(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            if let Some(status) = self.daemon.as_mut().unwrap().try_wait().unwrap() {
-                self.daemon = None;
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "the daemon goes on");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        let daemon = self.daemon.as_mut().unwrap();
+        let status = find(|| {
+            let ended = daemon.try_wait().unwrap();
+            ended.ok_or_else(|| "the daemon goes on".to_owned())
+        });
+        self.daemon = None;
+        status.code()
     }
 
     /// Runs a command to this node to its end.
@@ -143,8 +133,11 @@ impl Victim {
     }
 
     pub(crate) fn caller(&self) -> Caller {
-        let token = std::fs::read_to_string(self.home.path().join("data/token")).unwrap();
-        Caller::new(&self.api, &token)
+        Caller::new(&self.api, &self.token())
+    }
+
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("data/token")).unwrap()
     }
 
     /// Takes the node down as a person would; fails if anything of it is left.
@@ -155,15 +148,6 @@ impl Victim {
         left::nothing_is_left(self.node);
         self.ended = true;
         std::mem::replace(&mut self.home, Home::new())
-    }
-}
-
-/// Looks until it holds.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + READY_WITHIN;
-    while !holds() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
