@@ -89,7 +89,7 @@ impl World {
     ) {
         let daemon = self.nodes[node].daemon.as_mut();
         let Some(daemon) = daemon.filter(|d| d.connection == Some(connection)) else { return };
-        let life = daemon.life;
+        let (life, daemon_down) = (daemon.life, daemon.down);
         let event = match message.kind {
             Some(from_supervisor::Kind::Hello(hello)) => {
                 note!(self, "node {node}: the supervisor says hello, holds {}", hello.held.len());
@@ -105,7 +105,11 @@ impl World {
                 worker::Event::FromSupervisor(FromSupervisor { kind })
             }
         };
+        let down = daemon_down && matches!(event, worker::Event::SupervisorUp { .. });
         self.worker(node, life, event);
+        if down {
+            self.worker(node, life, worker::Event::Down);
+        }
     }
 
     /// The ends of former supervisors' attempts that the disk still shows; now and then it is damaged.
