@@ -12,7 +12,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
 /// Run commands on this machine and keep every result
 #[derive(Debug, Parser)]
 #[command(name = "windlass", version, max_term_width = 80, after_help = EXIT_CODES)]
-#[command(disable_help_subcommand = true, subcommand_required = true)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -30,7 +30,7 @@ const RESPONSE_BYTES_MAX: usize = 16 << 20;
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Every command")]
 pub(crate) struct Target {
-    /// Speak to the node at ADDR
+    /// Speak to the node at ADDR (else at WINDLASS_NODE)
     #[arg(short = 'N', long = "node", value_name = "ADDR", env = "WINDLASS_NODE", hide_env = true)]
     #[arg(default_value = addr::DEFAULT, global = true)]
     pub(crate) node: String,
@@ -46,7 +46,7 @@ pub(crate) struct Target {
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) rpc: WindlassClient<InterceptedService<Channel, Bearer>>,
-    /// As the user wrote it.
+    /// With its port, also where the user left it out.
     pub(crate) addr: String,
 }
 
@@ -71,8 +71,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT);
         let token = find_token(target, &addr);
         // Where both are missing, the node is the cause and the token only follows from it.
-        let channel =
-            endpoint.connect().await.map_err(|error| unreachable(&target.node, &error))?;
+        let channel = endpoint.connect().await.map_err(|error| unreachable(&addr, &error))?;
         let bearer = format!("Bearer {}", token?);
         let bearer = MetadataValue::try_from(bearer).map_err(|_| {
             Failure::new("the token has characters that cannot be sent")
@@ -80,12 +79,12 @@ impl Client {
         })?;
         let rpc = WindlassClient::with_interceptor(channel, Bearer(bearer))
             .max_decoding_message_size(RESPONSE_BYTES_MAX);
-        Ok(Client { rpc, addr: target.node.clone() })
+        Ok(Client { rpc, addr })
     }
 
     /// The id with its run's number, so that it means the same run when it is used again.
     pub(crate) async fn pin(&mut self, id: &str) -> Result<String, Failure> {
-        let selector = Selector::parse(id).map_err(|error| Failure::usage(error.to_string()))?;
+        let selector = check_id(id)?;
         if matches!(selector.run, RunSelector::Id(_)) {
             return Ok(id.to_owned());
         }
@@ -114,6 +113,11 @@ impl Client {
             _ => Failure::new(format!("cannot {what}: {}", status.message())),
         }
     }
+}
+
+/// Whether the id can be one: the command line is at fault where it cannot, not the node.
+pub(crate) fn check_id(id: &str) -> Result<Selector, Failure> {
+    Selector::parse(id).map_err(|error| Failure::usage(error.to_string()))
 }
 
 /// Who calls. Whoever holds the token is believed.
@@ -149,7 +153,7 @@ fn find_token(target: &Target, addr: &str) -> Result<String, Failure> {
     }
     match token::pointer_path(addr) {
         Some(path) if path.exists() => token::read(&path),
-        _ => Err(Failure::new(format!("no token for the node at {}", target.node)).hint(
+        _ => Err(Failure::new(format!("no token for the node at {addr}")).hint(
             "another user may have started it: give `--token-file DATA_DIR/token` or WINDLASS_TOKEN",
         )),
     }

@@ -29,6 +29,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    for id in &args.ids {
+        client::check_id(id)?;
+    }
     let mut client = Client::connect(&target).await?;
     let what = format!("cancel `{}`", args.ids.join(" "));
     let actor = format!("user:{}", client::user());

@@ -1,12 +1,11 @@
 //! `windlass logs`: the output of a run, of all its elements or some, merged by time.
 
-use model::Selector;
 use proto::api::LogsRequest;
 use proto::api::logs_request::Streams;
 use tonic::Status;
 
 use crate::client::patience::Patience;
-use crate::client::{Client, Target};
+use crate::client::{self, Client, Target};
 use crate::failure::Failure;
 use crate::show::output::{Form, Output};
 
@@ -48,8 +47,7 @@ pub(crate) struct Args {
 
 impl Args {
     fn request(&self) -> Result<LogsRequest, Failure> {
-        let mut selector =
-            Selector::parse(&self.id).map_err(|error| Failure::usage(error.to_string()))?;
+        let mut selector = client::check_id(&self.id)?;
         if let Some(attempt) = self.attempt {
             if selector.attempt.is_some_and(|named| named != attempt) {
                 let id = &self.id;

@@ -116,9 +116,14 @@ fn wrong_usage_exits_with_2_everywhere() {
 
     For more information, try '--help'.
     ");
-    for line in
-        [&["fly"][..], &["run", "ls", "-l"], &["wait"], &["logs", "--stdout", "--stderr", "1"]]
-    {
+    for line in [
+        &["fly"][..],
+        &[],
+        &["cancel", "8 12"],
+        &["run", "ls", "-l"],
+        &["wait"],
+        &["logs", "--stdout", "--stderr", "1"],
+    ] {
         assert_eq!(nobody.windlass(line).0.status.code(), Some(2), "{line:?}");
     }
 }
@@ -154,13 +159,15 @@ fn help_and_version_are_data() {
       cancel  Stop runs, or parts of them
       node  List nodes [alias: workers]
       version  Show the version
+      help  Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help  Print help
       -V, --version  Print version
 
     Every command:
-      -N, --node <ADDR>  Speak to the node at ADDR [default: 127.0.0.1:7400]
+      -N, --node <ADDR>  Speak to the node at ADDR (else at WINDLASS_NODE)
+      [default: 127.0.0.1:7400]
       --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
       else where `up` left it)
       -v, --verbose...  Say more on stderr
@@ -188,7 +195,8 @@ fn help_and_version_are_data() {
       -h, --help  Print help (see more with '--help')
 
     Every command:
-      -N, --node <ADDR>  Speak to the node at ADDR [default: 127.0.0.1:7400]
+      -N, --node <ADDR>  Speak to the node at ADDR (else at WINDLASS_NODE)
+      [default: 127.0.0.1:7400]
       --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
       else where `up` left it)
       -v, --verbose...  Say more on stderr
@@ -223,7 +231,8 @@ fn help_and_version_are_data() {
       -h, --help  Print help (see more with '--help')
 
     Every command:
-      -N, --node <ADDR>  Speak to the node at ADDR [default: 127.0.0.1:7400]
+      -N, --node <ADDR>  Speak to the node at ADDR (else at WINDLASS_NODE)
+      [default: 127.0.0.1:7400]
       --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
       else where `up` left it)
       -v, --verbose...  Say more on stderr
@@ -258,7 +267,7 @@ fn help_and_version_are_data() {
 
     Every command:
       -N, --node <ADDR>
-      Speak to the node at ADDR
+      Speak to the node at ADDR (else at WINDLASS_NODE)
       
       [default: 127.0.0.1:7400]
 
