@@ -1,20 +1,23 @@
 //! `windlass status`: one run and what was selected of it.
 
+mod element;
+
 use model::text::duration_ms;
 use proto::api::{AttemptStatus, ElementStatus, GetRunRequest, GetRunResponse, RunSummary};
 use proto::job::Because;
 
 use super::ps::took;
-use crate::client::{Client, Target};
+use crate::client::{self, Client, Target};
 use crate::failure::Failure;
-use crate::show::table::{Align, Table};
+use crate::show::table::{Align, Table, plain};
 use crate::show::{json, out, time};
 
 const EXAMPLES: &str = "\
 Examples:
   windlass status last              the latest run
   windlass status nightly           the latest run of that name
-  windlass status 812/main[3-5]     some elements of an array";
+  windlass status 812/main[3-5]     some elements of an array
+  windlass status 812/main[3]       one in full: times, cpu, memory, all attempts";
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -32,6 +35,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    client::check_id(&args.id)?;
     let mut client = Client::connect(&target).await?;
     let request = GetRunRequest { id: args.id.clone(), limit: args.limit };
     let answer = client.rpc.get_run(request).await;
@@ -52,17 +56,24 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
 }
 
 fn text(answer: &GetRunResponse, now_ms: u64) -> String {
-    let mut text = String::new();
+    let mut paragraphs = Vec::new();
     if let Some(run) = &answer.run {
-        for (name, value) in facts(answer, run, now_ms) {
-            text.push_str(&format!("{name:<11}{value}\n"));
-        }
-        text.push('\n');
+        paragraphs.push(lines(facts(answer, run, now_ms)));
     }
-    text + &table(&answer.elements, now_ms)
+    match answer.elements.as_slice() {
+        [one] if answer.elements_total == 1 => {
+            paragraphs.extend(element::paragraphs(one, now_ms).into_iter().map(lines));
+        }
+        elements => paragraphs.push(table(elements, now_ms)),
+    }
+    paragraphs.join("\n")
 }
 
-fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> Vec<(&'static str, String)> {
+fn lines(facts: element::Facts) -> String {
+    facts.iter().map(|(name, value)| format!("{name:<11}{}\n", plain(value))).collect()
+}
+
+fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> element::Facts {
     let name = if run.name.is_empty() { String::new() } else { format!(" ({})", run.name) };
     let by = answer.job.as_ref().map(|job| job.actor.as_str()).filter(|actor| !actor.is_empty());
     let by = by.map(|actor| format!(" by {actor}")).unwrap_or_default();
@@ -78,8 +89,11 @@ fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> Vec<(&'stati
         facts.push(("started", time::for_people_ms(run.started_us / 1000)));
     }
     if run.ended_ms > 0 {
-        let took = took(run, now_ms);
-        facts.push(("ended", format!("{}, took {took}", time::for_people_ms(run.ended_ms))));
+        let took = match run.started_us {
+            0 => String::new(),
+            _ => format!(", took {}", took(run, now_ms)),
+        };
+        facts.push(("ended", time::for_people_ms(run.ended_ms) + &took));
     }
     if let Some(because) = &answer.canceled {
         let reason =

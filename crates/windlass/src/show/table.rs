@@ -66,14 +66,22 @@ impl Table {
 
 /// At most `room` characters on one line; what is cut off shows as `…`.
 pub(crate) fn cut(text: &str, room: usize) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut chars = text.chars().map(plain);
+    let mut chars = text.chars().map(plain_char);
     let mut kept: String = chars.by_ref().take(room).collect();
     if chars.next().is_some() {
         kept.pop();
         kept.push('…');
     }
     kept
+}
+
+/// One line that cannot steer the terminal, whatever somebody else wrote into it.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(plain_char).collect()
+}
+
+fn plain_char(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
 }
 
 fn cell(text: &str, align: Align) -> Cell {

@@ -46,8 +46,18 @@ fn runs_are_listed_and_shown() {
     ended  [TIME], took [TOOK]
     elements  1 failed
 
-    ELEMENT  STATE  TRY  NODE  TOOK  RESULT
-    1/main  failed  1  alpha  [TOOK]  exit code 3
+    element  1/main
+    uuid  00000000-0001-8000-8000-000000000000
+
+    attempt  1 on alpha, failed
+    fence  [FENCE]
+    placed  [TIME]
+    started  [TIME]
+    ended  [TIME], took [TOOK]
+    result  exit code 3
+    cpu  [TOOK]
+    memory  [SIZE] at its peak
+    output  2 B
     ");
     check!(node, ["status", "nightly"], @r"
     exit code: 0
@@ -60,8 +70,18 @@ fn runs_are_listed_and_shown() {
     ended  [TIME], took [TOOK]
     elements  1 failed
 
-    ELEMENT  STATE  TRY  NODE  TOOK  RESULT
-    1/main  failed  1  alpha  [TOOK]  exit code 3
+    element  1/main
+    uuid  00000000-0001-8000-8000-000000000000
+
+    attempt  1 on alpha, failed
+    fence  [FENCE]
+    placed  [TIME]
+    started  [TIME]
+    ended  [TIME], took [TOOK]
+    result  exit code 3
+    cpu  [TOOK]
+    memory  [SIZE] at its peak
+    output  2 B
     ");
     check!(node, ["status", "2/main[2-3]"], @r"
     exit code: 0
@@ -99,6 +119,11 @@ fn runs_are_listed_and_shown() {
     --- stderr ---
     error: cannot show `99`: there is no run 99
     hint: `windlass ps --all` lists all runs
+    ");
+    check!(node, ["status", "2/main["], @r"
+    exit code: 2
+    --- stderr ---
+    error: `2/main[` is no id: expected a run number (`812`), a task (`812/crunch`), elements (`812/crunch[3,7-9]`), an attempt (`812#2`), `last`, a job's name, or an element's UUID
     ");
     check!(node, ["status", "2/other"], @r"
     exit code: 1
