@@ -84,7 +84,8 @@ impl<O: Write, E: Write> Output<O, E> {
         let mark = chunk.stream != STDOUT && chunk.stream != STDERR;
         if mark {
             let text = String::from_utf8_lossy(&chunk.data);
-            let line = format!("{}windlass: {}\n", prefix(&chunk), text.trim_end());
+            // It says itself that it is Windlass's: `[windlass: 5 bytes of output dropped here: …]`.
+            let line = format!("{}{}\n", prefix(&chunk), text.trim_end());
             return self.stderr.write(line.as_bytes());
         }
         if self.form == Form::Raw || !chunk.many {
@@ -272,9 +273,9 @@ mod tests {
 
     #[test]
     fn a_mark_goes_to_stderr() {
-        let mut mark = chunk(3, 0, b"5 bytes were dropped");
+        let mut mark = chunk(3, 0, b"[windlass: 5 bytes were dropped]");
         mark.0.stream = 3;
-        check(Form::Plain, vec![mark], "", "[3] windlass: 5 bytes were dropped\n");
+        check(Form::Plain, vec![mark], "", "[3] [windlass: 5 bytes were dropped]\n");
     }
 
     #[test]

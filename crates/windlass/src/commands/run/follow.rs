@@ -129,8 +129,7 @@ impl Follow {
             Some(Kind::Submitted(answer)) => self.submitted(answer.run),
             Some(Kind::Output(chunk)) => {
                 let shown = self.output.show(chunk);
-                let cannot = |error| Failure::new(format!("cannot show the output: {error}"));
-                shown.err().map(|error| Stop::Failed(self.with_way_back(cannot(error))))
+                shown.err().map(|error| Stop::Failed(self.cannot_show(&error)))
             }
             Some(Kind::Ended(end)) => Some(Stop::Ended(Box::new(end))),
             None => None,
@@ -209,6 +208,17 @@ impl Follow {
         match self.run {
             Some(run) => format!("follow run {run}"),
             None => "submit".to_owned(),
+        }
+    }
+
+    /// The run goes on, though nobody can see it from here.
+    fn cannot_show(&self, error: &std::io::Error) -> Failure {
+        let failure = Failure::new(format!("cannot show the output: {error}"));
+        match self.run {
+            Some(run) => failure.hint(format!(
+                "run {run} goes on: `windlass wait {run}`, or `windlass cancel {run}` to end it"
+            )),
+            None => failure,
         }
     }
 
