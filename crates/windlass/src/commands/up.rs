@@ -13,6 +13,9 @@ use model::text;
 use crate::client::addr;
 use crate::failure::Failure;
 
+/// Bytes of a node's name: as long as a machine's may be.
+const NAME_BYTES_MAX: usize = 64;
+
 const EXAMPLES: &str = "\
 Examples:
   windlass up                            a node at 127.0.0.1:7400
@@ -36,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = addr::DEFAULT)]
     api: String,
     /// Name the node (else as the machine)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = node_name)]
     name: Option<String>,
     /// Label the node, any number of times
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
@@ -54,6 +57,7 @@ pub(crate) struct Args {
 
 pub(crate) fn execute(args: Args, verbose: u8) -> Result<u8, Failure> {
     logging::start(verbose)?;
+    check_labels(&args.labels)?;
     let api = api_addr(&args.api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
     serve::serve(args, api, dir)
@@ -72,6 +76,26 @@ fn api_addr(text: &str) -> Result<SocketAddr, Failure> {
         .hint("listen on loopback, `--api 127.0.0.1:7400`; encryption comes with clusters"));
     }
     Ok(addr)
+}
+
+fn node_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| !c.is_whitespace() && !c.is_control();
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.chars().all(plain) {
+        return Err(format!(
+            "a node's name has 1 to {NAME_BYTES_MAX} bytes and no spaces, such as `alpha`"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// The same key twice would leave it to chance which value holds.
+fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
+    for (at, (key, _)) in labels.iter().enumerate() {
+        if labels[..at].iter().any(|(other, _)| other == key) {
+            return Err(Failure::usage(format!("the label `{key}` is given twice")));
+        }
+    }
+    Ok(())
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -95,6 +119,21 @@ mod tests {
         for text in ["0.0.0.0:7400", "192.168.1.2:7400", "[::]:7400", "example.org:7400"] {
             assert!(api_addr(text).is_err_and(|failure| failure.hint.is_some()), "{text}");
         }
+    }
+
+    #[test]
+    fn names_fit_a_table() {
+        assert_eq!(node_name("alpha-1.lan"), Ok("alpha-1.lan".into()));
+        for text in ["", "a b", "a\nb", &"x".repeat(65)] {
+            assert!(node_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_label_has_one_value() {
+        let label = |text| label(text).unwrap();
+        assert!(check_labels(&[label("a=1"), label("b=1")]).is_ok());
+        assert!(check_labels(&[label("a=1"), label("b=1"), label("a=1")]).is_err());
     }
 
     #[test]

@@ -24,21 +24,25 @@ pub(super) struct JobArgs {
     cwd: Option<PathBuf>,
     /// Stop an attempt that runs longer: `90s`, `1h30m`
     #[arg(long, value_name = "TIME", value_parser = text::parse_duration_ms)]
+    #[arg(allow_negative_numbers = true)]
     timeout: Option<u64>,
     /// From SIGTERM to SIGKILL when it is stopped (30s)
     #[arg(long, value_name = "TIME", value_parser = text::parse_duration_ms)]
+    #[arg(allow_negative_numbers = true)]
     grace: Option<u64>,
     /// Start before those with a lower number (0 to 100, 50)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    #[arg(allow_negative_numbers = true)]
     priority: Option<u32>,
     /// Reserve processors for each element (1)
-    #[arg(long, value_name = "N", value_parser = text::parse_cpus)]
+    #[arg(long, value_name = "N", value_parser = text::parse_cpus, allow_negative_numbers = true)]
     cpus: Option<u64>,
     /// Reserve memory for each element: `256MiB` (0)
-    #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size, allow_negative_numbers = true)]
     memory: Option<u64>,
     /// Exit codes that are a success beside 0: `1,3`
-    #[arg(long, value_name = "CODES", value_delimiter = ',', hide_short_help = true)]
+    #[arg(long, value_name = "CODES", value_delimiter = ',', value_parser = success_code)]
+    #[arg(hide_short_help = true)]
     success_codes: Vec<u8>,
     /// When its node is lost: `requeue` (default), `fail` or `wait`
     #[arg(long, value_name = "WHAT", default_value = "requeue", hide_default_value = true)]
@@ -136,6 +140,12 @@ impl JobArgs {
             Failure::usage(format!("the directory `{}` has no UTF-8 name", dir.display()))
         })
     }
+}
+
+fn success_code(text: &str) -> Result<u8, String> {
+    text.trim().parse().map_err(|_| {
+        format!("`{text}` is no exit code: give numbers from 0 to 255 with commas, such as `1,3`")
+    })
 }
 
 fn variable(text: &str) -> Result<(String, String), Failure> {
