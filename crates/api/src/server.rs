@@ -73,12 +73,16 @@ async fn routes(service: impl Windlass, gate: Arc<Gate>) -> Result<Routes, Error
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let (health, health_service) = tonic_health::server::health_reporter();
     set_serving(&health, &service).await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(Error::Descriptors)?;
-    let grpc = Routes::new(service).add_service(health_service).add_service(reflection);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let grpc = Routes::new(service)
+        .add_service(health_service)
+        .add_service(reflection().build_v1().map_err(Error::Descriptors)?)
+        // What `grpcio-reflection` of Python and older tools ask for.
+        .add_service(reflection().build_v1alpha().map_err(Error::Descriptors)?);
     let router = grpc
         .into_axum_router()
         .route("/", get(async || concat!(

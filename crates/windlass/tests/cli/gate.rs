@@ -124,3 +124,23 @@ async fn reflection_lists_the_services() {
         assert!(names.iter().any(|known| known == name), "{names:?}");
     }
 }
+
+#[tokio::test]
+async fn tools_that_know_the_older_reflection_are_answered_too() {
+    use tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1alpha::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1alpha::server_reflection_response::MessageResponse;
+
+    let node = Home::new().up();
+    let mut reflection = ServerReflectionClient::new(channel(&node).await);
+    let symbol = MessageRequest::FileContainingSymbol("windlass.v1.Windlass".into());
+    let ask = tonic_reflection::pb::v1alpha::ServerReflectionRequest {
+        message_request: Some(symbol),
+        ..Default::default()
+    };
+    let asks = tokio_stream::iter([ask]);
+    let answers = reflection.server_reflection_info(bearer(&node, asks)).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap();
+    let found = answer.message_response;
+    assert!(matches!(found, Some(MessageResponse::FileDescriptorResponse(_))), "{found:?}");
+}
