@@ -167,6 +167,57 @@ fn an_end_that_cannot_be_written_is_told_with_its_account() {
     assert_eq!(outcome.output_dropped_bytes, 0);
 }
 
+/// The marks among the chunks.
+fn marks(chunks: &[Chunk]) -> Vec<&str> {
+    let marks = chunks.iter().filter(|chunk| chunk.stream == Stream::Mark);
+    marks.map(|chunk| std::str::from_utf8(&chunk.data).unwrap()).collect()
+}
+
+#[test]
+fn a_loss_behind_a_loss_has_a_mark_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let mut bench = Bench::on(small(&dir), Box::new(disk.clone()));
+    disk.set(|faults| faults.write = Some(libc::EIO));
+    words_through(&mut bench, 0, 35);
+    // Room for the mark of that and not for the words behind it.
+    disk.set(|faults| (faults.write, faults.room) = (None, Some(200)));
+    words_through(&mut bench, 50_000, 40);
+    disk.set(|faults| faults.room = None);
+    words_through(&mut bench, 100_000, 1);
+    bench.end(attempt(0));
+    let outcome = bench.wait_ended(attempt(0));
+    let chunks = read(&Store::open(dir.path()), attempt(0), &outcome);
+    check_account(&chunks, &outcome);
+    let refused = "[windlass: 280 bytes of output dropped here: the disk failed: \
+                   Input/output error (os error 5)]";
+    let full = "[windlass: 320 bytes of output dropped here: the disk is full]";
+    assert_eq!(marks(&chunks), [refused, full]);
+}
+
+#[test]
+fn a_loss_behind_what_was_rotated_away_has_a_mark_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    let disk = BadDisk::default();
+    let mut bench = Bench::on(Config { own_files: 1, ..small(&dir) }, Box::new(disk.clone()));
+    // The share of 4096 bytes, and one word in the first own file.
+    words_through(&mut bench, 0, 513);
+    disk.set(|faults| faults.write = Some(libc::EIO));
+    words_through(&mut bench, 50_000, 3);
+    disk.set(|faults| faults.write = None);
+    // The mark of that begins the second file, for which the first one goes.
+    words_through(&mut bench, 100_000, 1);
+    bench.end(attempt(0));
+    let outcome = bench.wait_ended(attempt(0));
+    let chunks = read(&Store::open(dir.path()), attempt(0), &outcome);
+    check_account(&chunks, &outcome);
+    let rotated = "[windlass: 8 bytes of output dropped here: \
+                   the oldest goes beyond the limit of one attempt]";
+    let refused = "[windlass: 24 bytes of output dropped here: the disk failed: \
+                   Input/output error (os error 5)]";
+    assert_eq!(marks(&chunks), [rotated, refused]);
+}
+
 /// Appends words and waits until the writer is through with them.
 fn words_through(bench: &mut Bench, time_us: u64, count: u64) {
     bench.words(attempt(0), Stream::Stdout, time_us, count);

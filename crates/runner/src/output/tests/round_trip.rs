@@ -112,8 +112,13 @@ fn queue() -> impl Strategy<Value = usize> {
     prop_oneof![30_000..60_000usize, Just(16 << 20)]
 }
 
+/// How many, unless `PROPTEST_CASES` says it.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, max_shrink_time: 30_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_time: 30_000, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn every_byte_is_read_in_its_place_or_counted(
