@@ -23,6 +23,11 @@ pub(crate) fn job(mut job: job::Job) -> Result<JobSpec, proto::Invalid> {
     }
     for task in &mut job.tasks {
         task.resources.get_or_insert_with(|| usual.resources.into());
+        task.priority.get_or_insert(usual.priority);
+        task.grace_ms.get_or_insert(usual.grace_ms);
+        if let Some(array) = &mut task.array {
+            array.step = array.step.max(1);
+        }
     }
     JobSpec::try_from(job)
 }
@@ -129,10 +134,15 @@ mod tests {
 
     #[test]
     fn what_a_caller_leaves_out_is_filled_in() {
-        let task = job::Task { command: vec!["true".into()], ..Default::default() };
-        let spec = job(job::Job { tasks: vec![task], ..Default::default() }).unwrap();
+        let array = Some(job::Array { first: 1, last: 3, ..Default::default() });
+        let task = job::Task { command: vec!["true".into()], array, ..Default::default() };
+        let none = job::Task { priority: Some(0), grace_ms: Some(0), ..task.clone() };
+        let spec = |task| job(job::Job { tasks: vec![task], ..Default::default() }).unwrap();
+        let (spec, none) = (spec(task), spec(none));
         assert_eq!(spec.faults(), []);
         assert_eq!((spec.actor.as_str(), spec.origin.as_str()), ("user:api", "api"));
         assert_eq!(spec.tasks[0].resources.cpu_milli, 1000);
+        assert_eq!((spec.tasks[0].priority, spec.tasks[0].grace_ms), (50, 30_000));
+        assert_eq!((none.tasks[0].priority, none.tasks[0].grace_ms), (0, 0));
     }
 }

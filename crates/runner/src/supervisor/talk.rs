@@ -158,7 +158,7 @@ impl Kernel {
             return;
         }
         let spec = start.spec.as_ref();
-        let priority = spec.map_or(0, |spec| spec.priority);
+        let priority = spec.map_or(0, |spec| spec.priority());
         let wants: Resources = spec.and_then(|spec| spec.resources).unwrap_or_default().into();
         match self.prepare(start).map(Arc::new) {
             Ok(work) => {
@@ -196,7 +196,7 @@ impl Kernel {
         Ok(Work {
             image,
             timeout_us: (spec.timeout_ms > 0).then(|| spec.timeout_ms.saturating_mul(1000)),
-            grace_us: spec.grace_ms.saturating_mul(1000),
+            grace_us: spec.grace_ms.unwrap_or_default().saturating_mul(1000),
         })
     }
 

@@ -72,9 +72,9 @@ fn task(task: &job::Task) -> Value {
         "cwd": text(&task.cwd),
         "array": array,
         "resources": task.resources.as_ref().map(resources),
-        "priority": task.priority,
+        "priority": task.priority(),
         "timeout_ms": (task.timeout_ms > 0).then_some(task.timeout_ms),
-        "grace_ms": task.grace_ms,
+        "grace_ms": task.grace_ms(),
         "success_codes": task.success_codes.to_vec(),
         "on_lost": match task.on_lost() {
             job::OnLost::Requeue => "requeue",
