@@ -16,6 +16,24 @@ pub(super) const SEGMENTS_MAX: usize = 24;
 pub(super) struct Extents(Vec<Extent>);
 
 impl Extents {
+    /// A list that covers all of these, in whatever order, overlapping or not.
+    pub(super) fn covering(mut all: Vec<Extent>) -> Extents {
+        // As an attempt writes: to segments first, then to its own files.
+        all.sort_unstable_by_key(|extent| (extent.own_file, extent.segment, extent.offset));
+        let mut list = Extents::default();
+        for mut extent in all {
+            if let Some(last) = list.0.last().filter(|last| same_file(last, &extent)) {
+                let offset = extent.offset.max(end(last));
+                extent.length = end(&extent).saturating_sub(offset);
+                extent.offset = offset;
+            }
+            if extent.length > 0 {
+                list.push(extent);
+            }
+        }
+        list
+    }
+
     pub(super) fn as_slice(&self) -> &[Extent] {
         &self.0
     }
@@ -126,6 +144,24 @@ mod tests {
         assert!(all.iter().all(covers));
         assert_eq!(extents.segments_with(10), 10);
         assert_eq!(extents.segments_with(11), 11);
+    }
+
+    #[test]
+    fn two_accounts_of_the_same_output_become_one() {
+        let own = |own_file, length| Extent { own_file, segment: 0, offset: 16, length };
+        let all = vec![
+            own(1, 8),
+            shared(3, 16, 10),
+            shared(1, 20, 10),
+            shared(1, 16, 10),
+            shared(1, 18, 2),
+            shared(2, 16, 5),
+            shared(2, 40, 5),
+            shared(2, 16, 5),
+        ];
+        let list = [shared(1, 16, 14), shared(2, 16, 5), shared(2, 40, 5), shared(3, 16, 10)];
+        let expected: Vec<_> = list.into_iter().chain([own(1, 8)]).collect();
+        assert_eq!(Extents::covering(all).as_slice(), expected);
     }
 
     #[test]

@@ -78,8 +78,18 @@ impl FileId {
 
 /// The directory of an attempt's own files.
 pub(super) fn own_dir(dir: &Path, attempt: Attempt) -> PathBuf {
+    dir.join("own").join(attempt_name(attempt))
+}
+
+/// What is called after an attempt has this name.
+pub(super) fn attempt_name(attempt: Attempt) -> String {
     let Element { run, task, index } = attempt.element;
-    dir.join("own").join(format!("{run}-{task}-{index}-{}", attempt.number))
+    format!("{run}-{task}-{index}-{}", attempt.number)
+}
+
+/// The number of an own file by its name.
+pub(super) fn own_number(name: &str) -> Option<u32> {
+    name.strip_suffix(".out").filter(|digits| digits.len() >= 3)?.parse().ok()
 }
 
 /// The number of a segment by its file's name.

@@ -22,6 +22,17 @@ pub(super) enum Reason {
     Unreadable,
     /// It was not written, and the disk took no mark that says why.
     NeverWritten,
+    /// Its supervisor was killed, and what was left did not show where it lies.
+    NotFound,
+}
+
+/// The mark behind the output of an attempt whose supervisor was killed.
+pub(super) const SUPERVISOR_ENDED: &str =
+    "[windlass: the supervisor ended here; what came after is not known]";
+
+/// The mark in place of output that nothing lists any more.
+pub(super) fn unlisted(why: &str) -> String {
+    format!("[windlass: the output of this attempt is missing: {why}]")
 }
 
 impl Reason {
@@ -37,6 +48,7 @@ impl Reason {
             Reason::Damaged => "its file is damaged".to_owned(),
             Reason::Unreadable => "its file cannot be read".to_owned(),
             Reason::NeverWritten => "the disk did not take it".to_owned(),
+            Reason::NotFound => "it was not found again after its supervisor had ended".to_owned(),
         }
     }
 
@@ -44,7 +56,11 @@ impl Reason {
     pub(super) fn mark(self, missing_bytes: u64) -> String {
         let what = match self {
             Reason::TooSlow | Reason::Full | Reason::Failed(_) | Reason::Rotated => "dropped",
-            Reason::Gone | Reason::Damaged | Reason::Unreadable | Reason::NeverWritten => "missing",
+            Reason::Gone
+            | Reason::Damaged
+            | Reason::Unreadable
+            | Reason::NeverWritten
+            | Reason::NotFound => "missing",
         };
         format!("[windlass: {} of output {what} here: {}]", size(missing_bytes), self.words())
     }

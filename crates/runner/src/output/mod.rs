@@ -13,7 +13,7 @@ mod mark;
 mod read;
 mod write;
 
-pub use read::{Chunk, Frames, Merge, ReadError, Store};
+pub use read::{Chunk, Frames, KeepError, Merge, ReadError, Remains, Store};
 pub use write::{Config, Writer, Written};
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::blocks::Blocks;
 use super::{Chunk, ReadError};
 use crate::output::Stream;
 use crate::output::frame::{FRAME_HEADER, FRAME_MAGIC, FileId, Header, Kind, mark_parts};
-use crate::output::mark::Reason;
+use crate::output::mark::{Reason, SUPERVISOR_ENDED};
 
 /// Iterates over the chunks of one attempt. It holds no file open and no bytes.
 pub struct Frames {
@@ -30,8 +30,16 @@ pub struct Frames {
     time_us: u64,
     /// Frames may be missing since the last one, for this reason.
     trouble: Option<Reason>,
+    /// Why what is missing is, where nothing else tells.
+    unexplained: Reason,
     /// The own file that was begun last.
     own_file: u32,
+    /// The last frame that was shown.
+    last: Option<(FileId, u64)>,
+    /// The mark behind all of it.
+    closing: Option<String>,
+    /// It was given.
+    closed: bool,
     ready: Option<Ready>,
 }
 
@@ -64,7 +72,11 @@ impl Frames {
             position: 0,
             time_us: 0,
             trouble: None,
+            unexplained: Reason::NeverWritten,
             own_file: 0,
+            last: None,
+            closing: None,
+            closed: false,
             ready: None,
         }
     }
@@ -84,6 +96,22 @@ impl Frames {
         self.extents.extend(extents);
     }
 
+    /// Goes on with all that was found of an attempt whose supervisor was killed, and ends with a
+    /// mark that says so. What has been shown already is not shown again.
+    pub fn lost(&mut self, extents: &[Extent]) {
+        self.extend(extents);
+        self.unexplained = Reason::NotFound;
+        self.close(SUPERVISOR_ENDED.to_owned());
+    }
+
+    /// The mark behind all of it; only the first one counts.
+    pub(super) fn close(&mut self, words: String) {
+        if !self.closed {
+            self.closed = true;
+            self.closing = Some(words);
+        }
+    }
+
     /// The time of the next chunk, without reading its bytes.
     pub(super) fn next_time_us(&mut self) -> Option<u64> {
         if self.ready.is_none() {
@@ -100,8 +128,9 @@ impl Frames {
     fn find(&mut self) -> Option<Ready> {
         loop {
             let Some(at) = self.at.or_else(|| self.next_stretch()) else {
-                let trouble = self.trouble.take()?;
-                return Some(self.mark(trouble.mark_unknown(), self.time_us));
+                let trouble = self.trouble.take().map(Reason::mark_unknown);
+                let words = trouble.or_else(|| self.closing.take())?;
+                return Some(self.mark(words, self.time_us));
             };
             self.at = None;
             let header = match self.header(at) {
@@ -129,7 +158,9 @@ impl Frames {
                 return Some(self.gap(&header));
             }
             self.at = Some(behind).filter(|behind| behind.offset < behind.end);
-            let shown = header.position < self.position;
+            // Words of Windlass move no position; in one file they are known by their place.
+            let again = |(file, offset)| file == at.file && at.offset <= offset;
+            let shown = header.position < self.position || self.last.is_some_and(again);
             if !others && !shown {
                 self.trouble = None;
                 return Some(Ready::Frame { at, header });
@@ -192,6 +223,7 @@ impl Frames {
     fn chunk(&mut self, at: Stretch, header: Header) -> io::Result<Option<Chunk>> {
         let Some(mut data) = self.payload(at, &header)? else { return Ok(None) };
         self.time_us = header.time_us;
+        self.last = Some((at.file, at.offset));
         let mut bytes = data.len() as u64;
         let stream = match header.kind {
             Kind::Stdout => Stream::Stdout,
@@ -211,7 +243,7 @@ impl Frames {
     fn gap(&mut self, before: &Header) -> Ready {
         let missing = before.position - self.position;
         self.position = before.position;
-        let reason = self.trouble.take().unwrap_or(Reason::NeverWritten);
+        let reason = self.trouble.take().unwrap_or(self.unexplained);
         self.mark(reason.mark(missing), before.time_us)
     }
 

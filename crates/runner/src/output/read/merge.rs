@@ -10,6 +10,7 @@ use model::Attempt;
 use proto::supervisor::Extent;
 
 use super::{Chunk, Frames, ReadError, Store};
+use crate::output::mark;
 
 /// Iterates over the chunks of many attempts in the order of their times. Chunks of one attempt
 /// stay in the order they were written though a clock was set back; at the same time the attempt
@@ -34,19 +35,26 @@ impl Merge {
     /// Merges these.
     pub fn new(sources: impl IntoIterator<Item = Frames>) -> Merge {
         let mut merge = Merge::default();
-        sources.into_iter().for_each(|frames| merge.add(frames));
+        for frames in sources {
+            merge.add(frames);
+        }
         merge
     }
 
     /// Merges more of an attempt, which may be a new one; `store` holds it.
     pub fn extend(&mut self, store: &Store, attempt: Attempt, extents: &[Extent]) {
-        match self.by_attempt.get(&attempt) {
-            Some(&at) => {
-                self.sources[at].frames.extend(extents);
-                self.wait(at);
-            }
-            None => self.add(store.read(attempt, extents)),
-        }
+        self.change(store, attempt, |frames| frames.extend(extents));
+    }
+
+    /// As [`Merge::extend`] for all there is of an attempt that ended with its supervisor: a mark
+    /// behind it says so, once.
+    pub fn lost(&mut self, store: &Store, attempt: Attempt, extents: &[Extent]) {
+        self.change(store, attempt, |frames| frames.lost(extents));
+    }
+
+    /// Nothing lists the output of this attempt: a mark says why, once.
+    pub fn unlisted(&mut self, store: &Store, attempt: Attempt, why: &str) {
+        self.change(store, attempt, |frames| frames.close(mark::unlisted(why)));
     }
 
     /// How many bytes of an attempt's output are behind, shown or marked as missing.
@@ -54,11 +62,21 @@ impl Merge {
         self.by_attempt.get(&attempt).map_or(0, |&at| self.sources[at].frames.position())
     }
 
-    fn add(&mut self, frames: Frames) {
+    fn change(&mut self, store: &Store, attempt: Attempt, change: impl FnOnce(&mut Frames)) {
+        let at = match self.by_attempt.get(&attempt) {
+            Some(&at) => at,
+            None => self.add(store.read(attempt, &[])),
+        };
+        change(&mut self.sources[at].frames);
+        self.wait(at);
+    }
+
+    fn add(&mut self, frames: Frames) -> usize {
         let at = self.sources.len();
         self.by_attempt.insert(frames.attempt(), at);
         self.sources.push(Source { frames, waits: false });
         self.wait(at);
+        at
     }
 
     /// Puts a source in line, if it has more and is not in line yet.

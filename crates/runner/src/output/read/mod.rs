@@ -5,6 +5,7 @@
 
 mod blocks;
 mod frames;
+mod lost;
 mod merge;
 mod recover;
 
@@ -63,6 +64,33 @@ pub enum ReadError {
         /// Where it should be.
         offset: u64,
     },
+    /// What lies there is not the whole list of a lost attempt's output.
+    #[error("`{}` holds no whole list of an attempt's output: the file is damaged", path.display())]
+    NoList {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Why it could not be kept where the output of a lost attempt lies.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write `{}`, the list of a lost attempt's output", path.display())]
+pub struct KeepError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the disk said.
+    pub source: io::Error,
+}
+
+/// What a killed supervisor left behind.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// The outcomes of attempts whose ends it wrote.
+    pub ends: BTreeMap<Attempt, Outcome>,
+    /// Where the output of the others lies, of those that have any.
+    pub lost: BTreeMap<Attempt, Vec<Extent>>,
+    /// Lists of [`Remains::lost`] that the disk did not take, of which this is the first.
+    pub unkept: Option<KeepError>,
 }
 
 /// The output of a node. Cheap to clone; clones share a small cache.
@@ -91,6 +119,38 @@ impl Store {
     /// What a killed supervisor knew of these attempts: the ends among its last segments. Marks
     /// nothing and changes nothing; at most 4 segments are read.
     pub fn recover(&self, wanted: &BTreeSet<Attempt>) -> BTreeMap<Attempt, Outcome> {
-        recover::ends(self.blocks.dir(), wanted)
+        recover::search(self.blocks.dir(), wanted).ends
+    }
+
+    /// As [`Store::recover`], and keeps for [`Store::lost`] where the output of the others lies:
+    /// in those segments, in their own files, and where it was `told` to lie. Nothing may write
+    /// output of these attempts any more.
+    pub fn take_over(
+        &self,
+        wanted: &BTreeSet<Attempt>,
+        mut told: BTreeMap<Attempt, Vec<Extent>>,
+    ) -> Remains {
+        let dir = self.blocks.dir();
+        let mut found = recover::search(dir, wanted);
+        let mut remains = Remains { ends: found.ends, ..Remains::default() };
+        for attempt in wanted.iter().filter(|attempt| !remains.ends.contains_key(attempt)) {
+            let mut shared = told.remove(attempt).unwrap_or_default();
+            shared.extend(found.output.entry(*attempt).or_default().take());
+            let extents = lost::all(dir, *attempt, shared);
+            if extents.is_empty() {
+                continue;
+            }
+            if let Err(error) = lost::keep(dir, *attempt, &extents) {
+                remains.unkept.get_or_insert(error);
+            }
+            remains.lost.insert(*attempt, extents);
+        }
+        remains
+    }
+
+    /// Where the output of an attempt lies that ended with its supervisor; `None` where nothing
+    /// was found of it.
+    pub fn lost(&self, attempt: Attempt) -> Result<Option<Vec<Extent>>, ReadError> {
+        lost::kept(self.blocks.dir(), attempt)
     }
 }

@@ -1,8 +1,8 @@
-//! Ends of attempts, found in the segments themselves.
+//! Ends of attempts, and output without an end, found in the segments themselves.
 //!
 //! When a supervisor was killed, its last segments are the only witness of what had ended before:
-//! without them a task that succeeded would run again. The way through a segment is from header to
-//! header, over damage and a torn end.
+//! without them a task that succeeded would run again. And of what had not ended they are the only
+//! list. The way through a segment is from header to header, over damage and a torn end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -15,6 +15,7 @@ use proto::supervisor::Extent;
 
 use super::ReadError;
 use super::blocks::read_at;
+use crate::output::extents::Extents;
 use crate::output::frame::{
     End, FILE_HEADER, FRAME_HEADER, FRAME_MAGIC, FileId, Header, Kind, PAYLOAD_MAX, segment_number,
 };
@@ -44,53 +45,80 @@ pub(super) fn end_at(dir: &Path, at: OutputRef) -> Result<Vec<Extent>, ReadError
     }
 }
 
-/// The outcomes of those of the wanted attempts whose ends lie in the last segments.
-pub(super) fn ends(dir: &Path, wanted: &BTreeSet<Attempt>) -> BTreeMap<Attempt, Outcome> {
-    let mut found = BTreeMap::new();
+/// What the last segments tell of attempts.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) ends: BTreeMap<Attempt, Outcome>,
+    /// Where output of those without an end lies.
+    pub(super) output: BTreeMap<Attempt, Extents>,
+}
+
+/// Searches the last segments for the wanted attempts.
+pub(super) fn search(dir: &Path, wanted: &BTreeSet<Attempt>) -> Found {
+    let mut found = Found::default();
     let names = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut segments: Vec<u32> =
         names.filter_map(|entry| segment_number(entry.file_name().to_str()?)).collect();
     segments.sort_unstable_by(|one, other| other.cmp(one));
     for segment in segments.into_iter().take(SEGMENTS_MAX) {
-        if found.len() == wanted.len() {
+        if found.ends.len() == wanted.len() {
             break;
         }
         // A segment that cannot be read tells nothing; the others may.
-        let _ = ends_in(dir, segment, wanted, &mut found);
+        let _ = search_in(dir, segment, wanted, &mut found);
     }
+    found.output.retain(|attempt, _| !found.ends.contains_key(attempt));
     found
 }
 
-fn ends_in(
+fn search_in(
     dir: &Path,
     segment: u32,
     wanted: &BTreeSet<Attempt>,
-    found: &mut BTreeMap<Attempt, Outcome>,
+    found: &mut Found,
 ) -> io::Result<()> {
     let id = FileId::Segment(segment);
-    let mut window = Window::new(id, File::open(id.path(dir))?, WINDOW_BYTES)?;
-    let mut offset = FILE_HEADER.len() as u64;
-    while offset < window.length {
-        let Some(header) = window.header(offset)? else {
-            offset = window.next_magic(offset + 1)?;
-            continue;
-        };
-        if header.kind == Kind::End
-            && wanted.contains(&header.attempt)
-            && let Some(end) = window.end(offset, &header)?
+    frames(dir, id, |window, offset, header| {
+        if !wanted.contains(&header.attempt) {
+            return Ok(());
+        }
+        if header.kind != Kind::End {
+            let extent = id.extent(offset, header.frame_length());
+            found.output.entry(header.attempt).or_default().push(extent);
+        } else if let Some(end) = window.end(offset, header)?
             && let Some(Ok(mut outcome)) = end.outcome.map(Outcome::try_from)
         {
             let silent = header.position == 0 && end.extents.is_empty();
             outcome.output = (!silent).then_some(OutputRef { segment, offset });
-            found.insert(header.attempt, outcome);
+            found.ends.insert(header.attempt, outcome);
         }
+        Ok(())
+    })
+}
+
+/// Goes through the frames of a file, over damage and a torn end. Their payloads need not be whole.
+pub(super) fn frames(
+    dir: &Path,
+    id: FileId,
+    mut each: impl FnMut(&mut Window, u64, &Header) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut window = Window::new(id, File::open(id.path(dir))?, WINDOW_BYTES)?;
+    let mut offset = FILE_HEADER.len() as u64;
+    while offset < window.length {
+        let length = window.length;
+        let header = window.header(offset)?;
+        let Some(header) = header.filter(|header| offset + header.frame_length() <= length) else {
+            offset = window.next_magic(offset + 1)?;
+            continue;
+        };
+        each(&mut window, offset, &header)?;
         offset += header.frame_length();
     }
     Ok(())
 }
 
 /// A file read in large pieces.
-struct Window {
+pub(super) struct Window {
     id: FileId,
     file: File,
     length: u64,

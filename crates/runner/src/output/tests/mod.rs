@@ -6,6 +6,7 @@
 mod damage;
 mod faults;
 mod limits;
+mod lost;
 mod many;
 mod round_trip;
 
