@@ -3,7 +3,7 @@
 //! The supervisor tells of new stretches as it writes them. Ended attempts are forgotten once
 //! history has them: from there on their last frame lists everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use model::{Attempt, RunId};
@@ -30,13 +30,21 @@ const SWEEP_MIN: usize = 64;
 /// One reader of a run's output, as it comes.
 #[derive(Debug, Default)]
 pub(crate) struct Follower {
-    news: Mutex<BTreeMap<Attempt, Vec<Extent>>>,
+    news: Mutex<BTreeMap<Attempt, News>>,
     bell: Notify,
+}
+
+/// More of one attempt's output.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) extents: Vec<Extent>,
+    /// It is the last, for the attempt's supervisor was killed.
+    pub(crate) lost: bool,
 }
 
 impl Follower {
     /// What came since the last call.
-    pub(crate) fn take(&self) -> BTreeMap<Attempt, Vec<Extent>> {
+    pub(crate) fn take(&self) -> BTreeMap<Attempt, News> {
         std::mem::take(&mut *lock(&self.news))
     }
 
@@ -50,6 +58,15 @@ impl LiveOutput {
     /// The supervisor told of output.
     pub(crate) fn told(&self, output: Output) {
         let Some(attempt) = output.attempt.map(Attempt::from) else { return };
+        self.add(attempt, output, false);
+    }
+
+    /// All that was found of an attempt whose supervisor was killed.
+    pub(crate) fn lost(&self, attempt: Attempt, extents: Vec<Extent>) {
+        self.add(attempt, Output { attempt: None, extents, all: true }, true);
+    }
+
+    fn add(&self, attempt: Attempt, output: Output, lost: bool) {
         let mut inner = lock(&self.inner);
         let all = inner.attempts.entry(attempt).or_default();
         let fresh = match output.all {
@@ -68,13 +85,21 @@ impl LiveOutput {
             let Some(follower) = follower.upgrade() else { return false };
             let mut news = lock(&follower.news);
             let news = news.entry(attempt).or_default();
-            fresh.iter().for_each(|extent| append(news, *extent));
+            fresh.iter().for_each(|extent| append(&mut news.extents, *extent));
+            news.lost |= lost;
             follower.bell.notify_one();
             true
         });
         if followers.is_empty() {
             inner.followers.remove(&attempt.element.run);
         }
+    }
+
+    /// All that was told so far of these attempts' output.
+    pub(crate) fn so_far(&self, attempts: &BTreeSet<Attempt>) -> BTreeMap<Attempt, Vec<Extent>> {
+        let inner = lock(&self.inner);
+        let told = |attempt: &Attempt| Some((*attempt, inner.attempts.get(attempt)?.clone()));
+        attempts.iter().filter_map(told).collect()
     }
 
     /// These attempts are in history now.
@@ -172,10 +197,13 @@ mod tests {
         assert_eq!(there[&attempt()], [extent(0, 10)]);
         told(&live, vec![extent(10, 5)], false);
         told(&live, vec![extent(15, 5)], false);
-        assert_eq!(follower.take()[&attempt()], [extent(10, 10)]);
+        assert_eq!(follower.take()[&attempt()].extents, [extent(10, 10)]);
         told(&live, vec![extent(0, 30)], true);
-        assert_eq!(follower.take()[&attempt()], [extent(20, 10)], "only what is new");
+        assert_eq!(follower.take()[&attempt()].extents, [extent(20, 10)], "only what is new");
         assert!(follower.take().is_empty());
+        live.lost(attempt(), vec![extent(0, 40)]);
+        let news = &follower.take()[&attempt()];
+        assert!(news.lost && news.extents == [extent(30, 10)]);
     }
 
     #[test]
@@ -188,7 +216,7 @@ mod tests {
         // Two stretches are one now, the first own file is gone, the second grew, a third began.
         told(&live, vec![extent(0, 60), own(2, 100), own(3, 5)], true);
         let fresh = Extent { own_file: 2, segment: 0, offset: 40, length: 60 };
-        assert_eq!(follower.take()[&attempt()], [fresh, own(3, 5)]);
+        assert_eq!(follower.take()[&attempt()].extents, [fresh, own(3, 5)]);
     }
 
     #[test]
@@ -205,6 +233,7 @@ mod tests {
     fn what_is_in_history_is_forgotten() {
         let live = LiveOutput::default();
         told(&live, vec![extent(0, 10)], false);
+        assert_eq!(live.so_far(&[attempt()].into())[&attempt()], [extent(0, 10)]);
         live.forget(&[attempt()]);
         assert!(live.follow(RunId(1)).0.is_empty());
     }

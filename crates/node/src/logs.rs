@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Attempt, OutputRef, TaskPosition};
+use proto::job;
 use proto::supervisor::Extent;
-use runner::output::{Merge, ReadError, Stream};
+use runner::output::{Merge, Stream};
 use tokio::sync::mpsc;
 
 use crate::error::Refused;
+use crate::live::News;
 use crate::query::{self, Resolved};
 use crate::shared::Shared;
 use crate::view::View;
@@ -96,8 +98,27 @@ pub(crate) fn start(shared: Arc<Shared>, resolved: Resolved, request: LogsReques
     Logs { chunks, task_names, many: elements > 1 }
 }
 
-/// Attempts, each with its last frame and how many bytes it wrote.
-type Ended = Vec<(Attempt, OutputRef, u64)>;
+/// Ended attempts, each with what lists its output and how many bytes it wrote.
+type Ended = Vec<(Attempt, List, u64)>;
+
+/// What lists the output of an attempt that has ended.
+#[derive(Clone, Copy)]
+enum List {
+    /// Its last frame.
+    End(OutputRef),
+    /// Its supervisor was killed before that; what was found of it then was kept, if any was.
+    Lost,
+}
+
+/// More of an attempt's output.
+enum More {
+    /// It lies there.
+    Extents(Vec<Extent>),
+    /// All that was found of an attempt that ended with its supervisor lies there.
+    Lost(Vec<Extent>),
+    /// Nothing says where it lies, for this reason.
+    Unlisted(String),
+}
 
 struct Reader {
     shared: Arc<Shared>,
@@ -118,12 +139,9 @@ impl Reader {
         let view = shared.views.borrow().clone();
         self.resolved.refresh(&view, &shared.history)?;
         let ended = self.ended_output(&shared)?;
-        let mut found: BTreeMap<Attempt, Vec<Extent>> = BTreeMap::new();
-        for (attempt, extents) in listed(&shared, ended).await? {
-            found.insert(attempt, extents.map_err(|error| Refused::Failed(describe(&error)))?);
-        }
+        let mut found = listed(&shared, ended).await?;
         for (attempt, extents) in live {
-            found.entry(attempt).or_insert(extents);
+            found.entry(attempt).or_insert(More::Extents(extents));
         }
         self.read(found).await?;
         let mut stopped = shared.stopped.clone();
@@ -135,7 +153,11 @@ impl Reader {
             if fresh.is_empty() && over {
                 return self.read_rest(&shared).await;
             }
-            self.read(fresh).await?;
+            let more = |(attempt, news): (Attempt, News)| match news.lost {
+                true => (attempt, More::Lost(news.extents)),
+                false => (attempt, More::Extents(news.extents)),
+            };
+            self.read(fresh.into_iter().map(more).collect()).await?;
             if self.sender.is_closed() {
                 return Ok(());
             }
@@ -155,23 +177,19 @@ impl Reader {
     }
 
     /// Reads what a follower was never told of: a supervisor does not speak of output while its
-    /// daemon is slow to listen, nor when it is killed. The last frame lists all.
+    /// daemon is slow to listen, nor when it is killed. The last frame lists all, or what was found
+    /// when it was missing.
     async fn read_rest(&mut self, shared: &Shared) -> Result<(), Refused> {
         let Some(merge) = &self.merge else { return Ok(()) };
-        let ended = self.ended_output(shared)?;
-        let rest: Ended = (ended.into_iter())
-            .filter(|(attempt, _, bytes)| merge.position(*attempt) < *bytes)
-            .collect();
-        if rest.is_empty() {
-            return Ok(());
-        }
-        // What cannot be found again has been shown as far as it was told.
-        let rest = (listed(shared, rest).await?.into_iter())
-            .filter_map(|(attempt, extents)| Some((attempt, extents.ok()?)));
-        self.read(rest.collect()).await
+        let mut ended = self.ended_output(shared)?;
+        ended.retain(|(attempt, list, bytes)| {
+            matches!(list, List::Lost) || merge.position(*attempt) < *bytes
+        });
+        let rest = listed(shared, ended).await?;
+        self.read(rest).await
     }
 
-    /// Where the output of the selected attempts lies that history knows, and its length.
+    /// What lists the output of the selected attempts that history knows, and its length.
     fn ended_output(&self, shared: &Shared) -> Result<Ended, Refused> {
         let mut found = Vec::new();
         for (task, ordinals) in &self.resolved.tasks {
@@ -183,14 +201,14 @@ impl Reader {
                     continue;
                 }
                 for fact in attempts {
-                    let bytes = fact.outcome.as_ref().map_or(0, |outcome| outcome.output_bytes);
-                    let at = fact.outcome.and_then(|outcome| outcome.output);
                     let element =
                         model::Element { run: self.resolved.run, task: *task, index: fact.index };
                     let attempt = Attempt { element, number: fact.number };
-                    if let Some(at) = at.filter(|_| self.selects(attempt)) {
-                        let at = OutputRef { segment: at.segment, offset: at.offset };
-                        found.push((attempt, at, bytes));
+                    let Some(outcome) = fact.outcome.filter(|_| self.selects(attempt)) else {
+                        continue;
+                    };
+                    if let Some(list) = list(&outcome) {
+                        found.push((attempt, list, outcome.output_bytes));
                     }
                 }
             }
@@ -216,8 +234,8 @@ impl Reader {
 
     /// Reads these stretches and sends them. A thread that may wait reads, but never for whoever
     /// takes what was read: many who do not would use up all of those threads.
-    async fn read(&mut self, mut found: BTreeMap<Attempt, Vec<Extent>>) -> Result<(), Refused> {
-        found.retain(|attempt, extents| !extents.is_empty() && self.selects(*attempt));
+    async fn read(&mut self, mut found: BTreeMap<Attempt, More>) -> Result<(), Refused> {
+        found.retain(|attempt, _| self.selects(*attempt));
         if found.is_empty() {
             return Ok(());
         }
@@ -225,8 +243,12 @@ impl Reader {
             let Some(mut merge) = self.merge.take() else { return Ok(()) };
             let (output, found) = (self.shared.output.clone(), std::mem::take(&mut found));
             let reading = tokio::task::spawn_blocking(move || {
-                for (attempt, extents) in found {
-                    merge.extend(&output, attempt, &extents);
+                for (attempt, more) in found {
+                    match more {
+                        More::Extents(extents) => merge.extend(&output, attempt, &extents),
+                        More::Lost(extents) => merge.lost(&output, attempt, &extents),
+                        More::Unlisted(why) => merge.unlisted(&output, attempt, &why),
+                    }
                 }
                 let chunks: Vec<_> = merge.by_ref().take(READ_AT_ONCE).collect();
                 (merge, chunks)
@@ -257,14 +279,31 @@ impl Reader {
     }
 }
 
+/// What lists an ended attempt's output, if it may have any.
+fn list(outcome: &job::Outcome) -> Option<List> {
+    let lost = matches!(outcome.ending, Some(job::outcome::Ending::Gone(_)));
+    match &outcome.output {
+        Some(at) => Some(List::End(OutputRef { segment: at.segment, offset: at.offset })),
+        None => lost.then_some(List::Lost),
+    }
+}
+
 /// Reads where all output of these lies: a file is opened for each, so a thread that may wait does.
-async fn listed(
-    shared: &Shared,
-    ended: Ended,
-) -> Result<Vec<(Attempt, Result<Vec<Extent>, ReadError>)>, Refused> {
+/// What cannot be found for one is said of that one, and keeps nobody from the others.
+async fn listed(shared: &Shared, ended: Ended) -> Result<BTreeMap<Attempt, More>, Refused> {
     let output = shared.output.clone();
-    let read =
-        move || ended.into_iter().map(|(attempt, at, _)| (attempt, output.ended(at))).collect();
+    let more = move |attempt, list| match list {
+        List::End(at) => output.ended(at).map(|extents| Some(More::Extents(extents))),
+        List::Lost => output.lost(attempt).map(|extents| extents.map(More::Lost)),
+    };
+    let read = move || {
+        let each = ended.into_iter().filter_map(|(attempt, list, _)| {
+            let found = more(attempt, list);
+            let more = found.unwrap_or_else(|error| Some(More::Unlisted(describe(&error))));
+            Some((attempt, more?))
+        });
+        each.collect()
+    };
     tokio::task::spawn_blocking(read).await.map_err(|error| Refused::Failed(error.to_string()))
 }
 

@@ -202,13 +202,29 @@ impl Task {
         if wanted.is_empty() {
             return Some(Vec::new());
         }
-        let output = self.output.clone();
-        let found = tokio::task::spawn_blocking(move || output.recover(&wanted)).await;
-        let ends = found.unwrap_or_default().into_iter().map(|(attempt, outcome)| session::End {
+        Some(self.take_over(wanted).await)
+    }
+
+    /// The ends of these attempts of a killed supervisor, as far as it wrote them. Where the output
+    /// of the others lies is kept before they are given up: later nothing tells it.
+    async fn take_over(&self, wanted: BTreeSet<Attempt>) -> Vec<session::End> {
+        let (output, told) = (self.output.clone(), self.live.so_far(&wanted));
+        let remains = tokio::task::spawn_blocking(move || output.take_over(&wanted, told)).await;
+        let remains = remains.unwrap_or_default();
+        if let Some(error) = &remains.unkept {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "output of attempts whose supervisor ended will not be found again"
+            );
+        }
+        for (attempt, extents) in remains.lost {
+            self.live.lost(attempt, extents);
+        }
+        let ends = remains.ends.into_iter().map(|(attempt, outcome)| session::End {
             attempt: Some(attempt.into()),
             outcome: Some(outcome.into()),
         });
-        Some(ends.collect())
+        ends.collect()
     }
 }
 

@@ -14,5 +14,6 @@ mod cut_off;
 mod gate;
 mod life;
 mod look;
+mod lost;
 mod run;
 mod usage;
