@@ -25,6 +25,7 @@ impl Kernel {
         match message.kind {
             Some(Asked::Greeting(greeting)) => {
                 self.set_capacity(greeting.capacity.unwrap_or_default().into());
+                self.call_off_the_end(greeting.version);
                 self.greet(greeting.version);
             }
             _ if !understood => log::line(format_args!("ignored what came before a greeting")),
@@ -45,6 +46,15 @@ impl Kernel {
             }
             Some(Asked::Shutdown(_)) => self.shut_down(),
             None => log::line(format_args!("ignored a message of an unknown kind")),
+        }
+    }
+
+    /// A daemon that asked for the end never greets again. Another one has come to go on, and would
+    /// otherwise see each start withdrawn at once and ask for it again, until the last is gone.
+    /// What was told to stop still stops.
+    fn call_off_the_end(&mut self, version: u32) {
+        if version == SUPERVISOR_VERSION && std::mem::take(&mut self.down) {
+            log::line(format_args!("stays, for a new daemon"));
         }
     }
 

@@ -100,6 +100,22 @@ fn a_shutdown_stops_all_and_takes_nothing_more() {
 }
 
 #[test]
+fn a_new_daemon_calls_the_shutdown_off() {
+    let mut node = Node::with(None, 2000);
+    let mut stubborn = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
+    stubborn.grace_ms = 300;
+    node.started(&stubborn, 1);
+    node.hear_until("it ignores the signal", |node| {
+        node.said.iter().any(|said| matches!(said, Said::Output(_)))
+    });
+    node.ask(Ask::Shutdown(proto::supervisor::Shutdown {}));
+    node.reconnect(2000);
+    assert_eq!(node.run(&shell("exit 3"), 2).ending, Ending::Exited { code: 3 });
+    let first = node.end(1);
+    assert_eq!(first.stopped, Some(StopCause::Down), "what was told to stop still stops");
+}
+
+#[test]
 fn each_attempt_is_said_to_start_before_it_is_said_to_end() {
     let mut node = Node::new();
     let indices: Vec<u32> = (0..300).collect();
