@@ -8,6 +8,7 @@ use proto::job::outcome::Ending;
 use crate::chance::Chance;
 use crate::ground::{self, Ground, Line};
 use crate::load::{Accepted, End, Kinds, Load};
+use crate::node::Home;
 use crate::patience::pass;
 use crate::victim::Victim;
 
@@ -56,6 +57,27 @@ fn two_hundred_kills_of_the_daemon_lose_nothing() {
     assert!(commands >= 5, "a person has seen {commands} commands end");
     assert!(accepted.len() >= KILLS, "too little load to prove anything");
     victim.down();
+}
+
+#[test]
+fn a_node_that_dies_while_it_comes_to_be_starts_again() {
+    const NODES: usize = 10;
+    const KILLS: usize = 4;
+    let mut chance = Chance::new();
+    for _ in 0..NODES {
+        let mut victim = Victim::unborn(Home::new());
+        for _ in 0..KILLS {
+            victim.start();
+            pass(chance.ms(0, 120));
+            victim.kill();
+        }
+        victim.start();
+        victim.born();
+        let caller = victim.caller();
+        let run = caller.submit(&ground::job(&["sh", "-c", "exit 3"]), "");
+        assert_eq!(caller.end(run).exit_code, 3);
+        victim.down();
+    }
 }
 
 /// Some daemons die before they serve, most under load.

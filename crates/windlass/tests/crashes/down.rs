@@ -2,6 +2,7 @@
 
 use crate::ground::{Ground, job, task};
 use crate::left::task_processes;
+use crate::node::runs;
 use crate::patience::until;
 use crate::victim::Victim;
 
@@ -20,7 +21,7 @@ fn down_gives_each_task_its_grace_and_the_next_node_goes_on() {
     );
     let tidy = caller.submit(&job(&["sh", "-c", &tidy]), "");
     let mut stubborn = job(&["sh", "-c", "trap '' TERM; [ $WINDLASS_ATTEMPT = 2 ] || sleep 600"]);
-    task(&mut stubborn).grace_ms = 200;
+    task(&mut stubborn).grace_ms = Some(200);
     let stubborn = caller.submit(&stubborn, "");
     // More than there is room for, so that some have never started.
     let mut many = ground.job(1, 600.0, "first");
@@ -63,5 +64,39 @@ fn down_gives_each_task_its_grace_and_the_next_node_goes_on() {
     assert_eq!(String::from_utf8(output).unwrap(), "waits\ntidied\n");
     caller.cancel(many, "seen enough");
     caller.end(many);
+    victim.down();
+}
+
+#[test]
+fn a_node_that_dies_on_its_way_down_goes_on_with_the_next_start() {
+    let ground = Ground::new();
+    let mut victim = Victim::new();
+    let supervisor = victim.supervisor();
+    let caller = victim.caller();
+    let script = "trap '' TERM; echo here; [ $WINDLASS_ATTEMPT = 2 ] || sleep 600";
+    let mut stubborn = job(&["sh", "-c", script]);
+    task(&mut stubborn).grace_ms = Some(700);
+    let stubborn = caller.submit(&stubborn, "");
+    let gentle = caller.submit(&ground.job(3, 600.0, "first"), "");
+    until("both have started", || {
+        !ground.truth().is_empty() && !caller.output(stubborn).is_empty()
+    });
+    let mut down = victim.home.command(&["down", "-N", &victim.api]);
+    let mut down = down.stderr(std::process::Stdio::null()).spawn().unwrap();
+    until("the tasks are told to stop", || !runs(ground.truth()[&(gentle, 0)][0].pid));
+    victim.kill();
+    assert_ne!(down.wait().unwrap().code(), None);
+
+    victim.start();
+    victim.ready();
+    let fresh = caller.submit(&ground.job(0, 0.0, "5"), "");
+    assert_eq!(caller.end(fresh).exit_code, 5);
+    assert_eq!(caller.end(stubborn).exit_code, 0);
+    assert_eq!(caller.end(gentle).exit_code, 0);
+    for run in [stubborn, gentle] {
+        let attempts = caller.run(run).elements[0].attempts.len();
+        assert_eq!(attempts, 2, "it was stopped once");
+    }
+    assert_eq!(victim.supervisor(), supervisor, "a new daemon has called off its end");
     victim.down();
 }

@@ -32,14 +32,23 @@ impl Victim {
 
     /// Starts a node in the directory `data` of `home`.
     pub(crate) fn at(home: Home) -> Victim {
-        let api = own_addr().to_string();
-        let node = NodeId::default();
-        let mut victim = Victim { home, api, node, daemon: None, log: None, ended: false };
+        let mut victim = Victim::unborn(home);
         victim.start();
-        let ready = victim.ready();
-        victim.api = ready["api"].as_str().unwrap().to_owned();
-        victim.node = NodeId(ready["node_id"].as_str().unwrap().parse().unwrap());
+        victim.born();
         victim
+    }
+
+    /// A node that has never been started.
+    pub(crate) fn unborn(home: Home) -> Victim {
+        let (api, node) = (own_addr().to_string(), NodeId::default());
+        Victim { home, api, node, daemon: None, log: None, ended: false }
+    }
+
+    /// Waits until the daemon serves, and learns who it is.
+    pub(crate) fn born(&mut self) {
+        let ready = self.ready();
+        self.api = ready["api"].as_str().unwrap().to_owned();
+        self.node = NodeId(ready["node_id"].as_str().unwrap().parse().unwrap());
     }
 
     /// Starts the daemon and does not wait.
