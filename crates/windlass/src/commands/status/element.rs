@@ -4,6 +4,7 @@
 use model::text::{duration_ms, size};
 use proto::api::{AttemptStatus, ElementStatus};
 use proto::job::Outcome;
+use proto::job::outcome::Ending;
 
 use super::{attempt_took, because};
 use crate::show::time;
@@ -54,12 +55,18 @@ fn attempt(attempt: &AttemptStatus, now_ms: u64) -> Facts {
     if let Some(because) = &attempt.because {
         facts.push(("because", because_of(&because.actor, &because.reason)));
     }
-    if let Some(outcome) = attempt.outcome.as_ref().filter(|_| attempt.started_us > 0) {
+    if let Some(outcome) = attempt.outcome.as_ref().filter(|outcome| is_measured(attempt, outcome))
+    {
         facts.push(("cpu", duration_ms(outcome.cpu_us / 1000)));
         facts.push(("memory", format!("{} at its peak", size(outcome.memory_peak_bytes))));
         facts.push(("output", output(outcome)));
     }
     facts
+}
+
+/// Whether somebody saw it start and end, and so knows what it used.
+fn is_measured(attempt: &AttemptStatus, outcome: &Outcome) -> bool {
+    attempt.started_us > 0 && !matches!(outcome.ending, Some(Ending::Gone(_)))
 }
 
 fn because_of(actor: &str, reason: &str) -> String {
@@ -162,14 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_never_started_used_nothing() {
-        let attempt = AttemptStatus {
-            number: 1,
+    fn what_nobody_measured_is_not_told() {
+        let check = |attempt: AttemptStatus, expected: &[&str]| {
+            let names: Vec<_> = super::attempt(&attempt, 0).iter().map(|(name, _)| *name).collect();
+            assert_eq!(names, expected);
+        };
+        let never_started = AttemptStatus {
             ended_us: 1_795_193_405_400_000,
             outcome: Some(Outcome::default()),
             ..Default::default()
         };
-        let names: Vec<_> = super::attempt(&attempt, 0).iter().map(|(name, _)| *name).collect();
-        assert_eq!(names, ["attempt", "fence", "placed", "ended"]);
+        check(never_started, &["attempt", "fence", "placed", "ended"]);
+        let gone = Outcome { ending: Some(Ending::Gone(Default::default())), ..Default::default() };
+        let unseen = AttemptStatus {
+            started_us: 1_795_193_405_400_000,
+            outcome: Some(gone),
+            ..Default::default()
+        };
+        check(unseen, &["attempt", "fence", "placed", "started"]);
     }
 }
