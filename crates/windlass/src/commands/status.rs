@@ -17,7 +17,7 @@ Examples:
   windlass status last              the latest run
   windlass status nightly           the latest run of that name
   windlass status 812/main[3-5]     some elements of an array
-  windlass status 812/main[3]       one in full: times, cpu, memory, all attempts";
+  windlass status 812/main[3]       one in full: times, cpu, memory, attempts";
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
