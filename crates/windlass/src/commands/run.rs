@@ -20,7 +20,10 @@ executed; 125 is Windlass's own failure, 2 wrong usage. An array exits with
 0 if all succeeded, else as the failed element of the lowest index.
 
 Ctrl-C cancels the run and waits for its end; a second one leaves it alone
-and exits with 130.";
+and exits with 130.
+
+A task's standard input is empty. Of the variables here it finds those that
+`--env` names, beside a few of its own such as WINDLASS_INDEX.";
 
 const EXIT_CODES_SHORT: &str = "\
 Exit codes: the task's own, 128+N for signal N, 124 after `--timeout`, 125 if
