@@ -19,6 +19,8 @@ const MARK: TableDefinition<(), u64> = TableDefinition::new("mark");
 
 /// The file's name in the directory.
 const FILE: &str = "history.redb";
+/// Its name until it is whole: a process that dies as it makes one leaves what is no database.
+const INTERIM: &str = "history.redb.new";
 /// Memory for the database's cache, in bytes.
 const CACHE_BYTES: usize = 8 << 20;
 
@@ -37,14 +39,24 @@ impl History {
         fs::create_dir_all(dir)
             .map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
         let path = dir.join(FILE);
+        let interim = dir.join(INTERIM);
+        let is_new = !path.exists();
         let open = || -> Result<Database, redb::Error> {
-            let database = Database::builder().set_cache_size(CACHE_BYTES).create(&path)?;
+            if is_new && interim.exists() {
+                fs::remove_file(&interim)?;
+            }
+            let file = if is_new { &interim } else { &path };
+            let database = Database::builder().set_cache_size(CACHE_BYTES).create(file)?;
             let write = database.begin_write()?;
             write.open_table(RUNS)?;
             write.open_table(NAMES)?;
             write.open_table(TASKS)?;
             write.open_table(MARK)?;
             write.commit()?;
+            if is_new {
+                fs::rename(&interim, &path)?;
+                fs::File::open(dir)?.sync_all()?;
+            }
             Ok(database)
         };
         let database = open()

@@ -69,3 +69,15 @@ fn a_file_that_is_no_history_is_refused_with_what_to_do() {
     let error = History::open(dir.path()).err().unwrap().to_string();
     assert!(error.contains("hint: it can be moved away"), "{error}");
 }
+
+#[test]
+fn what_a_crash_left_of_a_database_is_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let begun = dir.path().join("history.redb.new");
+    std::fs::write(&begun, vec![0; 1 << 20]).unwrap();
+    let history = History::open(dir.path()).unwrap();
+    assert!(!begun.exists(), "it has its name now");
+    history.write(5, &[(5, task(1, 0, "a"))], true).unwrap();
+    drop(history);
+    assert_eq!(texts(&History::open(dir.path()).unwrap(), 1, 0), ["a"]);
+}
