@@ -49,7 +49,7 @@ pub(super) fn end_at(dir: &Path, at: OutputRef) -> Result<Vec<Extent>, ReadError
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) ends: BTreeMap<Attempt, Outcome>,
-    /// Where output of those without an end lies.
+    /// Where output lies, also of some with an end.
     pub(super) output: BTreeMap<Attempt, Extents>,
 }
 
@@ -67,7 +67,6 @@ pub(super) fn search(dir: &Path, wanted: &BTreeSet<Attempt>) -> Found {
         // A segment that cannot be read tells nothing; the others may.
         let _ = search_in(dir, segment, wanted, &mut found);
     }
-    found.output.retain(|attempt, _| !found.ends.contains_key(attempt));
     found
 }
 

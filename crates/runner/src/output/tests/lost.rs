@@ -115,6 +115,8 @@ fn a_beginning_that_is_too_old_to_be_searched_for_is_marked() {
     for other in 10..40 {
         bench.words(attempt(other), Stream::Stdout, 50_000, 500);
     }
+    // What is written at once may be put in another order.
+    bench.wait("all of theirs", |bench| bench.told.len() == 31);
     bench.words(attempt(1), Stream::Stdout, 100_000, 5);
     drop(bench);
     let store = Store::open(dir.path());
