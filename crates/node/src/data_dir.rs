@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use model::{ClusterId, NodeId};
 use rustix::fs::FlockOperation;
@@ -15,6 +16,10 @@ use crate::error::StartError;
 /// What a node wants free at its start: two segments of the journal, and some room to work.
 const FREE_BYTES_MIN: u64 = 192 << 20;
 const IDENTITY: &str = "node.json";
+/// How long the lock is waited for while its holder is there, and once it is gone.
+const DYING: Duration = Duration::from_millis(300);
+const DEAD: Duration = Duration::from_secs(5);
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A data directory that is ours until this is dropped.
 #[derive(Debug)]
@@ -97,15 +102,21 @@ fn lock(path: &Path, fault: impl FnOnce(io::Error) -> StartError) -> Result<File
         Ok(file) => file,
         Err(source) => return Err(fault(source)),
     };
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut text = String::new();
-            let _ = file.read_to_string(&mut text);
-            let pid = text.trim().parse().unwrap_or(0);
+    let begun = Instant::now();
+    loop {
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(rustix::io::Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(fault(error.into())),
+        }
+        // A node that was killed may take a moment to be gone, and so may a supervisor that it
+        // was just about to start, which holds its files until it is one.
+        let pid = holder(&mut file);
+        let patience = if is_alive(pid) { DYING } else { DEAD };
+        if begun.elapsed() >= patience {
             return Err(StartError::InUse { path: path.to_owned(), pid });
         }
-        Err(error) => return Err(fault(error.into())),
+        std::thread::sleep(LOCK_AGAIN);
     }
     let write = |file: &mut File| {
         file.set_len(0)?;
@@ -121,6 +132,17 @@ fn lock(path: &Path, fault: impl FnOnce(io::Error) -> StartError) -> Result<File
         }),
         Err(error) => Err(fault(error)),
     }
+}
+
+/// The process that says it holds the lock; 0 where none does.
+fn holder(lock: &mut File) -> u32 {
+    let mut text = String::new();
+    let read = lock.rewind().and_then(|()| lock.read_to_string(&mut text));
+    read.ok().and_then(|_| text.trim().parse().ok()).unwrap_or(0)
+}
+
+fn is_alive(pid: u32) -> bool {
+    pid > 0 && Path::new(&format!("/proc/{pid}")).exists()
 }
 
 /// A directory that has its journal needs no more than it has taken already.
