@@ -36,6 +36,13 @@ pub struct Error {
     pub(crate) source: Box<redb::Error>,
 }
 
+impl Error {
+    /// Whether the disk has no room, so that freeing some is what helps.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(&*self.source, redb::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull)
+    }
+}
+
 /// Turns the database's errors into ours.
 pub(crate) fn failed<E: Into<redb::Error>>(what: &'static str) -> impl Fn(E) -> Error {
     move |source| Error { what, source: Box::new(source.into()) }

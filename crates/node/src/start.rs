@@ -212,7 +212,14 @@ fn spawn_publisher(
         // Neither is dropped before the reason is told: the control part notices and tells less.
         if let Err(error) = publisher.run(&mut inbox, &runtime) {
             let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
-            stop(&stopped, Stopped::Failed(format!("{error}{}", source.unwrap_or_default())));
+            let hint = match error.is_disk_full() {
+                true => {
+                    "\nhint: free some space on the disk of the data directory, then `windlass up`"
+                }
+                false => "",
+            };
+            let source = source.unwrap_or_default();
+            stop(&stopped, Stopped::Failed(format!("{error}{source}{hint}")));
         }
     })
 }
