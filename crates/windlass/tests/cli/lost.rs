@@ -20,9 +20,12 @@ struct Follower {
 }
 
 impl Follower {
-    /// Reads on until a line has `text`.
-    fn until(&mut self, text: &str) {
-        while !self.lines.next().expect("it says more").unwrap().contains(text) {}
+    /// Reads on until each of `texts` was on some line: two streams have no order between them.
+    fn until_all(&mut self, mut texts: Vec<&str>) {
+        while !texts.is_empty() {
+            let line = self.lines.next().expect("it says more").unwrap();
+            texts.retain(|text| !line.contains(text));
+        }
     }
 }
 
@@ -41,7 +44,7 @@ fn talking(node: &Node, on_lost: &str) -> Follower {
     let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut follower = Follower { child, lines };
-    follower.until("complained");
+    follower.until_all(vec!["said", "complained"]);
     follower
 }
 

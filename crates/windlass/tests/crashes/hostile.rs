@@ -96,7 +96,8 @@ fn whoever_closes_its_output_goes_on() {
 fn a_gibibyte_is_cut_to_its_end_with_a_mark() {
     const KEPT_MAX: usize = 101 << 20;
     let scene = Scene::new();
-    let script = "head -c 1073741824 /dev/zero; echo the end; exit 3";
+    // A pause before the last words: a slow disk catches up, and does not drop those too.
+    let script = "head -c 1073741824 /dev/zero; sleep 3; echo the end; exit 3";
     let run = scene.victim.windlass(&["run", "-d", "--", "sh", "-c", script]);
     assert_eq!(run.stdout(), "1\n");
     let shown = scene.victim.windlass(&["wait", "1"]);
