@@ -22,7 +22,7 @@ const FILE: &str = "history.redb";
 /// Its name until it is whole: a process that dies as it makes one leaves what is no database.
 const INTERIM: &str = "history.redb.new";
 /// Memory for the database's cache, in bytes.
-const CACHE_BYTES: usize = 8 << 20;
+const CACHE_BYTES: usize = 4 << 20;
 
 /// Run, task, journal index and number within it.
 type TaskKey = (u64, u32, u64, u32);

@@ -94,6 +94,7 @@ impl Publisher {
                         Err(_) => {
                             self.history.write(view.state.applied(), &[], true)?;
                             durability = Durability::default();
+                            give_memory_back();
                             continue;
                         }
                     }
@@ -157,6 +158,15 @@ impl News {
             }
             Event::RunCreated { .. } | Event::NodeRegistered { .. } => {}
         }
+    }
+}
+
+/// Nothing happens just now: what a burst of work needed goes back to the system.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointers and only returns pages that the allocator holds free.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Node {
 
 /// How long a start waits for the supervisor; a slow one is waited for in the background.
 const SUPERVISOR_WITHIN: Duration = Duration::from_secs(10);
+/// The control part follows closely: what is older is read again only at a start.
+const JOURNAL_CACHE_BYTES: usize = 4 << 20;
 const INPUTS_MAX: usize = 4096;
 const PUBLISH_MAX: usize = 1024;
 
@@ -167,7 +169,8 @@ impl Node {
 
 async fn open_journal(data_dir: &DataDir, node: u64) -> Result<Arc<Raft>, StartError> {
     let dir = data_dir.path.join("journal");
-    let config = raft::Config { dir, node, ..raft::Config::default() };
+    let config =
+        raft::Config { dir, node, cache_bytes: JOURNAL_CACHE_BYTES, ..raft::Config::default() };
     Ok(Arc::new(Raft::open(config).await?))
 }
 
