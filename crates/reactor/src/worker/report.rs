@@ -16,7 +16,7 @@ const START_AFTER_MS: u64 = 200;
 /// From this many attempts held on, there is a crowd.
 const CROWD: usize = 16;
 /// From one report to the next in a crowd, in milliseconds.
-const DISTANCE_MS: u64 = 5;
+const DISTANCE_MS: u64 = 10;
 /// Entries of one report at most.
 const ENTRIES_MAX: usize = 4096;
 /// Bytes of the ends in one report, beyond the last, at most. An end that tells why nothing was
@@ -184,7 +184,7 @@ mod tests {
             if let Some(report) = report {
                 outbox.acknowledged(report.number);
             } else {
-                assert_eq!(outbox.timer(), Some(105));
+                assert_eq!(outbox.timer(), Some(100 + DISTANCE_MS));
             }
         }
     }
@@ -215,6 +215,10 @@ mod tests {
         outbox.started(attempt(2), 7, 100);
         outbox.ended(attempt(3), Default::default());
         assert!(outbox.report(301, 99).is_none());
-        assert_eq!(outbox.timer(), Some(304), "a timer for what is past would fire without end");
+        assert_eq!(
+            outbox.timer(),
+            Some(299 + DISTANCE_MS),
+            "a timer for what is past would fire without end"
+        );
     }
 }
