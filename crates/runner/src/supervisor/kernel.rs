@@ -75,6 +75,8 @@ pub(super) struct Kernel {
     /// When orphans are looked for next, where they are not told from kept main processes.
     pub(super) sweep_at: Option<u64>,
     pub(super) own_wake: Option<u64>,
+    /// When ends that wait to be written with others are written at the latest.
+    pub(super) nudge_at: Option<u64>,
 }
 
 impl Kernel {
@@ -97,7 +99,9 @@ impl Kernel {
     /// What is to be done at the end of a turn, and how to go on. `makes`: whether this thread is
     /// going to make a process first.
     pub(super) fn settle_turn(&mut self, makes: bool) -> io::Result<Next> {
-        self.grow_up(clock::boot_us());
+        let now = clock::boot_us();
+        self.grow_up(now);
+        self.nudge(now);
         self.flush();
         if self.over || self.may_leave() {
             self.give_up();
@@ -159,7 +163,7 @@ impl Kernel {
 
     fn set_own_timer(&mut self) {
         let young = self.young.front().map(|(at, _, _)| *at);
-        let next = [self.leave_at, self.sweep_at, young].into_iter().flatten().min();
+        let next = [self.leave_at, self.sweep_at, self.nudge_at, young].into_iter().flatten().min();
         self.timers.set(OWN, self.own_wake, next);
         self.own_wake = next;
     }

@@ -20,6 +20,10 @@ use crate::spawn::{Failure, Spawned, Spawner, Step};
 /// How long an attempt has to end before its pipes are watched and its start is said; until then
 /// the pipes fill. Most short tasks are spared five calls and three wakings by it.
 const YOUNG_US: u64 = 2_000;
+/// From this many waiting attempts on, there is a crowd.
+const CROWD: usize = 16;
+/// How long an end waits for others in a crowd, in microseconds.
+const CROWD_US: u64 = 5_000;
 
 /// An attempt whose process is to be made.
 pub(super) struct Job {
@@ -161,7 +165,21 @@ impl Kernel {
     pub(super) fn end(&mut self, attempt: Attempt, outcome: Outcome) {
         self.slots.leave(attempt);
         self.held.insert(attempt, State::Ends);
-        self.writer.end(attempt, outcome);
+        if self.slots.waiting() < CROWD {
+            self.writer.end(attempt, outcome);
+            return;
+        }
+        // Enough waits here to keep the node busy, so nobody waits for this end: written and told
+        // together with others it costs a fraction.
+        self.writer.end_quietly(attempt, outcome);
+        self.nudge_at.get_or_insert(clock::boot_us() + CROWD_US);
+    }
+
+    /// Has ends written that have waited for others long enough.
+    pub(super) fn nudge(&mut self, now: u64) {
+        if self.nudge_at.take_if(|at| *at <= now).is_some() {
+            self.writer.nudge();
+        }
     }
 }
 

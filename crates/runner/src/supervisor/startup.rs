@@ -97,6 +97,7 @@ pub(super) fn prepare(args: &Args) -> Result<(Kernel, Vec<Spawner>), Error> {
         by_pid: HashMap::new(),
         timers: Timers::default(),
         unsaid: BTreeSet::new(),
+        nudge_at: None,
         degraded: String::new(),
         down: false,
         again: Vec::new(),

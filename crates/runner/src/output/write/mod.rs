@@ -136,7 +136,18 @@ impl Writer {
 
     /// Takes the end of an attempt, behind all of its output. It always finds room.
     pub fn end(&mut self, attempt: Attempt, outcome: Outcome) {
-        self.queue.end(attempt, outcome);
+        self.queue.end(attempt, outcome, false);
+    }
+
+    /// The same, without waking the writer thread for it: it is written with what comes next, or
+    /// after [`Writer::nudge`].
+    pub fn end_quietly(&mut self, attempt: Attempt, outcome: Outcome) {
+        self.queue.end(attempt, outcome, true);
+    }
+
+    /// Has all that is queued written.
+    pub fn nudge(&self) {
+        self.queue.nudge();
     }
 
     /// What the disk has taken since the last call.

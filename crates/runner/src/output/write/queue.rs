@@ -65,6 +65,14 @@ struct State {
     finished: bool,
 }
 
+impl State {
+    fn add(&mut self, item: Item, cost: usize) {
+        self.batch.items.push(item);
+        self.batch.cost += cost;
+        self.cost += cost;
+    }
+}
+
 pub(super) struct Queue {
     state: Mutex<State>,
     work: Condvar,
@@ -104,15 +112,28 @@ impl Queue {
         }
     }
 
-    /// Ends are bounded by the number of live attempts, so they need no limit here.
-    pub(super) fn end(&self, attempt: Attempt, outcome: Outcome) {
-        self.push(self.lock(), Item::End { attempt, outcome: Box::new(outcome) }, ITEM_COST);
+    /// Ends are bounded by the number of live attempts, so they need no limit here. A quiet one
+    /// lets the writer thread sleep.
+    pub(super) fn end(&self, attempt: Attempt, outcome: Outcome, quiet: bool) {
+        let item = Item::End { attempt, outcome: Box::new(outcome) };
+        if quiet {
+            self.lock().add(item, ITEM_COST);
+        } else {
+            self.push(self.lock(), item, ITEM_COST);
+        }
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, item: Item, cost: usize) {
-        state.batch.items.push(item);
-        state.batch.cost += cost;
-        state.cost += cost;
+        state.add(item, cost);
+        self.wake(state);
+    }
+
+    /// Wakes the writer thread, if it sleeps.
+    pub(super) fn nudge(&self) {
+        self.wake(self.lock());
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         let wake = std::mem::take(&mut state.idle);
         drop(state);
         if wake {
