@@ -30,6 +30,23 @@ fn the_higher_priority_starts_first_and_the_capacity_holds() {
 }
 
 #[test]
+fn an_end_in_a_crowd_is_told_though_nothing_else_happens() {
+    let mut node = Node::with(None, 1000);
+    let gate = node.path("gate").display().to_string();
+    node.started(&shell(&format!("while [ ! -e {gate} ]; do sleep 0.01; done; exit 3")), 1);
+    let crowd: Vec<u32> = (2..40).collect();
+    node.start(&task(&["sleep", "1000"]), &crowd);
+    node.ask(greeting(1000));
+    node.hello = Default::default();
+    node.hear_until("the crowd is held", |node| node.hello.held.len() == 39);
+    std::fs::write(gate, "").unwrap();
+    // From here on nothing writes and nothing else ends.
+    assert_eq!(node.end(1).ending, Ending::Exited { code: 3 });
+    crowd.iter().for_each(|index| node.stop(*index, StopCause::Cancel));
+    crowd.iter().for_each(|index| drop(node.end(*index)));
+}
+
+#[test]
 fn what_was_seen_is_not_started_again() {
     let mut node = Node::new();
     let file = node.path("ran").display().to_string();
