@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::client::Target;
-use crate::commands::{cancel, down, logs, node, ps, run, status, up, version, wait};
+use crate::commands::{cancel, down, load, logs, node, ps, run, status, up, version, wait};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
@@ -43,6 +43,9 @@ pub(crate) enum Command {
     Node(node::Args),
     /// Show the version
     Version(version::Args),
+    /// Make load for a benchmark
+    #[command(name = "__load", hide = true)]
+    Load(load::Args),
 }
 
 #[cfg(test)]

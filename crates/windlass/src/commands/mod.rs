@@ -12,4 +12,5 @@ pub(crate) mod status;
 pub(crate) mod version;
 pub(crate) mod wait;
 
+pub(crate) mod load;
 pub(crate) mod supervisor;
