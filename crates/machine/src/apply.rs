@@ -65,6 +65,7 @@ impl State {
             Some(Kind::Place(place)) => command::place::apply(self, context, place),
             Some(Kind::Report(report)) => command::report::apply(self, context, report),
             Some(Kind::Cancel(cancel)) => command::cancel::apply(self, context, cancel),
+            Some(Kind::Wake(_)) => Ok(Answer::Woken),
             None => Err(Refusal::Invalid(proto::Invalid("command"))),
         };
         answer.unwrap_or_else(Answer::Refused)

@@ -100,7 +100,7 @@ fn verdict(spec: &TaskSpec, live: &Live, run_canceled: bool, outcome: &Outcome) 
     let unstarted = matches!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
     let losses = live.losses + u32::from(outcome.ending == Ending::Gone);
     let forbidden = spec.at_most_once || spec.on_lost == OnLost::Fail;
-    if !unstarted && (forbidden || losses > TaskSpec::LOSSES_MAX) {
+    if !unstarted && (forbidden || losses > spec.losses_max) {
         return Verdict::Final(TaskState::Lost);
     }
     Verdict::Again { losses }

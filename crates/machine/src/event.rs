@@ -44,6 +44,8 @@ pub enum Answer {
         /// Elements that had ended before.
         already_ended: u64,
     },
+    /// The time has come in.
+    Woken,
     /// The command does not hold; nothing was changed by it.
     Refused(Refusal),
 }

@@ -22,7 +22,10 @@ pub use ids::{
     Attempt, AttemptNumber, ClusterId, Element, Fence, NodeId, RunId, SupervisorId, TaskIndex,
     TaskPosition,
 };
-pub use job::{ArraySpec, JobSpec, OnLost, TaskSpec};
+pub use job::{
+    ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Retention, Retries, Runner,
+    TaskSpec, Warn,
+};
 pub use outcome::{Ending, NotStarted, Outcome, OutputRef, StopCause};
 pub use ranges::RangeSet;
 pub use resources::Resources;

@@ -36,6 +36,8 @@ pub enum NotStarted {
     NotExecutable(String),
     /// The node could not make what the process needs: working directory, user, pipes, …
     Refused(String),
+    /// The node lacked something just then: processes, memory, descriptors, …
+    Transient(String),
 }
 
 /// Who asked for an attempt to be stopped before it ended by itself.
@@ -47,6 +49,8 @@ pub enum StopCause {
     Timeout,
     /// Its node was brought down on purpose.
     Down,
+    /// Its element took longer, all in all, than its `total_timeout`.
+    Deadline,
 }
 
 /// Where an attempt's `End` frame lies in its node's output segments.
@@ -108,7 +112,7 @@ impl Outcome {
     pub fn state(&self, success_codes: &[u8]) -> Option<TaskState> {
         match (&self.ending, self.stopped) {
             (_, Some(StopCause::Down)) | (Ending::Gone, _) => None,
-            (_, Some(StopCause::Timeout)) => Some(TaskState::TimedOut),
+            (_, Some(StopCause::Timeout | StopCause::Deadline)) => Some(TaskState::TimedOut),
             (_, Some(StopCause::Cancel)) => Some(TaskState::Canceled),
             (Ending::Exited { code }, None) => {
                 let widened = u8::try_from(*code).is_ok_and(|code| success_codes.contains(&code));
@@ -125,7 +129,7 @@ impl Outcome {
     /// executed; 125 where Windlass itself fell short.
     pub fn exit_code(&self) -> i32 {
         match (&self.ending, self.stopped) {
-            (_, Some(StopCause::Timeout)) => 124,
+            (_, Some(StopCause::Timeout | StopCause::Deadline)) => 124,
             (Ending::Exited { code }, _) => *code,
             (Ending::Signaled { signal }, _) => 128 + signal,
             (Ending::NotStarted(NotStarted::NotFound(_)), _) => 127,
@@ -145,6 +149,12 @@ impl Outcome {
         }
     }
 
+    /// Whether the node lacked something just then, so that the start may be tried again.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.ending, Ending::NotStarted(NotStarted::Transient(_)))
+            && self.stopped.is_none()
+    }
+
     /// One line for people: `exit code 3`, `signal 9 (SIGKILL)`, `not found: …`.
     pub fn describe(&self) -> String {
         match &self.ending {
@@ -154,7 +164,8 @@ impl Outcome {
             Ending::NotStarted(
                 NotStarted::NotFound(why)
                 | NotStarted::NotExecutable(why)
-                | NotStarted::Refused(why),
+                | NotStarted::Refused(why)
+                | NotStarted::Transient(why),
             ) => why.clone(),
             Ending::Gone => "its processes are gone and nobody saw how they ended".to_owned(),
         }

@@ -74,6 +74,30 @@ fn parse_milli(text: &str) -> Option<u64> {
     whole.checked_mul(1000)?.checked_add(part)
 }
 
+const SIGNALS: [(&str, u8); 15] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+];
+
+/// Reads a signal's name as Linux has it: `SIGUSR1` or `USR1`.
+pub fn parse_signal(text: &str) -> Option<u8> {
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
 /// Writes a size with the unit that keeps it short: `512 MiB`.
 pub fn size(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

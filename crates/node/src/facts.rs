@@ -77,6 +77,7 @@ fn run_fact(run: &Run, ended_ms: u64) -> RunFact {
         counts: run.tasks.iter().map(counts).collect(),
         canceled: run.canceled.as_deref().cloned().map(Into::into),
         started_us: run.started_us,
+        rerun_of: 0,
         exit_code: failure.map_or(0, |failure| failure.exit_code),
         summary: failure.map_or_else(|| "succeeded".to_owned(), |f| f.summary.clone()),
     }

@@ -80,7 +80,8 @@ impl Handle {
             _ => Sha256::digest(prost::Message::encode_to_vec(&job)).to_vec(),
         };
         let idempotency_key = key.to_owned();
-        let submit = record::SubmitJob { job: Some(job), idempotency_key, payload_hash };
+        let submit =
+            record::SubmitJob { job: Some(job), idempotency_key, payload_hash, rerun: None };
         match self.commit(Kind::SubmitJob(submit)).await? {
             Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
             other => Err(unexpected(other)),

@@ -79,7 +79,9 @@ fn ended(
             Some(Arc::new(Because::new("timeout", "it ran longer than its timeout")))
         }
         Some(StopCause::Down) => Some(Arc::new(Because::new("down", "its node was brought down"))),
-        Some(StopCause::Cancel) => live.stop.as_ref().map(|(_, because)| because.clone()),
+        Some(StopCause::Cancel | StopCause::Deadline) => {
+            live.stop.as_ref().map(|(_, because)| because.clone())
+        }
     };
     end::attempt(state, context, node, attempt, outcome, because);
     true

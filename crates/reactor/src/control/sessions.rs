@@ -213,7 +213,7 @@ impl Sessions {
                         task: *task,
                         items: items
                             .iter()
-                            .map(|&(index, attempt)| Item { index, attempt })
+                            .map(|&(index, attempt)| Item { index, attempt, text: None })
                             .collect(),
                         fence: fence.0,
                         spec: Some((&run_state.spec.tasks[*task as usize]).into()),
@@ -287,7 +287,7 @@ fn catch_up(
             }
             continue;
         }
-        let item = Item { index: attempt.element.index, attempt: live.number };
+        let item = Item { index: attempt.element.index, attempt: live.number, text: None };
         let last = assignments.last_mut().filter(|last| {
             (last.run, last.task, last.fence) == (at.run.0, at.task, live.fence.0)
                 && last.seq + last.items.len() as u64 == seq

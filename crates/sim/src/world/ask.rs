@@ -24,6 +24,7 @@ impl Ask {
                     job: Some((&job).into()),
                     idempotency_key: key.clone(),
                     payload_hash: payload.to_be_bytes().to_vec(),
+                    rerun: None,
                 })
             }
             Ask::Cancel { run, task, ordinals } => Kind::Cancel(record::Cancel {

@@ -125,6 +125,7 @@ fn outcome(outcome: &job::Outcome) -> Value {
             job::StopCause::Cancel => Some("cancel"),
             job::StopCause::Timeout => Some("timeout"),
             job::StopCause::Down => Some("down"),
+            job::StopCause::Deadline => Some("deadline"),
         },
         "cpu_us": outcome.cpu_us,
         "memory_peak_bytes": outcome.memory_peak_bytes,

@@ -1,10 +1,11 @@
 //! Conversions between `model` and the shared wire forms.
 
+mod jobs;
+
 use std::ops::RangeInclusive;
 
 use model::{
-    ArraySpec, Because, Element, Ending, JobSpec, NotStarted, OnLost, Outcome, OutputRef, RangeSet,
-    Resources, RunId, StopCause, TaskSpec,
+    Because, Element, Ending, NotStarted, Outcome, OutputRef, RangeSet, Resources, RunId, StopCause,
 };
 
 use crate::{job, record};
@@ -76,105 +77,6 @@ impl From<job::Because> for Because {
     }
 }
 
-impl From<&JobSpec> for job::Job {
-    fn from(spec: &JobSpec) -> Self {
-        job::Job {
-            namespace: spec.namespace.clone(),
-            owner: spec.owner.clone(),
-            run_as: spec.run_as.clone(),
-            actor: spec.actor.clone(),
-            origin: spec.origin.clone(),
-            name: spec.name.clone(),
-            tasks: spec.tasks.iter().map(job::Task::from).collect(),
-        }
-    }
-}
-
-impl TryFrom<job::Job> for JobSpec {
-    type Error = Invalid;
-
-    fn try_from(job: job::Job) -> Result<Self, Invalid> {
-        Ok(JobSpec {
-            namespace: job.namespace,
-            owner: job.owner,
-            run_as: job.run_as,
-            actor: job.actor,
-            origin: job.origin,
-            name: job.name,
-            tasks: job.tasks.into_iter().map(TaskSpec::try_from).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl From<&TaskSpec> for job::Task {
-    fn from(task: &TaskSpec) -> Self {
-        let variable = |(name, value): &(String, String)| job::Variable {
-            name: name.clone(),
-            value: value.clone(),
-        };
-        job::Task {
-            name: task.name.clone(),
-            command: task.command.clone(),
-            env: task.env.iter().map(variable).collect(),
-            cwd: task.cwd.clone(),
-            array: task.array.map(job::Array::from),
-            resources: Some(task.resources.into()),
-            priority: Some(task.priority),
-            timeout_ms: task.timeout_ms,
-            grace_ms: Some(task.grace_ms),
-            success_codes: task.success_codes.clone(),
-            on_lost: match task.on_lost {
-                OnLost::Requeue => job::OnLost::Requeue,
-                OnLost::Fail => job::OnLost::Fail,
-                OnLost::Wait => job::OnLost::Wait,
-            } as i32,
-            at_most_once: task.at_most_once,
-        }
-    }
-}
-
-impl TryFrom<job::Task> for TaskSpec {
-    type Error = Invalid;
-
-    fn try_from(task: job::Task) -> Result<Self, Invalid> {
-        let on_lost = match task.on_lost() {
-            _ if job::OnLost::try_from(task.on_lost).is_err() => return Err(Invalid("on_lost")),
-            job::OnLost::Requeue => OnLost::Requeue,
-            job::OnLost::Fail => OnLost::Fail,
-            job::OnLost::Wait => OnLost::Wait,
-        };
-        Ok(TaskSpec {
-            name: task.name,
-            command: task.command,
-            env: task.env.into_iter().map(|variable| (variable.name, variable.value)).collect(),
-            cwd: task.cwd,
-            array: task.array.map(ArraySpec::from),
-            resources: required(task.resources, "resources")?.into(),
-            // What callers leave out is filled in before; a record without them means zero.
-            priority: task.priority.unwrap_or_default(),
-            timeout_ms: task.timeout_ms,
-            grace_ms: task.grace_ms.unwrap_or_default(),
-            success_codes: task.success_codes,
-            on_lost,
-            at_most_once: task.at_most_once,
-        })
-    }
-}
-
-impl From<ArraySpec> for job::Array {
-    fn from(array: ArraySpec) -> Self {
-        let ArraySpec { first, last, step, parallel_max } = array;
-        job::Array { first, last, step, parallel_max }
-    }
-}
-
-impl From<job::Array> for ArraySpec {
-    fn from(array: job::Array) -> Self {
-        let job::Array { first, last, step, parallel_max } = array;
-        ArraySpec { first, last, step, parallel_max }
-    }
-}
-
 impl From<Option<StopCause>> for job::StopCause {
     fn from(cause: Option<StopCause>) -> Self {
         match cause {
@@ -182,6 +84,7 @@ impl From<Option<StopCause>> for job::StopCause {
             Some(StopCause::Cancel) => job::StopCause::Cancel,
             Some(StopCause::Timeout) => job::StopCause::Timeout,
             Some(StopCause::Down) => job::StopCause::Down,
+            Some(StopCause::Deadline) => job::StopCause::Deadline,
         }
     }
 }
@@ -193,6 +96,7 @@ impl From<job::StopCause> for Option<StopCause> {
             job::StopCause::Cancel => Some(StopCause::Cancel),
             job::StopCause::Timeout => Some(StopCause::Timeout),
             job::StopCause::Down => Some(StopCause::Down),
+            job::StopCause::Deadline => Some(StopCause::Deadline),
         }
     }
 }
@@ -212,6 +116,7 @@ impl From<Outcome> for job::Outcome {
                     NotStarted::NotFound(why) => not_started(Kind::NotFound, why),
                     NotStarted::NotExecutable(why) => not_started(Kind::NotExecutable, why),
                     NotStarted::Refused(why) => not_started(Kind::Refused, why),
+                    NotStarted::Transient(why) => not_started(Kind::Transient, why),
                 },
                 Ending::Gone => Wire::Gone(job::Gone {}),
             }),
@@ -246,6 +151,7 @@ impl TryFrom<job::Outcome> for Outcome {
                 Ok(Kind::NotFound) => NotStarted::NotFound(not.why),
                 Ok(Kind::NotExecutable) => NotStarted::NotExecutable(not.why),
                 Ok(Kind::Refused) => NotStarted::Refused(not.why),
+                Ok(Kind::Transient) => NotStarted::Transient(not.why),
                 Err(_) => return Err(Invalid("outcome.not_started.kind")),
             }),
             Wire::Gone(_) => Ending::Gone,
@@ -270,17 +176,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_survives_the_wire() {
-        let mut task = TaskSpec::new(vec!["echo".into(), "hi".into()]);
-        task.env = vec![("A".into(), "1".into())];
-        task.array = Some(ArraySpec { first: 1, last: 9, step: 2, parallel_max: 3 });
-        task.on_lost = OnLost::Wait;
-        task.success_codes = vec![3];
-        let spec = JobSpec { owner: "ann".into(), tasks: vec![task], ..JobSpec::default() };
-        assert_eq!(JobSpec::try_from(job::Job::from(&spec)), Ok(spec));
-    }
-
-    #[test]
     fn an_outcome_survives_the_wire() {
         for ending in [
             Ending::Exited { code: 255 },
@@ -298,12 +193,6 @@ mod tests {
 
     #[test]
     fn what_nobody_knows_is_invalid() {
-        let task = job::Task {
-            on_lost: 9,
-            resources: Some(job::Resources::default()),
-            ..Default::default()
-        };
-        assert_eq!(TaskSpec::try_from(task), Err(Invalid("on_lost")));
         assert_eq!(Outcome::try_from(job::Outcome::default()), Err(Invalid("outcome.ending")));
     }
 }
