@@ -1,6 +1,7 @@
 //! The one table from what a node refuses to the status a caller sees.
 
 use node::Refused;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 /// Bytes of a message that quotes what the caller wrote; the rest is left out. It travels in a
@@ -17,7 +18,7 @@ pub(crate) fn status(refused: &Refused) -> Status {
         Refused::KeyUsed { .. } => {
             (Code::AlreadyExists, Some("give this job a key of its own, or leave the key out"))
         }
-        Refused::Overloaded(_) => (Code::ResourceExhausted, None),
+        Refused::Overloaded { .. } | Refused::NoSpace { .. } => (Code::ResourceExhausted, None),
         Refused::Unavailable(_) | Refused::OutcomeUnknown => (Code::Unavailable, None),
         Refused::Failed(_) => (Code::Internal, Some("the node's log may tell more")),
     };
@@ -25,7 +26,20 @@ pub(crate) fn status(refused: &Refused) -> Status {
         Some(hint) => format!("{}\nhint: {hint}", bounded(refused.to_string())),
         None => bounded(refused.to_string()),
     };
-    Status::new(code, message)
+    let mut status = Status::new(code, message);
+    let again = match refused {
+        Refused::Overloaded { retry_after, .. } => Some(("429", retry_after)),
+        Refused::NoSpace { retry_after, .. } => Some(("507", retry_after)),
+        _ => None,
+    };
+    if let Some((reason, retry_after)) = again {
+        let metadata = status.metadata_mut();
+        metadata.insert("windlass-status", MetadataValue::from_static(reason));
+        // Whole seconds, as HTTP has it, and never less than was said.
+        let seconds = retry_after.as_millis().div_ceil(1000).clamp(1, 3600) as u32;
+        metadata.insert("retry-after", seconds.into());
+    }
+    status
 }
 
 /// The status for a request that could not be understood.
@@ -50,6 +64,19 @@ mod tests {
         let again = [Refused::Unavailable("x".into()), Refused::OutcomeUnknown];
         assert!(again.iter().all(|refused| status(refused).code() == Code::Unavailable));
         assert_eq!(status(&Refused::Failed("x".into())).code(), Code::Internal);
+    }
+
+    #[test]
+    fn who_asked_too_much_hears_when_to_ask_again() {
+        let (why, retry_after) = ("x".to_owned(), std::time::Duration::from_millis(1_200));
+        let check = |refused: Refused, reason: &str| {
+            let status = status(&refused);
+            let get = |name: &str| status.metadata().get(name).unwrap().to_str().unwrap();
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            assert_eq!((get("windlass-status"), get("retry-after")), (reason, "2"));
+        };
+        check(Refused::Overloaded { why: why.clone(), retry_after }, "429");
+        check(Refused::NoSpace { why, retry_after }, "507");
     }
 
     #[test]

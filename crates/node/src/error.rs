@@ -1,6 +1,7 @@
 //! Why a node did not start, and why it refused a request.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use model::RunId;
 use model::job::Fault;
@@ -101,8 +102,21 @@ pub enum Refused {
         run: RunId,
     },
     /// Too much is waiting.
-    #[error("{0}; try again later")]
-    Overloaded(String),
+    #[error("{why}; try again in {} s", retry_after.as_secs().max(1))]
+    Overloaded {
+        /// What there is too much of.
+        why: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// There is no room on the disk for it.
+    #[error("{why}; try again in {} s", retry_after.as_secs().max(1))]
+    NoSpace {
+        /// Which room is missing where, and what makes some.
+        why: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The node cannot answer now. It may be asked again.
     #[error("{0}")]
     Unavailable(String),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use journal::{Journal, JournalError};
 use machine::{Answer, Refusal};
@@ -20,6 +21,9 @@ use crate::logs::{self, Logs, LogsRequest};
 use crate::query::{self, NodeStatus, Progress, Resolved, RunDetail, RunEnd, RunSummary};
 use crate::shared::Shared;
 use crate::view::View;
+
+/// When to try again what was one too many of many requests: they are done within moments.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Asks a node; cheap to clone.
 #[derive(Clone)]
@@ -261,9 +265,7 @@ impl Handle {
             Err(Unavailable::NotLeader) => {
                 Err(Refused::Unavailable("no leader is known just now; try again".to_owned()))
             }
-            Err(Unavailable::Overloaded) => {
-                Err(Refused::Overloaded("too many requests wait".to_owned()))
-            }
+            Err(Unavailable::Overloaded) => Err(overloaded("too many requests wait")),
             Err(Unavailable::OutcomeUnknown) => Err(Refused::OutcomeUnknown),
         }
     }
@@ -272,12 +274,16 @@ impl Handle {
 fn refused(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::KeyUsed { run } => Refused::KeyUsed { run },
-        Refusal::KeysFull => Refused::Overloaded(refusal.to_string()),
+        Refusal::KeysFull => overloaded(&refusal.to_string()),
         Refusal::UnknownRun { .. } | Refusal::UnknownTask { .. } => {
             Refused::NotFound(refusal.to_string())
         }
         other => Refused::Failed(other.to_string()),
     }
+}
+
+fn overloaded(why: &str) -> Refused {
+    Refused::Overloaded { why: why.to_owned(), retry_after: RETRY_AFTER }
 }
 
 fn barrier_failed(error: JournalError) -> Refused {

@@ -148,6 +148,18 @@ fn run_goes_on_where_the_node_was_cut_off() {
 }
 
 #[test]
+fn a_node_that_has_no_room_is_asked_again() {
+    let heard = Scene::begin(
+        Script { refuse: 2, ..run(vec![submitted(), output(0, "a"), ended(3)]) },
+        &["run", "--", "x"],
+    )
+    .ends(3, "a", "");
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.runs.len(), 3);
+    assert!(heard.runs.iter().all(|asked| *asked == heard.runs[0]), "the same key each time");
+}
+
+#[test]
 fn a_stream_that_ends_early_is_no_end_of_the_run() {
     let early = Script { close: true, ..run(vec![submitted(), output(0, "a")]) };
     Scene::begin(early, &["run", "--", "x"])

@@ -20,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) run: Vec<RunEvent>,
     pub(crate) wait: Vec<WaitEvent>,
     pub(crate) logs: Vec<OutputChunk>,
+    /// Refuse so many calls of `Run` first, for want of room.
+    pub(crate) refuse: usize,
     /// Close the stream after the last event rather than say nothing more.
     pub(crate) close: bool,
 }
@@ -111,6 +113,11 @@ impl Windlass for Scripted {
         let mut heard = self.heard.lock().unwrap();
         heard.runs.push(request.into_inner());
         heard.ring();
+        if heard.runs.len() <= self.script.refuse {
+            let mut status = Status::resource_exhausted("too many jobs wait; try again in 1 s");
+            status.metadata_mut().insert("retry-after", "0".parse().unwrap());
+            return Err(status);
+        }
         drop(heard);
         self.play(self.script.run.clone())
     }
