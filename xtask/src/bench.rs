@@ -6,10 +6,19 @@
 
 mod array;
 mod bare;
+mod chain;
+mod crowd;
+mod durable;
+mod ground;
 mod idle;
 mod latency;
-mod node;
+mod noop;
+mod options;
 mod pairs;
+mod queued;
+mod shapes;
+mod snapshot;
+mod submit;
 mod table;
 
 use std::fs;
@@ -19,72 +28,86 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 use crate::workspace;
-use node::Node;
-use table::Table;
+use ground::Ground;
+use options::Options;
+use table::{Row, Table};
 
-/// The works in the order they run: what is idle is measured on a fresh node first.
-const WORKS: &[&str] = &["idle", "array", "latency"];
+/// A work with a node of its own.
+struct Work {
+    name: &'static str,
+    rows: fn(&Ground) -> Result<Vec<Row>>,
+}
+
+/// Those that share a node, in the order they run: what is idle is measured on a fresh node first.
+const EVERYDAY: &[&str] = &["idle", "array", "latency"];
+
+/// Those of scale, which leave much behind.
+const SCALE: &[Work] = &[
+    Work { name: "submit", rows: submit::rows },
+    Work { name: "durable", rows: durable::rows },
+    Work { name: "crowd", rows: crowd::rows },
+    Work { name: "chain", rows: chain::rows },
+    Work { name: "noop", rows: noop::rows },
+    Work { name: "shapes", rows: shapes::rows },
+    Work { name: "queued", rows: queued::rows },
+];
 
 /// Builds in release, runs the works that `args` name, and prints the table.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let options = Options::parse(args)?;
-    let binary = build(&["--package", "windlass"], "windlass")?;
-    let bare_loop = bare::build_contained()?;
+    let works: Vec<&str> =
+        EVERYDAY.iter().copied().chain(SCALE.iter().map(|work| work.name)).collect();
+    let options = Options::parse(args, &works)?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => build(&["--package", "windlass"], "windlass")?,
+    };
     let directory = scratch_directory()?;
-    let mut node = Node::start(&binary, &directory.join("node"))?;
+    let (pairs, scale) = (options.pairs, options.scale);
+    let ground = Ground { binary, directory: directory.clone(), pairs, scale };
 
     let mut table = Table::default();
-    for work in WORKS.iter().filter(|work| options.wants(work)) {
-        eprintln!("{work}:");
-        match *work {
-            "idle" => table.add(idle::rows("just started", &node)?),
-            "array" => table.add(array::rows(&node, bare_loop.as_deref(), options.pairs)?),
-            _ => table.add(latency::rows(&node)?),
-        }
+    if EVERYDAY.iter().any(|work| options.wants(work)) {
+        table.add(everyday(&ground, &options)?);
     }
-    if options.wants("idle") && options.works.len() != 1 {
-        table.add(idle::rows("after all that", &node)?);
+    for work in SCALE.iter().filter(|work| options.wants(work.name)) {
+        eprintln!("{}:", work.name);
+        // One that cannot be measured must not cost the figures of the others.
+        let rows = (work.rows)(&ground);
+        table.add(rows.unwrap_or_else(|error| vec![Row::failed(work.name, &error)]));
     }
-
-    node.stop()?;
     fs::remove_dir_all(&directory).with_context(|| format!("removing {}", directory.display()))?;
     println!("{}\n\n{table}", machine());
+    if scale != 1.0 {
+        println!("a rehearsal with {scale} of the counts: what scales with them is not judged");
+    }
     Ok(if table.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The works that share a node.
+fn everyday(ground: &Ground, options: &Options) -> Result<Vec<Row>> {
+    let bare_loop = match options.wants("array") {
+        true => bare::build_contained()?,
+        false => None,
+    };
+    let mut node = ground.node("node", &[])?;
+    let mut rows = Vec::new();
+    for work in EVERYDAY.iter().filter(|work| options.wants(work)) {
+        eprintln!("{work}:");
+        match *work {
+            "idle" => rows.extend(idle::rows("just started", &node)?),
+            "array" => rows.extend(array::rows(&node, bare_loop.as_deref(), ground.pairs)?),
+            _ => rows.extend(latency::rows(&node)?),
+        }
+    }
+    if options.wants("idle") && (options.wants("array") || options.wants("latency")) {
+        rows.extend(idle::rows("after all that", &node)?);
+    }
+    node.stop()?;
+    Ok(rows)
 }
 
 /// The plain loop, in a process of its own.
 pub(crate) use bare::child as bare_spawn_child;
-
-struct Options {
-    pairs: usize,
-    works: Vec<String>,
-}
-
-impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self { pairs: 9, works: Vec::new() };
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            if arg == "--pairs" {
-                let number = args.next().context("`--pairs` wants a number behind it")?;
-                options.pairs =
-                    number.parse().with_context(|| format!("reading `--pairs {number}`"))?;
-            } else if WORKS.contains(&arg.as_str()) {
-                options.works.push(arg.clone());
-            } else {
-                bail!("`{arg}` is no work of the benchmark; there are {}", WORKS.join(", "));
-            }
-        }
-        if options.pairs == 0 {
-            bail!("no pair, no median: `--pairs` must be at least 1");
-        }
-        Ok(options)
-    }
-
-    fn wants(&self, work: &str) -> bool {
-        self.works.is_empty() || self.works.iter().any(|wanted| wanted == work)
-    }
-}
 
 /// Builds in release and gives the path of the program, relative to the directory of release builds.
 fn build(what: &[&str], program: &str) -> Result<PathBuf> {
@@ -125,28 +148,4 @@ fn run_well(command: &mut Command, what: &str) -> Result<()> {
         bail!("{what} failed: {status}");
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &[&str]) -> Result<Options> {
-        Options::parse(&args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn all_works_run_nine_pairs_unless_told_otherwise() {
-        let options = parse(&[]).unwrap();
-        assert!(options.pairs == 9 && options.wants("array") && options.wants("idle"));
-        let options = parse(&["--pairs", "3", "array"]).unwrap();
-        assert!(options.pairs == 3 && options.wants("array") && !options.wants("idle"));
-    }
-
-    #[test]
-    fn what_is_not_understood_is_refused() {
-        for args in [&["--pairs"][..], &["--pairs", "x"], &["--pairs", "0"], &["sprint"]] {
-            assert!(parse(args).is_err(), "{args:?}");
-        }
-    }
 }

@@ -5,6 +5,8 @@
 //! Nothing of the house is linked in, so that `tidy` builds in seconds and works while a crate does not compile.
 
 mod bench;
+mod node;
+mod proc;
 mod test;
 mod tidy;
 mod workspace;
@@ -16,8 +18,10 @@ usage: cargo xtask <chore>
 
   tidy                      check the house rules
   test [-- FILTER…]         build the binary, run every test, end with a count
-  bench [--pairs N] [WORK…] build in release and print the table of speeds
-                            (works: array, latency, idle; all by default)
+  bench [--pairs N] [--scale SHARE] [--binary PATH] [WORK…]
+                            build in release and print the table of speeds; all works by default:
+                            idle, array, latency; submit, durable, crowd, chain, noop, shapes,
+                            queued (of scale: 0.01 of each count is a rehearsal)
 ";
 
 fn main() -> ExitCode {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::node::Node;
 use super::pairs::{self, Contender};
 use super::table::Row;
 use super::{bare, run_well};
+use crate::node::Node;
 
 const COUNT: u32 = 10_000;
 

@@ -4,10 +4,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::node::Node;
 use super::pairs::{self, Contender};
 use super::run_well;
 use super::table::Row;
+use crate::node::Node;
 
 const RUNS: usize = 300;
 const P50_MAX: f64 = 0.010;

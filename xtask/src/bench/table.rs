@@ -33,6 +33,32 @@ impl Table {
 }
 
 impl Row {
+    /// A figure of Windlass, so far without anything beside it.
+    pub(super) fn new(work: impl Into<String>, windlass: impl Into<String>) -> Row {
+        let (work, windlass) = (work.into(), windlass.into());
+        Row { work, windlass, beside: String::new(), ratio: None, target: String::new(), met: None }
+    }
+
+    /// A work that could not be measured: it counts as missed, and says why.
+    pub(super) fn failed(work: impl Into<String>, error: &anyhow::Error) -> Row {
+        let text = format!("{error:#}");
+        let said: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        // The first line says what was tried, the second what was answered.
+        let why = said[..said.len().min(2)].join(" ");
+        let met = Some(false);
+        Row { met, ..Row::new(work, format!("not measured: {why}")) }
+    }
+
+    /// What the figure stands beside.
+    pub(super) fn beside(self, beside: impl Into<String>) -> Row {
+        Row { beside: beside.into(), ..self }
+    }
+
+    /// What is wanted; `met` is none where a figure cannot be held against it.
+    pub(super) fn target(self, target: impl Into<String>, met: Option<bool>) -> Row {
+        Row { target: target.into(), met, ..self }
+    }
+
     fn cells(&self) -> [String; 6] {
         let or_dash = |text: &str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
         let met = match self.met {
@@ -95,6 +121,16 @@ mod tests {
 ";
         assert_eq!(table.to_string(), expected);
         assert!(table.is_met());
+    }
+
+    #[test]
+    fn what_could_not_be_measured_misses_and_says_why() {
+        let row =
+            Row::failed("w", &anyhow::anyhow!("it failed: 2\n\nerror: no such flag\n\nusage"));
+        assert_eq!(
+            (row.windlass.as_str(), row.met),
+            ("not measured: it failed: 2 error: no such flag", Some(false))
+        );
     }
 
     #[test]

@@ -69,10 +69,12 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type().with_context(|| format!("looking at {path}"))?;
+            // In a second worktree `.git` is a file.
+            if is_left_out(&name) {
+                continue;
+            }
             if kind.is_dir() {
-                if !is_left_out(&name) {
-                    self.read_directory(&entry.path(), &format!("{path}/"))?;
-                }
+                self.read_directory(&entry.path(), &format!("{path}/"))?;
             } else if kind.is_symlink() {
                 let to = fs::read_link(entry.path())
                     .with_context(|| format!("reading the link {path}"))?;
@@ -114,8 +116,8 @@ pub(crate) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(index, line)| (index + 1, line))
 }
 
-fn is_left_out(directory: &str) -> bool {
-    directory == ".git" || directory == "target" || directory.starts_with("target-")
+fn is_left_out(name: &str) -> bool {
+    name == ".git" || name == "target" || name.starts_with("target-")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A steady beat of small commits: a job is submitted and cancelled, again and again.
 //!
-//! Whatever stalls the node for a moment shows as a slow beat, with the time it was seen at.
+//! Whatever stalls the node for a moment shows as a slow beat, and with `--all` when that was.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,8 +14,8 @@ use super::times::Times;
 use crate::client::{Client, Target};
 use crate::failure::Failure;
 
-/// Slow beats that are told of one by one.
-const SLOWEST: usize = 50;
+/// Commits that are told of one by one; more are only counted.
+const TOLD_MAX: usize = 200_000;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -26,66 +26,49 @@ pub(super) struct Args {
     /// From one beat to the next
     #[arg(long, value_name = "TIME", value_parser = text::parse_duration_ms, default_value = "1ms")]
     pause: u64,
+    /// Tell of each commit: when it began, in Unix milliseconds, and how long it took
+    #[arg(long)]
+    all: bool,
 }
 
 pub(super) async fn work(args: &Args, target: &Target) -> Result<Value, Failure> {
     let mut client = Client::connect(target).await?;
     let mut times = Times::default();
-    let mut beats = Vec::new();
+    let mut commits = Vec::new();
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(args.duration) {
-        let at = SystemTime::now();
-        let [submit, cancel] =
-            beat(&mut client).await.map_err(|status| client.failure("beat", &status))?;
-        for took in [submit, cancel] {
+        let beat = beat(&mut client).await.map_err(|status| client.failure("beat", &status))?;
+        for (at_ms, took) in beat {
             times.add(took);
-        }
-        beats.push((submit.max(cancel), at));
-        if beats.len() >= 2 * SLOWEST {
-            keep_slowest(&mut beats);
+            if commits.len() < TOLD_MAX {
+                commits.push(json!([at_ms, took.as_secs_f64() * 1e3]));
+            }
         }
         tokio::time::sleep(Duration::from_millis(args.pause)).await;
     }
-    keep_slowest(&mut beats);
-    let slowest = beats.iter().map(|(took, at)| {
-        let at_ms = at.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_millis() as u64);
-        json!({ "at_ms": at_ms, "ms": took.as_secs_f64() * 1e3 })
-    });
-    let slowest: Vec<_> = slowest.collect();
     let mut summary = times.summary(start.elapsed());
-    summary["slowest"] = slowest.into();
+    if args.all {
+        summary["commits"] = commits.into();
+    }
     Ok(summary)
 }
 
-fn keep_slowest(beats: &mut Vec<(Duration, SystemTime)>) {
-    beats.sort_by_key(|(took, _)| std::cmp::Reverse(*took));
-    beats.truncate(SLOWEST);
-}
-
-/// How long the two commits took: a job of the lowest priority comes, and goes again.
-async fn beat(client: &mut Client) -> Result<[Duration; 2], Status> {
+/// When each of the two commits began, and how long it took: a job of the lowest priority comes,
+/// and goes again.
+async fn beat(client: &mut Client) -> Result<[(u64, Duration); 2], Status> {
     let mut task = TaskSpec::new(vec!["/bin/true".to_owned()]);
     task.cwd = "/".to_owned();
     task.priority = 0;
     let job = Some(job::Job::from(&super::job(task)));
-    let start = Instant::now();
+    let (at_ms, start) = (now_ms(), Instant::now());
     let answer = client.rpc.submit(SubmitRequest { job, idempotency_key: String::new() }).await?;
-    let submitted = start.elapsed();
+    let submit = (at_ms, start.elapsed());
     let ids = vec![answer.into_inner().run.to_string()];
+    let (at_ms, start) = (now_ms(), Instant::now());
     client.rpc.cancel(CancelRequest { ids, ..CancelRequest::default() }).await?;
-    Ok([submitted, start.elapsed() - submitted])
+    Ok([submit, (at_ms, start.elapsed())])
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_slowest_beats_are_kept() {
-        let mut beats: Vec<_> =
-            (0..200).map(|ms| (Duration::from_millis(ms), UNIX_EPOCH)).collect();
-        keep_slowest(&mut beats);
-        assert_eq!(beats.len(), SLOWEST);
-        assert_eq!(beats[0].0, Duration::from_millis(199));
-    }
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64)
 }

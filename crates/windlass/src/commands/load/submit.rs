@@ -2,7 +2,7 @@
 //!
 //! No two jobs are alike: the number of the job is an argument of its command.
 
-use model::job::ArraySpec;
+use model::job::{ArraySpec, Runner};
 use model::{JobSpec, TaskSpec, text};
 use proto::api::SubmitRequest;
 use proto::job;
@@ -32,6 +32,9 @@ pub(super) struct Args {
     cpus: u64,
     #[arg(long, value_name = "N", default_value_t = TaskSpec::PRIORITY)]
     priority: u32,
+    /// What runs them: `process` or `noop`
+    #[arg(long, value_name = "RUNNER", value_parser = runner, default_value = "process")]
+    runner: Runner,
     /// Give each job an idempotency key
     #[arg(long)]
     keys: bool,
@@ -44,9 +47,18 @@ pub(super) async fn work(args: &Args, target: &Target) -> Result<Value, Failure>
         shapes: args.shapes.max(1),
         cpu_milli: args.cpus,
         priority: args.priority,
+        runner: args.runner,
         keys: args.keys.then(|| uuid::Uuid::new_v4().to_string()),
     };
     crowd.make(target, submit).await
+}
+
+fn runner(text: &str) -> Result<Runner, String> {
+    match text {
+        "process" => Ok(Runner::Process),
+        "noop" => Ok(Runner::Noop),
+        _ => Err("it is `process` or `noop`".to_owned()),
+    }
 }
 
 struct Submit {
@@ -54,6 +66,7 @@ struct Submit {
     shapes: u64,
     cpu_milli: u64,
     priority: u32,
+    runner: Runner,
     /// What the keys begin with, where jobs have any.
     keys: Option<String>,
 }
@@ -77,6 +90,7 @@ impl Submit {
         task.cwd = "/".to_owned();
         task.array = self.array;
         task.priority = self.priority;
+        task.runner = self.runner;
         let shape = number % self.shapes;
         // Few enough of each that many still fit beside each other, and no two shapes alike.
         task.resources.cpu_milli = self.cpu_milli.saturating_sub(shape % 10).max(1);
@@ -93,8 +107,14 @@ mod tests {
 
     #[test]
     fn shapes_differ_and_jobs_are_good() {
-        let submit =
-            Submit { array: None, shapes: 1_000, cpu_milli: 1_000, priority: 50, keys: None };
+        let submit = Submit {
+            array: None,
+            shapes: 1_000,
+            cpu_milli: 1_000,
+            priority: 50,
+            runner: Runner::Noop,
+            keys: None,
+        };
         let jobs: Vec<_> = (0..2_000).map(|number| submit.job(number)).collect();
         let shape = |job: &JobSpec| {
             let wants = job.tasks[0].resources;
