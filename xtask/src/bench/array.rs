@@ -43,17 +43,15 @@ pub(super) fn rows(node: &Node, bare_loop: Option<&Path>, rounds: usize) -> Resu
         .collect())
 }
 
-fn row(ours: &[f64], name: &str, theirs: &[f64], target: Option<f64>) -> Row {
+fn row(ours: &[f64], name: &str, theirs: &[f64], least: Option<f64>) -> Row {
     let ratio = pairs::ratio(ours, theirs);
     let middle = pairs::median(ours);
-    Row {
-        work: format!("{COUNT} × /bin/true"),
-        windlass: format!("{} ({:.0}/s)", pairs::show(middle), f64::from(COUNT) / middle),
-        beside: format!("{} ({name})", pairs::show(pairs::median(theirs))),
-        ratio: Some(ratio),
-        target: target.map(|least| format!("at least {least:.2}")).unwrap_or_default(),
-        met: target.map(|least| ratio >= least),
-    }
+    let target = least.map(|least| format!("at least {least:.2}")).unwrap_or_default();
+    let shown = format!("{} ({:.0}/s)", pairs::show(middle), f64::from(COUNT) / middle);
+    let row = Row::new(format!("{COUNT} × /bin/true"), shown)
+        .beside(format!("{} ({name})", pairs::show(pairs::median(theirs))))
+        .target(target, least.map(|least| ratio >= least));
+    Row { ratio: Some(ratio), ..row }
 }
 
 #[cfg(test)]

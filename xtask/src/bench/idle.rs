@@ -39,5 +39,5 @@ pub(super) fn rows(when: &str, node: &Node) -> Result<Vec<Row>> {
 }
 
 fn row(work: String, windlass: String, target: String, met: bool) -> Row {
-    Row { work, windlass, beside: String::new(), ratio: None, target, met: Some(met) }
+    Row::new(work, windlass).target(target, Some(met))
 }

@@ -34,14 +34,9 @@ pub(super) fn rows(node: &Node) -> Result<Vec<Row>> {
 }
 
 fn row(name: &str, ours: f64, bare: f64, most: f64) -> Row {
-    Row {
-        work: format!("windlass run -- /bin/true, {name} of {RUNS}"),
-        windlass: pairs::show(ours),
-        beside: format!("{} (/bin/true alone)", pairs::show(bare)),
-        ratio: None,
-        target: format!("at most {:.0} ms", most * 1e3),
-        met: Some(ours <= most),
-    }
+    Row::new(format!("windlass run -- /bin/true, {name} of {RUNS}"), pairs::show(ours))
+        .beside(format!("{} (/bin/true alone)", pairs::show(bare)))
+        .target(format!("at most {:.0} ms", most * 1e3), Some(ours <= most))
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(super) struct Row {
     pub(super) target: String,
     /// None where there is no target.
     pub(super) met: Option<bool>,
+    /// What is said below the table, for it would not fit in.
+    pub(super) note: String,
 }
 
 impl Table {
@@ -36,7 +38,8 @@ impl Row {
     /// A figure of Windlass, so far without anything beside it.
     pub(super) fn new(work: impl Into<String>, windlass: impl Into<String>) -> Row {
         let (work, windlass) = (work.into(), windlass.into());
-        Row { work, windlass, beside: String::new(), ratio: None, target: String::new(), met: None }
+        let [beside, target, note] = Default::default();
+        Row { work, windlass, beside, ratio: None, target, met: None, note }
     }
 
     /// A work that could not be measured: it counts as missed, and says why.
@@ -44,9 +47,8 @@ impl Row {
         let text = format!("{error:#}");
         let said: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         // The first line says what was tried, the second what was answered.
-        let why = said[..said.len().min(2)].join(" ");
-        let met = Some(false);
-        Row { met, ..Row::new(work, format!("not measured: {why}")) }
+        let note = said[..said.len().min(2)].join(" ");
+        Row { met: Some(false), note, ..Row::new(work, "not measured") }
     }
 
     /// What the figure stands beside.
@@ -88,7 +90,11 @@ impl fmt::Display for Table {
                 writeln!(f, "| {} |", widths.map(|width| "-".repeat(width)).join(" | "))?;
             }
         }
-        Ok(())
+        let mut notes = self.rows.iter().filter(|row| !row.note.is_empty()).peekable();
+        if notes.peek().is_some() {
+            writeln!(f)?;
+        }
+        notes.try_for_each(|row| writeln!(f, "{}: {}", row.work, row.note))
     }
 }
 
@@ -98,15 +104,8 @@ mod tests {
 
     fn row(work: &str, met: Option<bool>) -> Row {
         let target = if met.is_some() { "at least 0.60" } else { "" };
-        let (windlass, beside) = ("2.00 s".to_owned(), "1.20 s".to_owned());
-        Row {
-            work: work.to_owned(),
-            windlass,
-            beside,
-            ratio: Some(0.6),
-            target: target.to_owned(),
-            met,
-        }
+        let row = Row::new(work, "2.00 s").beside("1.20 s").target(target, met);
+        Row { ratio: Some(0.6), ..row }
     }
 
     #[test]
@@ -125,12 +124,11 @@ mod tests {
 
     #[test]
     fn what_could_not_be_measured_misses_and_says_why() {
-        let row =
-            Row::failed("w", &anyhow::anyhow!("it failed: 2\n\nerror: no such flag\n\nusage"));
-        assert_eq!(
-            (row.windlass.as_str(), row.met),
-            ("not measured: it failed: 2 error: no such flag", Some(false))
-        );
+        let error = anyhow::anyhow!("it failed: 2\n\nerror: no such flag\n\nusage");
+        let mut table = Table::default();
+        table.add(vec![Row::failed("w", &error)]);
+        assert!(!table.is_met());
+        assert!(table.to_string().ends_with("\n\nw: it failed: 2 error: no such flag\n"));
     }
 
     #[test]
