@@ -55,7 +55,7 @@ fn drive(dir: &Path, count: u32, places: u32) -> std::io::Result<Duration> {
     let ask = |kind| encode(&ToSupervisor { kind: Some(kind) });
     stream.write_all(&ask(Ask::Greeting(Greeting { version, capacity: Some(capacity.into()) })))?;
     let begin = Instant::now();
-    let items = (0..count).map(|index| Item { index, attempt: 1 }).collect();
+    let items = (0..count).map(|index| Item { index, attempt: 1, text: None }).collect();
     let spec = Some((&TaskSpec::new(vec!["/bin/true".into()])).into());
     stream.write_all(&ask(Ask::Start(Start {
         epoch: 1,

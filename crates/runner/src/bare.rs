@@ -12,7 +12,7 @@ use model::{Attempt, Element, Fence, NodeId, RunId};
 
 use crate::containment::{Containment, Error, Kind};
 use crate::env;
-use crate::spawn::{Image, Spawned, Spawner};
+use crate::spawn::{Image, Spawned, Spawner, Start};
 use crate::user::User;
 
 /// Why the loop could not run.
@@ -79,10 +79,11 @@ impl Lane {
                 return Ok(self);
             }
             let element = Element { run: RunId(1), task: 0, index };
+            let start = Start::new(Attempt { element, number: 1 }, None);
             let mut tree = self.containment.take()?;
-            let made = self.spawner.spawn(&image, Attempt { element, number: 1 }, tree.entry());
+            let made = self.spawner.spawn(&image, &start, tree.entry());
             let Spawned { pid, stdout, stderr } = made.map_err(|failure| failure.error)?;
-            tree.begun(Attempt { element, number: 1 }, pid);
+            tree.begun(start.attempt(), pid);
             for pipe in [stdout, stderr] {
                 rustix::io::ioctl_fionbio(&pipe, false)?;
                 std::fs::File::from(pipe).read_to_end(&mut output)?;

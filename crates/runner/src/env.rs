@@ -10,6 +10,7 @@
 //! | `WINDLASS_NODE_ID` | the node's UUID; with it processes are found again where there are no cgroups |
 //! | `WINDLASS_ELEMENT` | the element's UUID |
 //! | `WINDLASS_INDEX`, `WINDLASS_ATTEMPT`, `WINDLASS_FENCE` | the attempt's own |
+//! | `WINDLASS_ITEM` | the element's item, where its array has a list of them |
 //!
 //! `TMPDIR` is not set. Besides: a session of its own, standard input `/dev/null`, output and
 //! errors in pipes, no other descriptor; the job's working directory or `/`; umask 022; every
@@ -30,8 +31,12 @@ pub const ELEMENT: &str = "WINDLASS_ELEMENT";
 /// The attempt's number.
 pub const ATTEMPT: &str = "WINDLASS_ATTEMPT";
 
-/// The variables that differ from attempt to attempt: UUID, index, number and fence.
-pub(crate) const ATTEMPT_NAMES: [&str; 4] = [ELEMENT, "WINDLASS_INDEX", ATTEMPT, "WINDLASS_FENCE"];
+/// The element's item.
+pub const ITEM: &str = "WINDLASS_ITEM";
+
+/// The variables that differ from attempt to attempt: UUID, index, number, fence and item.
+pub(crate) const ATTEMPT_NAMES: [&str; 5] =
+    [ELEMENT, "WINDLASS_INDEX", ATTEMPT, "WINDLASS_FENCE", ITEM];
 
 /// What all attempts of a task find, each name once, later ones winning over earlier ones.
 pub fn shared(

@@ -239,7 +239,11 @@ impl Worker {
             run: assignment.run,
             task: assignment.task,
             items: (assignment.items.iter())
-                .map(|item| supervisor::Item { index: item.index, attempt: item.attempt })
+                .map(|item| supervisor::Item {
+                    index: item.index,
+                    attempt: item.attempt,
+                    text: item.text.clone(),
+                })
                 .collect(),
             fence: assignment.fence,
             env,

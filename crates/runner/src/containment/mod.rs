@@ -279,6 +279,11 @@ impl Tree {
         }
     }
 
+    /// Sends every process a signal.
+    pub fn signal(&self, signal: i32) {
+        self.processes().into_iter().for_each(|pid| procfs::signal(pid, signal));
+    }
+
     /// Whether [`Tree::kill`] alone gets every process, also of a tree that forks as it dies. If
     /// not, it has to be frozen before and the killing repeated until the tree is empty.
     pub fn kills_at_once(&self) -> bool {

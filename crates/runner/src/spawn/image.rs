@@ -79,22 +79,25 @@ pub(super) struct Pointers {
 
 impl Pointers {
     /// Points to what `image` has, and to the variables that are `attempt`'s own.
-    pub(super) fn point(&mut self, image: &Image, attempt: Attempt) {
+    pub(super) fn point(&mut self, image: &Image, attempt: Attempt, item: Option<&str>) {
         fill(&mut self.programs, &image.programs);
         fill(&mut self.argv, &image.argv);
         fill(&mut self.envp, &image.env);
         self.envp.pop();
         self.own.clear();
         let element = attempt.element;
-        let mut starts = [0; 4];
-        let values: [&dyn std::fmt::Display; 4] =
-            [&element.uuid(), &element.index, &attempt.number, &image.fence];
+        // The item comes last, and only where there is one.
+        let mut starts = [0; env::ATTEMPT_NAMES.len()];
+        let starts = &mut starts[..env::ATTEMPT_NAMES.len() - usize::from(item.is_none())];
+        let item = item.unwrap_or_default();
+        let values: [&dyn std::fmt::Display; env::ATTEMPT_NAMES.len()] =
+            [&element.uuid(), &element.index, &attempt.number, &image.fence, &item];
         for ((start, name), value) in starts.iter_mut().zip(env::ATTEMPT_NAMES).zip(values) {
             *start = self.own.len();
             write!(self.own, "{name}={value}\0").expect("a string grows as needed");
         }
-        for start in starts {
-            self.envp.push(self.own[start..].as_ptr().cast());
+        for start in starts.iter() {
+            self.envp.push(self.own[*start..].as_ptr().cast());
         }
         self.envp.push(std::ptr::null());
     }

@@ -47,6 +47,31 @@ pub enum Entry<'a> {
     Free,
 }
 
+/// One attempt's start, which others may watch while it is under way.
+#[derive(Debug)]
+pub struct Start {
+    attempt: Attempt,
+    item: Option<Box<str>>,
+    pid: AtomicI32,
+}
+
+impl Start {
+    /// The start of this attempt, which finds `item` as [`crate::env::ITEM`].
+    pub fn new(attempt: Attempt, item: Option<Box<str>>) -> Start {
+        Start { attempt, item, pid: AtomicI32::new(0) }
+    }
+
+    /// Whose start it is.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+
+    /// The process that is being made, once there is one. It may have ended since.
+    pub fn pid(&self) -> Option<Pid> {
+        Some(self.pid.load(Relaxed)).filter(|pid| *pid > 0)
+    }
+}
+
 /// A process that runs, and the reading ends of its pipes.
 #[derive(Debug)]
 pub struct Spawned {
@@ -99,6 +124,11 @@ impl Spawner {
         })
     }
 
+    /// Another one, for another thread.
+    pub fn another(&self) -> io::Result<Spawner> {
+        Spawner::new(self.reset_oom)
+    }
+
     /// Whether processes can be made inside a cgroup; else [`Entry::Writes`] has to do.
     pub fn makes_inside(&self) -> bool {
         self.has_clone3
@@ -108,7 +138,7 @@ impl Spawner {
     pub fn spawn(
         &mut self,
         image: &Image,
-        attempt: Attempt,
+        start: &Start,
         entry: Entry<'_>,
     ) -> Result<Spawned, Failure> {
         let pipes = || pipe_with(PipeFlags::CLOEXEC);
@@ -118,7 +148,7 @@ impl Spawner {
             error: errno.into(),
             pid: None,
         })?;
-        self.pointers.point(image, attempt);
+        self.pointers.point(image, start.attempt, start.item.as_deref());
         let ids = image.user.as_ref().map(|user| Ids {
             uid: user.uid,
             gid: user.gid,
@@ -133,7 +163,7 @@ impl Spawner {
             envp: self.pointers.envp.as_ptr(),
             ..self.orders(out.as_raw_fd(), err.as_raw_fd(), entry)
         };
-        let pid = self.clone(&orders, entry)?;
+        let pid = self.clone(&orders, entry, &start.pid)?;
         for end in [&stdout, &stderr] {
             // Only this end: the program's must block, as every program expects.
             let _ = rustix::io::ioctl_fionbio(end, true);
@@ -146,7 +176,7 @@ impl Spawner {
         let output = self.null.as_raw_fd();
         let programs = [null()];
         let orders = Orders { programs: programs.as_ptr(), ..self.orders(output, output, entry) };
-        self.clone(&orders, entry)
+        self.clone(&orders, entry, &AtomicI32::new(0))
     }
 
     fn orders(&self, stdout: RawFd, stderr: RawFd, entry: Entry<'_>) -> Orders {
@@ -171,12 +201,20 @@ impl Spawner {
         }
     }
 
-    fn clone(&mut self, orders: &Orders, entry: Entry<'_>) -> Result<Pid, Failure> {
-        let shared = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    fn clone(
+        &mut self,
+        orders: &Orders,
+        entry: Entry<'_>,
+        made: &AtomicI32,
+    ) -> Result<Pid, Failure> {
+        // The kernel says the child's number before the child runs: whoever wants to end a start
+        // that hangs must not wait for its end to learn it.
+        let shared = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID) as u64;
+        let parent_tid = made.as_ptr() as usize;
         let arg = (orders as *const Orders).cast_mut().cast();
         // SAFETY: the child gets a stack of its own and shares the memory only while this thread
         // is suspended, so that `orders` and all it points to stay as they are; `child::main`
-        // keeps to raw system calls.
+        // keeps to raw system calls. The kernel writes one `i32` to `made`, which is one.
         let result = unsafe {
             if self.has_clone3 {
                 let (flag, cgroup) = match entry {
@@ -185,6 +223,7 @@ impl Spawner {
                 };
                 let args = CloneArgs {
                     flags: shared | flag,
+                    parent_tid: parent_tid as u64,
                     exit_signal: libc::SIGCHLD as u64,
                     stack: self.stack.start as u64,
                     stack_size: STACK_BYTES as u64,
@@ -196,7 +235,8 @@ impl Spawner {
             } else {
                 let flags = shared as usize | libc::SIGCHLD as usize;
                 let top = self.stack.start as usize + STACK_BYTES;
-                syscall::clone(libc::SYS_clone, [flags, top, 0, 0, 0], child::main, arg)
+                let args = [flags, top, parent_tid, 0, 0];
+                syscall::clone(libc::SYS_clone, args, child::main, arg)
             }
         };
         if result < 0 {
@@ -285,13 +325,16 @@ mod tests {
 
     /// Starts a shell that writes and leaves with 7.
     fn check(spawner: &mut Spawner) {
-        let command = ["sh", "-c", "echo $WINDLASS_INDEX; exit 7"].map(str::to_owned);
+        let command =
+            ["sh", "-c", "echo $WINDLASS_INDEX $WINDLASS_ITEM; exit 7"].map(str::to_owned);
         let env = [("PATH".to_owned(), crate::env::PATH.to_owned())];
         let image = Image::new(&command, &env, "", None, Fence(1)).unwrap();
         let element = Element { run: RunId(1), task: 0, index: 41 };
-        let spawned = spawner.spawn(&image, Attempt { element, number: 1 }, Entry::Free).unwrap();
+        let start = Start::new(Attempt { element, number: 1 }, Some("an item".into()));
+        let spawned = spawner.spawn(&image, &start, Entry::Free).unwrap();
+        assert_eq!(start.pid(), Some(spawned.pid));
         rustix::io::ioctl_fionbio(&spawned.stdout, false).unwrap();
-        assert_eq!(io::read_to_string(File::from(spawned.stdout)).unwrap(), "41\n");
+        assert_eq!(io::read_to_string(File::from(spawned.stdout)).unwrap(), "41 an item\n");
         let mut status = 0;
         // SAFETY: the status is written.
         assert_eq!(unsafe { libc::waitpid(spawned.pid, &mut status, 0) }, spawned.pid);
@@ -311,8 +354,9 @@ mod tests {
         let mut spawner = Spawner::new(false).unwrap();
         let image = Image::new(&["/".to_owned()], &[], "", None, Fence(1)).unwrap();
         let element = Element { run: RunId(1), task: 0, index: 0 };
-        let attempt = Attempt { element, number: 1 };
-        let failure = spawner.spawn(&image, attempt, Entry::Free).unwrap_err();
+        let start = Start::new(Attempt { element, number: 1 }, None);
+        let failure = spawner.spawn(&image, &start, Entry::Free).unwrap_err();
+        assert_eq!((start.attempt().element, start.pid()), (element, failure.pid));
         assert_eq!(failure.step, Step::Exec);
         assert_eq!(failure.error.raw_os_error(), Some(libc::EACCES));
         let mut status = 0;

@@ -145,11 +145,13 @@ impl Kernel {
     pub(super) fn settle(&mut self, place: usize) {
         let now = clock::boot_us();
         let Some(running) = self.running.get(place) else { return };
-        if running.end.is_none()
-            && running.timeout_at.is_some_and(|at| at <= now)
-            && running.procedure.stop(now)
-        {
-            running.stopped = Some(StopCause::Timeout);
+        if running.end.is_none() && running.stopped.is_none() {
+            if running.warn_at.take_if(|at| *at <= now).is_some() {
+                running.procedure.warn(now);
+            }
+            if running.timeout_at.is_some_and(|at| at <= now) && running.procedure.stop(now) {
+                running.stopped = Some(StopCause::Timeout);
+            }
         }
         let wait = loop {
             let facts = facts(running);
@@ -164,9 +166,7 @@ impl Kernel {
         running.overdue = overdue;
         match wait {
             Some(at) => {
-                let timeout = running.timeout_at.filter(|_| running.end.is_none());
-                let timeout = timeout.filter(|_| running.stopped.is_none());
-                let wake = at.into_iter().chain(timeout).min();
+                let wake = at.into_iter().chain(running.next_clock()).min();
                 self.watch_tree(place);
                 self.set_wake(place, wake);
             }
@@ -272,6 +272,10 @@ fn perform(running: &mut Running, act: Act) {
     let done = match act {
         Act::Freeze => running.tree.freeze(),
         Act::Thaw => running.tree.thaw(),
+        Act::Warn => {
+            running.tree.signal(running.warn_signal);
+            running.tree.thaw()
+        }
         Act::Terminate => {
             running.tree.terminate();
             running.tree.thaw()

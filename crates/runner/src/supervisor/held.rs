@@ -14,22 +14,34 @@ pub(super) const HELD_MAX: usize = 200_000;
 #[derive(Debug)]
 pub(super) struct Work {
     pub(super) image: Image,
+    /// There is no process: an attempt takes its seat and succeeds.
+    pub(super) noop: bool,
+    /// How long its program may take to be executed; `None` for ever.
+    pub(super) start_timeout_us: Option<u64>,
     /// How long an attempt may run; `None` for ever.
     pub(super) timeout_us: Option<u64>,
+    pub(super) warn: Option<Warn>,
     pub(super) grace_us: u64,
+}
+
+/// A signal before the timeout.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Warn {
+    pub(super) signal: i32,
+    pub(super) before_us: u64,
 }
 
 /// How far an attempt has come.
 #[derive(Debug)]
 pub(super) enum State {
     /// It waits for room.
-    Waits(Arc<Work>),
+    Waits { work: Arc<Work>, item: Option<Box<str>> },
     /// Its process is being made; it is to be stopped at once where somebody asked for that.
     Starts(Option<StopCause>),
     /// It runs, at this place.
     Runs(usize),
     /// It has ended, and its end is on its way to the disk.
-    Ends,
+    Ends { urgent: bool },
     /// It has ended; the daemon has yet to say that this is known.
     Ended(Outcome),
 }

@@ -58,7 +58,12 @@ pub(super) struct Kernel {
     pub(super) running: Places,
     pub(super) running_max: usize,
     pub(super) starting: Starting,
-    pub(super) starting_max: usize,
+    /// The threads that share the loop.
+    pub(super) threads: usize,
+    /// More could not be had.
+    pub(super) threads_max: usize,
+    /// Attempts without a process are left for the next turn.
+    pub(super) more_noops: bool,
     /// Attempts whose pipes are not watched yet, by the time when they will be.
     pub(super) young: VecDeque<(u64, usize, u32)>,
     pub(super) by_pid: HashMap<Pid, usize>,
@@ -102,14 +107,15 @@ impl Kernel {
         let now = clock::boot_us();
         self.grow_up(now);
         self.nudge(now);
+        self.end_slow_starts(now);
         self.flush();
         if self.over || self.may_leave() {
             self.give_up();
             return Ok(Next::Leave);
         }
-        self.set_own_timer();
+        self.set_own_timer(now);
         self.poll.arm(self.timers.first())?;
-        let left = !self.again.is_empty();
+        let left = !self.again.is_empty() || self.more_noops;
         if left && makes {
             self.poll.kick();
         }
@@ -161,9 +167,10 @@ impl Kernel {
         }
     }
 
-    fn set_own_timer(&mut self) {
+    fn set_own_timer(&mut self, now: u64) {
         let young = self.young.front().map(|(at, _, _)| *at);
-        let next = [self.leave_at, self.sweep_at, self.nudge_at, young].into_iter().flatten().min();
+        let own = [self.leave_at, self.sweep_at, self.nudge_at, young, self.starting.next(now)];
+        let next = own.into_iter().flatten().min();
         self.timers.set(OWN, self.own_wake, next);
         self.own_wake = next;
     }
@@ -234,12 +241,15 @@ impl Kernel {
     /// Says it where the state of the node has changed.
     pub(super) fn set_degraded(&mut self) {
         let overdue = self.running.iter().filter(|(_, running)| running.overdue);
-        let texts: Vec<String> = overdue
+        let mut texts: Vec<String> = overdue
             .map(|(_, running)| {
                 let pids = running.tree.processes();
                 format!("attempt {}: processes {pids:?} survive SIGKILL", running.attempt)
             })
             .collect();
+        texts.extend(self.starting.overdue(clock::boot_us()).map(|attempt| {
+            format!("attempt {attempt}: its process survives SIGKILL before its program")
+        }));
         let degraded = texts.join("; ");
         if degraded != self.degraded {
             log::line(format_args!("degraded: `{degraded}`"));

@@ -9,6 +9,7 @@
 //! It must stay small: every task is made from its memory, and it runs on every node.
 
 mod clock;
+mod crowd;
 mod ends;
 mod held;
 mod kernel;
@@ -16,6 +17,7 @@ mod link;
 mod log;
 mod poll;
 mod procedure;
+mod refusals;
 mod running;
 mod serve;
 mod starting;

@@ -3,7 +3,8 @@
 //! ```text
 //! Runs ──stop──▶ Freezes ──▶ Grace ──▶ (Freezes to kill) ──▶ Killed ──▶ gone
 //!   │               ▲                        ▲                 │ again, where
-//!   └─main ended─▶ Lingers ──empty──▶ gone   └─────────────────┘ one kill may miss
+//!   ├─main ended─▶ Lingers ──empty──▶ gone   └─────────────────┘ one kill may miss
+//!   └─warn──▶ Warns ──▶ Runs
 //! ```
 //!
 //! Freezing around the signal keeps a tree that forks from outrunning it. Nothing here is over
@@ -36,6 +37,8 @@ pub(super) struct Facts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Freeze,
+    /// The signal of the warning to all, then let them go on.
+    Warn,
     /// SIGTERM to all, then let them go on.
     Terminate,
     /// Kill all, then let them go on.
@@ -50,6 +53,7 @@ pub(super) enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Runs,
+    Warns { since: u64 },
     Lingers { since: u64 },
     Freezes { to_kill: bool, since: u64 },
     Grace { until: u64 },
@@ -72,14 +76,21 @@ impl Procedure {
 
     /// Asks for the end. Asking again changes nothing, whoever asks.
     pub(super) fn stop(&mut self, now: u64) -> bool {
-        let first = self.phase == Phase::Runs;
+        let first = matches!(self.phase, Phase::Runs | Phase::Warns { .. });
         if first {
             self.phase = Phase::Freezes { to_kill: false, since: now };
         }
         first
     }
 
-    /// Whether the tree is being ended.
+    /// Asks for the warning, which is of no use to a tree that is being ended.
+    pub(super) fn warn(&mut self, now: u64) {
+        if self.phase == Phase::Runs {
+            self.phase = Phase::Warns { since: now };
+        }
+    }
+
+    /// Whether the tree is being signalled or ended.
     pub(super) fn is_under_way(&self) -> bool {
         !matches!(self.phase, Phase::Runs | Phase::Lingers { .. })
     }
@@ -113,12 +124,19 @@ impl Procedure {
                 self.phase = Phase::Freezes { to_kill: false, since: now };
                 self.step(now, facts)
             }
-            Phase::Freezes { .. } if !self.frozen => {
+            Phase::Freezes { .. } | Phase::Warns { .. } if !self.frozen => {
                 self.frozen = true;
                 Act::Freeze
             }
-            Phase::Freezes { since, .. } if !facts.frozen && now < since + FREEZE_US => {
+            Phase::Freezes { since, .. } | Phase::Warns { since }
+                if !facts.frozen && now < since + FREEZE_US =>
+            {
                 Act::Wait(look_again(since, now, 10_000))
+            }
+            Phase::Warns { .. } => {
+                self.frozen = false;
+                self.phase = Phase::Runs;
+                Act::Warn
             }
             Phase::Freezes { to_kill: true, .. } => self.kill(now),
             Phase::Freezes { to_kill: false, .. } => {
@@ -230,6 +248,23 @@ mod tests {
         assert!(!p.overdue(OVERDUE_US));
         check(&mut p, &[(1_000, RUNS, "Wait"), (2_000, LEFT, "Wait")]);
         assert!(p.overdue(1_000 + OVERDUE_US));
+    }
+
+    #[test]
+    fn a_warning_reaches_a_frozen_tree_and_lets_it_go_on() {
+        let mut p = Procedure::new(1_000);
+        p.warn(0);
+        check(
+            &mut p,
+            &[(0, RUNS, "Freeze"), (1, RUNS, "Wait"), (2, FROZEN, "Warn"), (2, RUNS, "Wait(None")],
+        );
+        assert!(!p.is_frozen() && !p.is_under_way());
+        p.warn(10);
+        check(&mut p, &[(10, RUNS, "Freeze")]);
+        assert!(p.stop(11), "a stop passes a warning");
+        check(&mut p, &[(11, FROZEN, "Terminate"), (11, RUNS, "Wait(Some(1011")]);
+        p.warn(12);
+        check(&mut p, &[(12, RUNS, "Wait(Some(1011"), (13, GONE, "Gone")]);
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub(super) struct Running {
     pub(super) procedure: Procedure,
     pub(super) started_us: u64,
     pub(super) timeout_at: Option<u64>,
+    /// When the warning is due, until it is given.
+    pub(super) warn_at: Option<u64>,
+    pub(super) warn_signal: i32,
     /// When the wait for the pipes' end runs out, once the tree is gone.
     pub(super) pipes_until: Option<u64>,
     /// Its deadline in the timers.
@@ -43,6 +46,12 @@ pub(super) struct Running {
 impl Running {
     pub(super) fn pipes_ended(&self) -> bool {
         self.pipes.iter().all(Option::is_none)
+    }
+
+    /// When the next of its own clocks runs out: those of an attempt that nobody stopped.
+    pub(super) fn next_clock(&self) -> Option<u64> {
+        let clocks = self.timeout_at.into_iter().chain(self.warn_at);
+        clocks.min().filter(|_| self.end.is_none() && self.stopped.is_none())
     }
 }
 

@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use model::{Attempt, Element, Ending, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
+use model::{Attempt, Element, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
 use proto::SUPERVISOR_VERSION;
+use proto::job::Runner;
 use proto::supervisor::{
     Ended, Hello, Output, Start, Started, ToSupervisor, from_supervisor::Kind as Say,
     to_supervisor::Kind as Asked,
 };
 
-use super::held::{HELD_MAX, State, Work};
+use super::held::{HELD_MAX, State, Warn, Work};
 use super::kernel::Kernel;
-use super::{clock, log};
+use super::log;
 use crate::containment::boot_id;
 use crate::env;
 use crate::output::Written;
 use crate::spawn::Image;
 use crate::user::User;
+
+/// Linux numbers its signals from 1 to this.
+const SIGNALS: u32 = 64;
 
 impl Kernel {
     /// Does what a daemon asks for.
@@ -86,22 +90,22 @@ impl Kernel {
         }
         let held: Vec<(Attempt, Option<Outcome>)> = (self.held.iter())
             .filter_map(|(attempt, state)| match state {
-                State::Waits(_) | State::Starts(_) => None,
-                State::Runs(_) | State::Ends => Some((*attempt, None)),
+                State::Waits { .. } | State::Starts(_) => None,
+                State::Runs(_) | State::Ends { .. } => Some((*attempt, None)),
                 State::Ended(outcome) => Some((*attempt, Some(outcome.clone()))),
             })
             .collect();
         for (attempt, outcome) in held {
             match outcome {
                 None => self.say_output(attempt),
-                Some(outcome) => self.say_ended(attempt, outcome),
+                Some(outcome) => self.say_ended(attempt, outcome, false),
             }
         }
     }
 
-    fn say_ended(&mut self, attempt: Attempt, outcome: Outcome) {
+    fn say_ended(&mut self, attempt: Attempt, outcome: Outcome, urgent: bool) {
         let outcome = Some(outcome.into());
-        self.say(Say::Ended(Ended { attempt: Some(attempt.into()), outcome }));
+        self.say(Say::Ended(Ended { attempt: Some(attempt.into()), outcome, urgent }));
     }
 
     /// Says where all output of an attempt lies so far.
@@ -139,30 +143,23 @@ impl Kernel {
                 Written::Ended { attempt, outcome } => {
                     // The end lists all of the output.
                     self.unsaid.remove(&attempt);
-                    self.held.insert(attempt, State::Ended(outcome.clone()));
-                    self.say_ended(attempt, outcome);
+                    let before = self.held.insert(attempt, State::Ended(outcome.clone()));
+                    let urgent = matches!(before, Some(State::Ends { urgent: true }));
+                    self.say_ended(attempt, outcome, urgent);
                 }
             }
         }
     }
 
     /// Takes in what has not been seen.
-    fn take(&mut self, start: Start) {
+    fn take(&mut self, mut start: Start) {
         let skip = self.seen.take(start.epoch, start.seq, start.items.len());
         if skip == start.items.len() {
             return;
         }
-        let (run, task) = (RunId(start.run), start.task);
-        let attempts: Vec<Attempt> = (start.items.iter().skip(skip))
-            .map(|item| Attempt {
-                element: Element { run, task, index: item.index },
-                number: item.attempt,
-            })
-            .filter(|attempt| !self.held.contains_key(attempt))
-            .collect();
-        let seq = start.seq + skip as u64;
+        let items = self.unheld(&mut start, skip);
         if self.down {
-            for attempt in attempts {
+            for (_, attempt, _) in items {
                 self.withdraw(attempt, StopCause::Down);
             }
             return;
@@ -170,29 +167,44 @@ impl Kernel {
         let spec = start.spec.as_ref();
         let priority = spec.map_or(0, |spec| spec.priority());
         let wants: Resources = spec.and_then(|spec| spec.resources).unwrap_or_default().into();
-        match self.prepare(start).map(Arc::new) {
-            Ok(work) => {
-                for (attempt, seq) in attempts.into_iter().zip(seq..) {
-                    if self.held.len() >= HELD_MAX {
-                        let why = format!("the supervisor holds {HELD_MAX} attempts already");
-                        self.never_started(attempt, NotStarted::Refused(why));
-                        continue;
-                    }
-                    self.held.insert(attempt, State::Waits(Arc::clone(&work)));
-                    self.slots.wait(attempt, seq, priority, wants);
+        let work = self.prepare(start).map(Arc::new);
+        for (seq, attempt, item) in items {
+            match (&work, &item) {
+                (Err(why), _) => self.never_started(attempt, NotStarted::Refused(why.clone())),
+                (_, Some(item)) if item.contains('\0') => {
+                    let why = "its item has a NUL byte, which no variable can hold".to_owned();
+                    self.never_started(attempt, NotStarted::Refused(why));
                 }
-            }
-            Err(why) => {
-                for attempt in attempts {
-                    self.never_started(attempt, NotStarted::Refused(why.clone()));
+                _ if self.held.len() >= HELD_MAX => {
+                    let why = format!("the supervisor holds {HELD_MAX} attempts already");
+                    self.never_started(attempt, NotStarted::Transient(why));
+                }
+                (Ok(work), _) => {
+                    let work = Arc::clone(work);
+                    self.held.insert(attempt, State::Waits { work, item });
+                    self.slots.wait(attempt, seq, priority, wants);
                 }
             }
         }
     }
 
+    /// The attempts of a message that are not held, without the first `skip`, each with its number
+    /// and its item.
+    fn unheld(&self, start: &mut Start, skip: usize) -> Vec<(u64, Attempt, Option<Box<str>>)> {
+        let (run, task) = (RunId(start.run), start.task);
+        let numbered = (start.seq..).zip(std::mem::take(&mut start.items)).skip(skip);
+        let attempts = numbered.map(|(seq, item)| {
+            let element = Element { run, task, index: item.index };
+            let attempt = Attempt { element, number: item.attempt };
+            (seq, attempt, item.text.map(String::into_boxed_str))
+        });
+        attempts.filter(|(_, attempt, _)| !self.held.contains_key(attempt)).collect()
+    }
+
     /// Makes ready what the attempts share, or says why they cannot be.
     fn prepare(&self, start: Start) -> Result<Work, String> {
         let spec = start.spec.ok_or("the assignment has no task")?;
+        let noop = spec.runner() == Runner::Noop;
         let resolved = User::resolve(&start.run_as, &self.own_user);
         let (user, changes) = resolved.map_err(|error| error.to_string())?;
         let pairs = |variables: Vec<proto::job::Variable>| {
@@ -203,33 +215,33 @@ impl Kernel {
         let fence = Fence(start.fence);
         let image = Image::new(&spec.command, &env, &spec.cwd, user, fence)
             .map_err(|_| "command, environment or directory have a NUL byte".to_owned())?;
+        let some_us = |ms: u64| (ms > 0).then(|| ms.saturating_mul(1000));
+        let timeout_us = some_us(spec.timeout_ms);
+        let warn = spec.warn.filter(|warn| (1..=SIGNALS).contains(&warn.signal));
         Ok(Work {
             image,
-            timeout_us: (spec.timeout_ms > 0).then(|| spec.timeout_ms.saturating_mul(1000)),
+            noop,
+            // A start that takes longer than the run may is of no use either.
+            start_timeout_us: some_us(spec.start_timeout_ms).into_iter().chain(timeout_us).min(),
+            timeout_us,
+            warn: warn.map(|warn| Warn {
+                signal: warn.signal as i32,
+                before_us: warn.before_ms.saturating_mul(1000),
+            }),
             grace_us: spec.grace_ms.unwrap_or_default().saturating_mul(1000),
         })
     }
 
     fn stop_attempt(&mut self, attempt: Attempt, cause: StopCause) {
-        match self.held.get_mut(&attempt) {
-            Some(State::Waits(_)) => self.withdraw(attempt, cause),
-            Some(State::Starts(stop)) => drop(stop.get_or_insert(cause)),
+        match self.held.get(&attempt) {
+            Some(State::Waits { .. }) => self.withdraw(attempt, cause),
+            Some(State::Starts(_)) => self.stop_start(attempt, cause),
             Some(State::Runs(place)) => {
                 let place = *place;
                 self.stop(place, cause);
             }
-            Some(State::Ends | State::Ended(_)) | None => {}
+            Some(State::Ends { .. } | State::Ended(_)) | None => {}
         }
-    }
-
-    /// Ends an attempt that was never started because somebody asked for it.
-    fn withdraw(&mut self, attempt: Attempt, cause: StopCause) {
-        let outcome = Outcome {
-            stopped: Some(cause),
-            ended_us: clock::unix_us(),
-            ..Outcome::bare(Ending::NotStarted(NotStarted::Withdrawn))
-        };
-        self.end(attempt, outcome);
     }
 
     fn shut_down(&mut self) {

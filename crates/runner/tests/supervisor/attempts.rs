@@ -113,6 +113,27 @@ fn a_process_finds_exactly_what_is_documented() {
 }
 
 #[test]
+fn an_element_finds_its_item_and_only_where_there_is_one() {
+    let mut node = Node::new();
+    let out = node.path("out").display().to_string();
+    let spec =
+        shell(&format!("echo \"$WINDLASS_INDEX:${{WINDLASS_ITEM-none}}\" > {out}$WINDLASS_INDEX"));
+    let mut start = node.start_message(&spec, &[1, 2, 3, 4]);
+    start.items[1].text = Some(String::new());
+    start.items[2].text = Some("two  words".into());
+    start.items[3].text = Some("a\0b".into());
+    node.ask(Ask::Start(start));
+    for (index, found) in [(1, "1:none\n"), (2, "2:\n"), (3, "3:two  words\n")] {
+        assert_eq!(exited(&node.end(index)), 0);
+        assert_eq!(fs::read_to_string(format!("{out}{index}")).unwrap(), found);
+    }
+    let outcome = node.end(4);
+    assert!(
+        matches!(&outcome.ending, Ending::NotStarted(NotStarted::Refused(why)) if why.contains("NUL"))
+    );
+}
+
+#[test]
 fn the_working_directory_and_relative_programs_are_those_of_the_task() {
     let mut node = Node::new();
     let dir = node.dir.path().to_str().unwrap().to_owned();

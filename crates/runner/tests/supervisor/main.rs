@@ -6,7 +6,9 @@
 mod support;
 
 mod attempts;
+mod clocks;
 mod daemons;
 mod hostile;
 mod orphans;
 mod queue;
+mod refusals;

@@ -47,6 +47,72 @@ fn an_end_in_a_crowd_is_told_though_nothing_else_happens() {
 }
 
 #[test]
+fn what_is_more_urgent_than_all_that_wait_is_not_of_the_crowd() {
+    let mut node = Node::with(None, 2000);
+    let gate = node.path("gate").display().to_string();
+    node.started(&shell(&format!("while [ ! -e {gate} ]; do sleep 0.01; done")), 1);
+    node.started(&task(&["sleep", "1000"]), 2);
+    let crowd: Vec<u32> = (10..40).collect();
+    let mut low = task(&["sleep", "1000"]);
+    low.priority = 10;
+    node.start(&low, &crowd);
+    node.ask(greeting(2000));
+    node.hello = Default::default();
+    node.hear_until("the crowd is held", |node| node.hello.held.len() == 32);
+    let urgent = |node: &Node, index| {
+        node.said.iter().rev().find_map(|said| match said {
+            Said::Ended(ended) if ended.attempt == Some(attempt(index).into()) => {
+                Some(ended.urgent)
+            }
+            _ => None,
+        })
+    };
+    // One of the crowd is withdrawn, and is as urgent as the others.
+    node.stop(39, StopCause::Cancel);
+    node.end(39);
+    assert_eq!(urgent(&node, 39), Some(false));
+    std::fs::write(gate, "").unwrap();
+    node.end(1);
+    assert_eq!(urgent(&node, 1), Some(true));
+    crowd.iter().for_each(|index| node.stop(*index, StopCause::Cancel));
+    crowd.iter().for_each(|index| drop(node.end(*index)));
+    node.stop(2, StopCause::Cancel);
+    node.end(2);
+    assert_eq!(urgent(&node, 2), Some(false), "nobody waits");
+}
+
+#[test]
+fn what_is_no_process_takes_its_seat_and_succeeds() {
+    let mut node = Node::with(None, 2000);
+    node.started(&task(&["sleep", "1000"]), 0);
+    let mut noop = task(&["no-such"]);
+    noop.runner = model::Runner::Noop;
+    let indices: Vec<u32> = (1..3000).collect();
+    node.start(&noop, &indices);
+    node.hear_until("all have ended", |node| node.ended.len() == 2999);
+    for outcome in node.ended.values() {
+        assert_eq!((&outcome.ending, outcome.stopped), (&Ending::Exited { code: 0 }, None));
+        assert!(outcome.started_us > 0 && outcome.ended_us >= outcome.started_us);
+        assert_eq!(outcome.output, None);
+    }
+    assert_eq!(node.started.len(), 1, "only the process was said to start");
+    // Without a seat it waits, and can be withdrawn.
+    let mut large = noop.clone();
+    large.resources.cpu_milli = 2000;
+    node.start(&large, &[5000, 5001]);
+    node.stop(5000, StopCause::Cancel);
+    assert_eq!(node.end(5000).ending, Ending::NotStarted(NotStarted::Withdrawn));
+    assert!(!node.ended.contains_key(&attempt(5001)));
+    node.stop(0, StopCause::Cancel);
+    assert_eq!(node.end(5001).ending, Ending::Exited { code: 0 });
+    // Their ends are where a new supervisor's daemon would look for them.
+    let store = runner::output::Store::open(node.path("output"));
+    let found = store.recover(&indices.iter().map(|index| attempt(*index)).collect());
+    assert_eq!(found.len(), 2999);
+    node.forget(&indices);
+}
+
+#[test]
 fn what_was_seen_is_not_started_again() {
     let mut node = Node::new();
     let file = node.path("ran").display().to_string();

@@ -178,7 +178,10 @@ impl Node {
             seq,
             run: 7,
             task: 0,
-            items: indices.iter().map(|index| Item { index: *index, attempt: 1 }).collect(),
+            items: indices
+                .iter()
+                .map(|index| Item { index: *index, attempt: 1, text: None })
+                .collect(),
             fence: 99,
             spec: Some(spec.into()),
             env: Vec::new(),

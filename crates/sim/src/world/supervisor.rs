@@ -292,5 +292,5 @@ fn started(attempt: Attempt, started_us: u64, pid: u64) -> from_supervisor::Kind
 
 fn ended(attempt: Attempt, outcome: &Outcome) -> from_supervisor::Kind {
     let outcome = Some(outcome.clone().into());
-    from_supervisor::Kind::Ended(Ended { attempt: Some(attempt.into()), outcome })
+    from_supervisor::Kind::Ended(Ended { attempt: Some(attempt.into()), outcome, urgent: false })
 }

@@ -1,0 +1,174 @@
+//! The clocks of an attempt: its start, its run, and the warning before the end.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use model::{Ending, NotStarted, Outcome, StopCause, TaskSpec, Warn};
+use runner::containment::Kind;
+
+use super::support::*;
+
+/// Which signal the kernel sends to who holds a lease.
+const F_SETSIG: i32 = 10;
+
+/// A program whose execution hangs until this is dropped: somebody has a lease on its file, and
+/// the kernel asks for it back before it lets anybody read.
+struct Hanging {
+    path: String,
+    _lease: File,
+}
+
+impl Hanging {
+    fn new(node: &Node, name: &str) -> Hanging {
+        let path = node.path(name);
+        fs::write(&path, "#!/bin/sh\nexit 3\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let lease = File::options().write(true).open(&path).unwrap();
+        // SAFETY: plain system calls. The signal by which the kernel asks is one that is ignored.
+        let leased = unsafe {
+            libc::fcntl(lease.as_raw_fd(), F_SETSIG, libc::SIGURG);
+            libc::fcntl(lease.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+        };
+        assert_eq!(leased, 0, "{}", std::io::Error::last_os_error());
+        Hanging { path: path.display().to_string(), _lease: lease }
+    }
+
+    fn task(&self) -> TaskSpec {
+        task(&[&self.path])
+    }
+}
+
+fn not_started(outcome: &Outcome) -> &NotStarted {
+    match &outcome.ending {
+        Ending::NotStarted(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_program_that_is_not_executed_in_time_ends_as_timed_out() {
+    for kind in Kind::ALL {
+        let mut node = Node::with(Some(kind), 4000);
+        let hanging = Hanging::new(&node, "hangs");
+        let mut spec = hanging.task();
+        spec.start_timeout_ms = 200;
+        let outcome = node.run(&spec, 1);
+        assert_eq!(outcome.stopped, Some(StopCause::Timeout), "{kind}");
+        let NotStarted::Refused(why) = not_started(&outcome) else { panic!("{outcome:?}") };
+        assert!(why.contains("was not executed within 200 ms"), "{why}");
+        assert!(!node.started.contains_key(&attempt(1)), "it never was said to run");
+        drop(hanging);
+        // The run may not take that long either.
+        let hanging = Hanging::new(&node, "hangs again");
+        let mut spec = hanging.task();
+        spec.timeout_ms = 100;
+        assert_eq!(node.run(&spec, 2).stopped, Some(StopCause::Timeout), "{kind}");
+        drop(hanging);
+        assert_eq!(node.run(&task(&["true"]), 3).ending, Ending::Exited { code: 0 }, "{kind}");
+    }
+}
+
+#[test]
+fn a_program_that_is_executed_late_but_in_time_runs_with_all_its_time() {
+    let mut node = Node::new();
+    let hanging = Hanging::new(&node, "hangs");
+    let mut spec = hanging.task();
+    spec.start_timeout_ms = 1_000_000;
+    node.start(&spec, &[1]);
+    assert_eq!(node.run(&task(&["true"]), 2).ending, Ending::Exited { code: 0 });
+    drop(hanging);
+    let outcome = node.end(1);
+    assert_eq!((outcome.ending, outcome.stopped), (Ending::Exited { code: 3 }, None));
+}
+
+#[test]
+fn programs_that_hang_keep_nobody_from_starting_and_can_be_stopped() {
+    let mut node = Node::with(None, 100_000);
+    let all: Vec<Hanging> = (0..6).map(|at| Hanging::new(&node, &format!("hangs{at}"))).collect();
+    for (hanging, index) in all.iter().zip(0..) {
+        node.start(&hanging.task(), &[index]);
+    }
+    // Others start, run and are killed.
+    assert_eq!(node.run(&task(&["true"]), 10).ending, Ending::Exited { code: 0 });
+    node.started(&task(&["sleep", "1000"]), 11);
+    node.stop(11, StopCause::Cancel);
+    assert_eq!(node.end(11).stopped, Some(StopCause::Cancel));
+    for (index, cause) in [(0, StopCause::Cancel), (1, StopCause::Deadline)] {
+        node.stop(index, cause);
+        let outcome = node.end(index);
+        assert_eq!(outcome.stopped, Some(cause));
+        assert_eq!(not_started(&outcome), &NotStarted::Withdrawn);
+    }
+    drop(all);
+    for index in 2..6 {
+        assert_eq!(node.end(index).ending, Ending::Exited { code: 3 });
+    }
+}
+
+#[test]
+fn a_total_deadline_ends_it_under_its_own_name() {
+    let mut node = Node::with(None, 1000);
+    node.started(&task(&["sleep", "1000"]), 1);
+    node.start(&task(&["true"]), &[2]);
+    node.stop(2, StopCause::Deadline);
+    let waited = node.end(2);
+    assert_eq!(waited.stopped, Some(StopCause::Deadline));
+    assert_eq!(not_started(&waited), &NotStarted::Withdrawn);
+    node.stop(1, StopCause::Deadline);
+    node.stop(1, StopCause::Timeout);
+    let ran = node.end(1);
+    assert_eq!(ran.stopped, Some(StopCause::Deadline));
+    assert_eq!(ran.ending, Ending::Signaled { signal: 15 });
+}
+
+/// Two processes of one tree, each of which notes the signal and goes on.
+const NOTES: &str = "note() { trap \"echo $1 >> FILE\" USR1; echo $1 >> READY; \
+                     while :; do sleep 0.01; done; }; note child & note main";
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn the_warning_reaches_the_whole_tree_once_and_it_runs_on() {
+    // All at once: each takes as long as its timeout.
+    let mut nodes = Kind::ALL.map(|kind| Node::with(Some(kind), 4000));
+    for node in &mut nodes {
+        let (file, ready) = (node.path("noted"), node.path("ready"));
+        let script = NOTES.replace("FILE", file.to_str().unwrap());
+        let mut spec = shell(&script.replace("READY", ready.to_str().unwrap()));
+        // The traps are set long before the warning comes, on whatever machine.
+        (spec.timeout_ms, spec.grace_ms) = (7_000, 100);
+        spec.warn = Some(Warn { signal: libc::SIGUSR1, before_ms: 2_500 });
+        node.start(&spec, &[1]);
+    }
+    for node in &mut nodes {
+        let (file, ready) = (node.path("noted"), node.path("ready"));
+        until("the traps are set", || lines(&ready).len() == 2);
+        until("both have noted it", || lines(&file).len() >= 2);
+        let outcome = node.end(1);
+        assert_eq!(outcome.stopped, Some(StopCause::Timeout), "{:?}", node.kind);
+        assert_eq!(lines(&file), ["child", "main"], "{:?}", node.kind);
+    }
+}
+
+#[test]
+fn a_warning_of_more_than_the_whole_time_comes_at_once() {
+    let mut node = Node::new();
+    let mut spec = task(&["sleep", "1000"]);
+    spec.timeout_ms = 1_000_000;
+    spec.warn = Some(Warn { signal: libc::SIGUSR1, before_ms: u64::MAX });
+    let outcome = node.run(&spec, 1);
+    // It has no handler for it.
+    assert_eq!(outcome.ending, Ending::Signaled { signal: libc::SIGUSR1 });
+    assert_eq!(outcome.stopped, None);
+    // Without a run timeout there is nothing to warn of.
+    spec.timeout_ms = 0;
+    spec.command = vec!["true".to_owned()];
+    assert_eq!(node.run(&spec, 2).ending, Ending::Exited { code: 0 });
+}
