@@ -7,6 +7,7 @@
 mod bench;
 mod node;
 mod proc;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -22,6 +23,8 @@ usage: cargo xtask <chore>
                             build in release and print the table of speeds; all works by default:
                             idle, array, latency; submit, durable, crowd, chain, noop, shapes,
                             queued (of scale: 0.01 of each count is a rehearsal)
+  soak [--minutes N] [--disk-mib N] [--binary PATH]
+                            work, kill and look for 30 minutes on a small disk of 512 MiB, and judge
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::run(),
         Some("test") => test::run(rest),
         Some("bench") => bench::run(rest),
+        Some("soak") => soak::run(rest),
         Some("__bare-spawn") => bench::bare_spawn_child(rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");

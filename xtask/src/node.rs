@@ -11,6 +11,7 @@ use serde_json::Value;
 const START_MAX: Duration = Duration::from_secs(60);
 const STOP_MAX: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
+const ANY_PORT: &str = "127.0.0.1:0";
 
 /// A running node.
 pub(crate) struct Node {
@@ -29,7 +30,7 @@ impl Node {
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let (binary, directory) = (binary.to_owned(), directory.to_owned());
-        let daemon = spawn(&binary, &directory, &args)?;
+        let daemon = spawn(&binary, &directory, ANY_PORT, &args)?;
         let mut node =
             Self { binary, directory, args, daemon, api: String::new(), supervisor_pid: 0 };
         node.wait_until_ready()?;
@@ -39,19 +40,19 @@ impl Node {
     /// Starts the daemon again after its end; how long it took until it served.
     pub(crate) fn start_again(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        self.daemon = spawn(&self.binary, &self.directory, &self.args)?;
+        self.daemon = spawn(&self.binary, &self.directory, &self.api, &self.args)?;
         self.wait_until_ready()?;
         Ok(start.elapsed())
     }
 
+    /// How to call the node from another thread; good over restarts, which keep the address.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { binary: self.binary.clone(), api: self.api.clone() }
+    }
+
     /// A client command: `windlass -N ADDR …`, silent.
     pub(crate) fn client(&self, args: &[&str]) -> Command {
-        let mut client = Command::new(&self.binary);
-        client.arg("-N").arg(&self.api).args(args);
-        // What the caller set for nodes of his own must not reach this one.
-        client.env_remove("WINDLASS_TOKEN").env_remove("WINDLASS_NODE");
-        client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        client
+        self.caller().client(args)
     }
 
     /// Runs a client command to its end. On failure it says what the client had to say.
@@ -61,15 +62,7 @@ impl Node {
 
     /// Runs a client command to its end; what it printed.
     pub(crate) fn ask(&self, args: &[&str]) -> Result<String> {
-        let what = format!("`windlass {}`", args.join(" "));
-        let mut client = self.client(args);
-        let done = client.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
-        let done = done.with_context(|| format!("starting {what}"))?;
-        if !done.status.success() {
-            let errors = String::from_utf8_lossy(&done.stderr);
-            bail!("{what} failed: {}\n{}", done.status, errors.trim());
-        }
-        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+        self.caller().ask(args)
     }
 
     /// Runs the fast client, `windlass __load …`; its one line of figures.
@@ -87,6 +80,11 @@ impl Node {
     /// Where the node keeps its data.
     pub(crate) fn data(&self) -> PathBuf {
         data_of(&self.directory)
+    }
+
+    /// Whether the daemon is there still.
+    pub(crate) fn is_alive(&mut self) -> Result<bool> {
+        Ok(self.daemon.try_wait().context("looking at the daemon")?.is_none())
     }
 
     /// The last words of the daemon's log.
@@ -145,6 +143,38 @@ impl Node {
     }
 }
 
+/// Where a node is called, and with what.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    binary: PathBuf,
+    api: String,
+}
+
+impl Caller {
+    /// A client command: `windlass -N ADDR …`, silent.
+    pub(crate) fn client(&self, args: &[&str]) -> Command {
+        let mut client = Command::new(&self.binary);
+        client.arg("-N").arg(&self.api).args(args);
+        // What the caller set for nodes of his own must not reach this one.
+        client.env_remove("WINDLASS_TOKEN").env_remove("WINDLASS_NODE");
+        client.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        client
+    }
+
+    /// Runs a client command to its end; what it printed.
+    pub(crate) fn ask(&self, args: &[&str]) -> Result<String> {
+        let what = format!("`windlass {}`", args.join(" "));
+        let mut client = self.client(args);
+        let done = client.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        let done = done.with_context(|| format!("starting {what}"))?;
+        if !done.status.success() {
+            let errors = String::from_utf8_lossy(&done.stderr);
+            bail!("{what} failed: {}\n{}", done.status, errors.trim());
+        }
+        Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+    }
+}
+
 impl Drop for Node {
     /// After a failure: the daemon goes, and its supervisor follows when it has neither daemon nor tasks.
     fn drop(&mut self) {
@@ -153,14 +183,14 @@ impl Drop for Node {
     }
 }
 
-fn spawn(binary: &Path, directory: &Path, args: &[String]) -> Result<Child> {
+fn spawn(binary: &Path, directory: &Path, api: &str, args: &[String]) -> Result<Child> {
     let ready_file = ready_file_of(directory);
     // One of an earlier start would be believed.
     let _ = fs::remove_file(&ready_file);
     let log = File::options().create(true).append(true).open(log_of(directory));
     let log = log.context("making the log of the node")?;
     let mut up = Command::new(binary);
-    up.arg("up").arg("--data-dir").arg(data_of(directory)).args(["--api", "127.0.0.1:0"]);
+    up.arg("up").arg("--data-dir").arg(data_of(directory)).args(["--api", api]);
     up.args(args).arg("--ready-file").arg(&ready_file).stdin(Stdio::null());
     up.stdout(log.try_clone().context("sharing the log of the node")?).stderr(log);
     up.spawn().with_context(|| format!("starting {}", binary.display()))

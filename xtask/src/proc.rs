@@ -32,6 +32,17 @@ pub(crate) fn written_bytes(pid: u32) -> Result<f64> {
     sum(&[pid], "io", |io| field(io, "write_bytes:")?.parse().ok())
 }
 
+/// The threads of the process.
+pub(crate) fn threads(pid: u32) -> Result<f64> {
+    sum(&[pid], "status", |status| field(status, "Threads:")?.parse().ok())
+}
+
+/// The open files of the process.
+pub(crate) fn open_files(pid: u32) -> Result<usize> {
+    let path = format!("/proc/{pid}/fd");
+    Ok(fs::read_dir(&path).with_context(|| format!("listing {path}"))?.count())
+}
+
 /// Whether the process has a handler for the signal: without one it would be its end.
 pub(crate) fn handles_signal(pid: u32, signal: u32) -> Result<bool> {
     let caught = sum(&[pid], "status", |status| {
@@ -39,6 +50,17 @@ pub(crate) fn handles_signal(pid: u32, signal: u32) -> Result<bool> {
         Some(f64::from(u8::from(mask >> (signal - 1) & 1 == 1)))
     })?;
     Ok(caught > 0.0)
+}
+
+/// The process whose command line has all of the words.
+pub(crate) fn find(words: &[&str]) -> Option<u32> {
+    let entries = fs::read_dir("/proc").ok()?.flatten();
+    let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        words.iter().all(|word| line.split('\0').any(|part| part == *word))
+    })
 }
 
 /// Bytes of all files below the directory: as long as they are, and as much as they take of the disk.
@@ -110,6 +132,7 @@ mod tests {
         let own = std::process::id();
         assert!(resident_mib(&[own]).unwrap() > 0.0);
         assert!(peak_mib(own).unwrap() >= resident_mib(&[own]).unwrap());
+        assert!(threads(own).unwrap() >= 1.0 && open_files(own).unwrap() >= 3);
         assert!(cpu_seconds(&[own]).is_ok() && written_bytes(own).is_ok());
     }
 
@@ -117,6 +140,13 @@ mod tests {
     fn a_signal_without_a_handler_is_known() {
         // SIGUSR2: the test harness has no use for it.
         assert!(!handles_signal(std::process::id(), 12).unwrap());
+    }
+
+    #[test]
+    fn a_process_is_found_by_its_words() {
+        let own = std::env::args().next().unwrap();
+        assert!(find(&[&own]).is_some());
+        assert_eq!(find(&["no process has such a word"]), None);
     }
 
     #[test]
