@@ -1,0 +1,139 @@
+//! A state with something in it: a cluster, two nodes, jobs that are queued, placed, running and partly ended.
+//!
+//! It is made from batches like those of a real node, which are also the seeds of the corpus.
+
+use machine::State;
+use model::{ArraySpec, JobSpec, NodeId, TaskSpec};
+use proto::job::outcome::Ending;
+use proto::record::command::Kind;
+use proto::record::{self, Batch, Command, Header};
+use uuid::Uuid;
+
+/// Who wrote the batches: term and node.
+pub(crate) const LEADER: (u64, u64) = (1, 1);
+/// When, in Unix milliseconds; each batch a second later.
+const START_MS: u64 = 1_700_000_000_000;
+
+/// The batches of a short life of a cluster, in order.
+pub(crate) fn batches() -> Vec<Batch> {
+    let array = |last| Some(ArraySpec { first: 1, last, step: 1, parallel_max: 3 });
+    let kinds = [
+        vec![Kind::Found(record::Found { cluster_id: bytes(9), incarnation: 1 })],
+        vec![register(1), register(2)],
+        vec![
+            submit("one", None, ""),
+            submit("many", array(9), "key"),
+            submit("more", array(4), ""),
+        ],
+        vec![place(1, 1, 0, 0), place(1, 2, 0, 1), place(2, 2, 2, 2)],
+        vec![started(1, 1, 0), started(1, 2, 0), ended(1, 2, 0, Ending::Exited(0))],
+        vec![ended(1, 2, 1, Ending::Signaled(9)), ended(2, 2, 2, Ending::Exited(3))],
+        vec![cancel(2, None, 7, 8), cancel(3, Some(0), 0, 1), submit("again", array(9), "key")],
+        vec![register(2)],
+    ];
+    let batch = |(number, kinds): (usize, Vec<Kind>)| Batch {
+        header: Some(Header {
+            leader_term: LEADER.0,
+            leader_node: LEADER.1,
+            level: 1,
+            incarnation: if number == 0 { 0 } else { 1 },
+            time_ms: START_MS + 1_000 * number as u64,
+            number: number as u64 + 1,
+        }),
+        commands: kinds.into_iter().map(|kind| Command { kind: Some(kind) }).collect(),
+    };
+    kinds.into_iter().enumerate().map(batch).collect()
+}
+
+/// The state after them, and the index of the last.
+pub(crate) fn state() -> (State, u64) {
+    let mut state = State::new();
+    let mut index = 0;
+    for batch in batches() {
+        index += 1;
+        let applied = state.apply(index, LEADER, &batch);
+        assert_eq!(applied.refused, None, "a batch of a short life is refused");
+    }
+    (state, index)
+}
+
+fn bytes(number: u128) -> Vec<u8> {
+    Uuid::from_u128(number).as_bytes().to_vec()
+}
+
+fn node(number: u128) -> Vec<u8> {
+    NodeId(Uuid::from_u128(number)).to_bytes()
+}
+
+fn register(number: u128) -> Kind {
+    Kind::RegisterNode(record::RegisterNode {
+        node_id: node(number),
+        name: format!("n{number}"),
+        capacity: Some(proto::job::Resources { cpu_milli: 8_000, memory_bytes: 1 << 33 }),
+        supervisor_id: bytes(number + 100),
+        containment: "weak".to_owned(),
+        ..Default::default()
+    })
+}
+
+fn submit(name: &str, array: Option<ArraySpec>, key: &str) -> Kind {
+    let mut task = TaskSpec::new(vec!["/bin/true".to_owned(), name.to_owned()]);
+    task.array = array;
+    let spec = JobSpec {
+        namespace: "default".to_owned(),
+        owner: "ann".to_owned(),
+        name: name.to_owned(),
+        tasks: vec![task],
+        ..JobSpec::default()
+    };
+    Kind::SubmitJob(record::SubmitJob {
+        job: Some(proto::job::Job::from(&spec)),
+        idempotency_key: key.to_owned(),
+        payload_hash: if key.is_empty() { Vec::new() } else { vec![7; 32] },
+        ..Default::default()
+    })
+}
+
+fn place(to: u128, run: u64, first: u32, last: u32) -> Kind {
+    let ordinals = vec![record::Range { first, last }];
+    let picks = vec![record::Pick { run, task: 0, ordinals, ahead: false }];
+    Kind::Place(record::Place { node_id: node(to), epoch: 1, picks })
+}
+
+fn attempt(run: u64, ordinal: u32) -> Option<proto::job::Attempt> {
+    // The single task counts from 0, the arrays from 1.
+    let index = if run == 1 { 0 } else { ordinal + 1 };
+    Some(proto::job::Attempt { run, task: 0, index, number: 1 })
+}
+
+fn started(at: u128, run: u64, ordinal: u32) -> Kind {
+    let start = record::Start { attempt: attempt(run, ordinal), started_us: START_MS * 1_000 };
+    Kind::Report(record::Report {
+        node_id: node(at),
+        epoch: 1,
+        starts: vec![start],
+        ..Default::default()
+    })
+}
+
+fn ended(at: u128, run: u64, ordinal: u32, ending: Ending) -> Kind {
+    let outcome = proto::job::Outcome { ending: Some(ending), ..Default::default() };
+    let end = record::End { attempt: attempt(run, ordinal), outcome: Some(outcome) };
+    Kind::Report(record::Report {
+        node_id: node(at),
+        epoch: 1,
+        ends: vec![end],
+        ..Default::default()
+    })
+}
+
+fn cancel(run: u64, task: Option<u32>, first: u32, last: u32) -> Kind {
+    let because =
+        Some(proto::job::Because { actor: "user:ann".to_owned(), reason: "no".to_owned() });
+    Kind::Cancel(record::Cancel {
+        run,
+        task,
+        ordinals: vec![record::Range { first, last }],
+        because,
+    })
+}
