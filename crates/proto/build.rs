@@ -6,6 +6,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let files = [
         "windlass/job/v1/job.proto",
         "windlass/record/v1/record.proto",
+        "windlass/record/v1/snapshot.proto",
         "windlass/session/v1/session.proto",
         "windlass/supervisor/v1/supervisor.proto",
         "windlass/v1/windlass.proto",

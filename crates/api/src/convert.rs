@@ -121,10 +121,7 @@ pub(crate) fn server(handle: &node::Handle, view: &node::View) -> api::GetServer
         pid: std::process::id(),
         voters: 1,
         tasks_running: handle.running(),
-        tasks_queued: (view.state.runs().values())
-            .flat_map(|run| &run.tasks)
-            .map(|task| task.queued.len())
-            .sum(),
+        tasks_queued: view.state.waiting(),
     }
 }
 

@@ -5,6 +5,7 @@ use proto::record::{Batch, command::Kind};
 use crate::command;
 use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
+use crate::fire;
 use crate::state::State;
 
 /// What a batch did.
@@ -44,6 +45,7 @@ impl State {
         }
         self.time_ms = self.time_ms.max(header.time_ms);
         let mut context = Context { index, now_ms: self.time_ms, events: Vec::new() };
+        fire::due(self, &mut context);
         let answers =
             (batch.commands.iter()).map(|c| self.apply_one(&mut context, c.kind.as_ref()));
         let answers = answers.collect();

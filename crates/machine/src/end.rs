@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use model::{
-    Attempt, Because, Ending, NodeId, NotStarted, OnLost, Outcome, RunId, TaskSpec, TaskState,
+    Attempt, Because, Ending, NodeId, NotStarted, OnLost, Outcome, Retries, RunId, StopCause,
+    TaskSpec, TaskState,
 };
 
 use crate::context::Context;
 use crate::event::{AttemptEnded, Event};
-use crate::run::{Failure, Live, Run, Tries};
+use crate::give_up;
+use crate::run::{Failure, Live, Run, TaskRun, Tries};
 use crate::state::State;
 
 /// Ends a live attempt. It must be the element's current one and placed on `node`.
@@ -22,12 +24,14 @@ pub(crate) fn attempt(
 ) {
     let element = attempt.element;
     let Some(run) = state.run_mut(element.run) else { return };
-    let spec = run.spec.tasks[element.task as usize].clone();
+    let run_spec = run.spec.clone();
+    let spec = &run_spec.tasks[element.task as usize];
     let Some(ordinal) = spec.indices().ordinal(element.index) else { return };
     let Some(live) = run.tasks[element.task as usize].live.remove(&ordinal) else { return };
     note_start(run, outcome.started_us);
-    let verdict = verdict(&spec, &live, run.canceled.is_some(), &outcome);
+    let run_canceled = run.canceled.is_some();
     let task = &mut run.tasks[element.task as usize];
+    let verdict = verdict(spec, task, &live, run_canceled, attempt, &outcome);
     let mut because = because;
     match verdict {
         Verdict::Final(state) => {
@@ -39,10 +43,20 @@ pub(crate) fn attempt(
                 task.note_failure(failure(ordinal, state, &outcome));
             }
         }
-        Verdict::Again { losses } => {
-            task.queued.insert(ordinal);
-            let tries = Tries { attempts: live.number, losses, fence: live.fence };
+        Verdict::Again { failures, losses, wait_ms } => {
+            let due_ms = match wait_ms {
+                0 => 0,
+                _ => context.now_ms.saturating_add(wait_ms).div_ceil(DUE_MS).saturating_mul(DUE_MS),
+            };
+            let (attempts, fence, node) = (live.number, live.fence, live.node);
+            let tries = Tries { attempts, failures, losses, fence, node, due_ms };
             task.tries.insert(ordinal, tries);
+            if due_ms == 0 {
+                task.queued.insert(ordinal);
+            } else {
+                task.delayed.insert(ordinal);
+                state.timers.delay(due_ms, element.run, element.task, ordinal);
+            }
         }
     }
     let ended = AttemptEnded {
@@ -62,16 +76,24 @@ pub(crate) fn attempt(
     if let Some(node) = state.node_mut(node) {
         node.release(live.seq);
     }
-    if let Verdict::Again { .. } = verdict {
-        state.requeue(element.run, element.task);
+    match verdict {
+        Verdict::Again { .. } => {
+            state.waiting += 1;
+            state.requeue(element.run, element.task);
+        }
+        Verdict::Final(TaskState::Succeeded) if spec.indices().parallel_max == 0 => {}
+        Verdict::Final(_) => {
+            give_up::if_too_many_failed(state, context, element.run, element.task);
+            state.requeue(element.run, element.task);
+        }
     }
     run_if_over(state, context, element.run);
 }
 
 /// Takes a run that is over out of the state.
 pub(crate) fn run_if_over(state: &mut State, context: &mut Context, run: RunId) {
-    if state.run(run).is_some_and(Run::has_ended)
-        && let Some(last) = state.runs.remove(&run)
+    if state.runs.touched(run).is_some_and(Run::has_ended)
+        && let Some(last) = state.take_out(run)
     {
         context.events.push(Event::RunEnded { run, last, ended_ms: context.now_ms });
     }
@@ -84,26 +106,67 @@ pub(crate) fn note_start(run: &mut Run, started_us: u64) {
     }
 }
 
+/// Elements become due at multiples of this, in milliseconds, so that many of them are one timer.
+const DUE_MS: u64 = 10;
+
+/// What is waited after a passing lack: its node is full of something that no reservation counts.
+const LACK: (u64, u64) = (1_000, 60_000);
+
+#[derive(Clone, Copy)]
 enum Verdict {
     Final(TaskState),
-    Again { losses: u32 },
+    Again { failures: u32, losses: u32, wait_ms: u64 },
 }
 
-fn verdict(spec: &TaskSpec, live: &Live, run_canceled: bool, outcome: &Outcome) -> Verdict {
+fn verdict(
+    spec: &TaskSpec,
+    task: &TaskRun,
+    live: &Live,
+    run_canceled: bool,
+    attempt: Attempt,
+    outcome: &Outcome,
+) -> Verdict {
+    let stopped = run_canceled || live.stop.is_some();
+    let (failures, losses) = (live.failures, live.losses);
+    if outcome.is_transient() && !stopped {
+        let (base_ms, max_ms) = LACK;
+        let retries = Retries { base_ms, max_ms, ..Retries::default() };
+        return match losses < spec.losses_max {
+            true => {
+                let wait_ms = retries.wait_ms(attempt, losses + 1);
+                Verdict::Again { failures, losses: losses + 1, wait_ms }
+            }
+            false => Verdict::Final(TaskState::Dead),
+        };
+    }
     if let Some(state) = outcome.state(&spec.success_codes) {
-        return Verdict::Final(state);
+        let again = !matches!(state, TaskState::Succeeded | TaskState::Canceled)
+            && !stopped
+            && !task.given_up
+            && failures < spec.retries.attempts
+            && spec.retries.cover(outcome);
+        return match again {
+            true => {
+                let wait_ms = spec.retries.wait_ms(attempt, failures + 1);
+                Verdict::Again { failures: failures + 1, losses, wait_ms }
+            }
+            false => Verdict::Final(state),
+        };
     }
     // From here on the attempt was lost: nobody saw its end, or its node was brought down.
-    if run_canceled || live.stop.is_some() {
-        return Verdict::Final(TaskState::Canceled);
+    match &live.stop {
+        Some((StopCause::Deadline, _)) => return Verdict::Final(TaskState::TimedOut),
+        Some(_) => return Verdict::Final(TaskState::Canceled),
+        None if run_canceled => return Verdict::Final(TaskState::Canceled),
+        None => {}
     }
     let unstarted = matches!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
-    let losses = live.losses + u32::from(outcome.ending == Ending::Gone);
+    let losses = losses + u32::from(outcome.ending == Ending::Gone);
     let forbidden = spec.at_most_once || spec.on_lost == OnLost::Fail;
     if !unstarted && (forbidden || losses > spec.losses_max) {
         return Verdict::Final(TaskState::Lost);
     }
-    Verdict::Again { losses }
+    Verdict::Again { failures, losses, wait_ms: 0 }
 }
 
 fn failure(ordinal: u32, state: TaskState, outcome: &Outcome) -> Failure {

@@ -1,18 +1,20 @@
 //! What must hold between any two batches, each with a name. Tests call it after every step.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use model::{NodeId, Resources, RunId};
+use model::{NodeId, RangeSet, Resources, RunId};
 
+use crate::queue::Shape;
 use crate::run::TaskRun;
 use crate::state::State;
+use crate::timers::TimerKind;
 
 impl State {
     /// Every invariant that does not hold, by name; empty when all do.
     pub fn check_invariants(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        for (&run_id, run) in &self.runs {
+        let queue: BTreeSet<_> = self.queue.iter().collect();
+        for (run_id, run) in self.runs.iter() {
             let mut fault = |what: &str| broken.push(format!("run {run_id}: {what}"));
             if run_id > self.last_run {
                 fault("its number is above the last one given");
@@ -23,28 +25,63 @@ impl State {
             for (position, task) in run.tasks.iter().enumerate() {
                 let array = run.spec.tasks[position].indices();
                 let count = u64::from(array.count());
-                if task.queued.len() + task.live.len() as u64 + task.ended_count() != count {
+                let waiting = task.queued.len() + task.delayed.len();
+                if waiting + task.live.len() as u64 + task.ended_count() != count {
                     fault("an element is counted twice or not at all");
                 }
-                if task.live.keys().any(|ordinal| task.queued.contains(*ordinal)) {
-                    fault("an element is queued and placed");
+                let waits =
+                    |ordinal: u32| task.queued.contains(ordinal) || task.delayed.contains(ordinal);
+                if task.live.keys().any(|ordinal| waits(*ordinal)) {
+                    fault("an element waits and is placed");
                 }
-                if !task.tries.keys().all(|ordinal| task.queued.contains(*ordinal)) {
+                if task.delayed.iter().any(|ordinal| task.queued.contains(ordinal)) {
+                    fault("an element waits for its time and for a node");
+                }
+                if task.delayed != self.delayed(run_id, position as u32) {
+                    fault("its timers disagree with what waits for its time");
+                }
+                let due = |(ordinal, tries): (&u32, &crate::run::Tries)| {
+                    task.delayed.contains(*ordinal) == (tries.due_ms > 0)
+                };
+                if !task.tries.iter().all(due) {
+                    fault("an element has a time to wait for and does not wait for it");
+                }
+                if !task.tries.keys().all(|ordinal| waits(*ordinal)) {
                     fault("an element that does not wait has tries behind it");
                 }
                 let most = array.parallel_max as usize;
                 if most > 0 && task.live.len() > most {
                     fault("more elements are placed than its limit at once");
                 }
-                let entry = (Reverse(run.spec.tasks[position].priority), run_id, position as u32);
-                if self.queue.contains(&entry) == task.queued.is_empty() {
+                let spec = &run.spec.tasks[position];
+                let entry = (Shape::of(spec), run_id, position as u32);
+                if queue.contains(&entry) != task.wants_nodes(spec) {
                     fault("the queue disagrees with what is queued");
                 }
             }
         }
         self.check_nodes(&mut broken);
-        if self.queue.iter().any(|(_, run, _)| !self.runs.contains_key(run)) {
+        if queue.iter().any(|(_, run, _)| !self.runs.contains(*run)) {
             broken.push("queue: it names a run that is not there".to_owned());
+        }
+        if self.timers.iter().any(|((_, run, ..), _)| !self.runs.contains(*run)) {
+            broken.push("timers: one is for a run that is not there".to_owned());
+        }
+        let named = self.runs.iter().filter(|(_, run)| !run.spec.name.is_empty());
+        if !named
+            .map(|(id, run)| (run.spec.name.as_str().into(), id))
+            .collect::<BTreeSet<_>>()
+            .iter()
+            .eq(self.names.iter())
+        {
+            broken.push("names: they disagree with the runs".to_owned());
+        }
+        let waiting = self.runs.iter().flat_map(|(_, run)| run.tasks.clone());
+        if waiting.map(|task| task.waiting()).sum::<u64>() != self.waiting {
+            broken.push("waiting: its sum disagrees with the runs".to_owned());
+        }
+        if self.owners.values().sum::<u64>() != self.runs.len() as u64 {
+            broken.push("owners: they disagree with the runs".to_owned());
         }
         if !self.keys.agree() {
             broken.push("keys: the two tables disagree".to_owned());
@@ -52,9 +89,19 @@ impl State {
         broken
     }
 
+    fn delayed(&self, run: RunId, task: u32) -> RangeSet {
+        let mut delayed = RangeSet::new();
+        for ((_, of, position, kind), ordinals) in self.timers.iter() {
+            if (*of, *position, *kind) == (run, task, TimerKind::Retry) {
+                ordinals.ranges().for_each(|range| delayed.insert_range(range));
+            }
+        }
+        delayed
+    }
+
     fn check_nodes(&self, broken: &mut Vec<String>) {
         let mut placed: BTreeMap<NodeId, u64> = BTreeMap::new();
-        for (&run_id, run) in &self.runs {
+        for (run_id, run) in self.runs.iter() {
             for (position, task) in run.tasks.iter().enumerate() {
                 self.check_live(run_id, position as u32, task, &mut placed, broken);
             }

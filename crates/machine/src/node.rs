@@ -71,6 +71,17 @@ impl Node {
         self.last_seq
     }
 
+    /// Puts an assignment back under the number it had.
+    pub(crate) fn restore(&mut self, seq: u64, assigned: Assigned) {
+        if assigned.ahead {
+            self.ahead_from = if self.ahead == 0 { seq } else { self.ahead_from.min(seq) };
+            self.ahead += 1;
+        } else {
+            self.seated.add(assigned.wants);
+        }
+        self.assigned.insert(seq, assigned);
+    }
+
     /// Takes an assignment away and gives seats to those placed ahead, in their order.
     pub(crate) fn release(&mut self, seq: u64) {
         let Some(gone) = self.assigned.remove(&seq) else { return };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use model::{
     Attempt, Because, Element, Fence, JobSpec, NodeId, RangeSet, RunId, StopCause, TaskPosition,
-    TaskState,
+    TaskSpec, TaskState,
 };
 
 /// One instantiation of a job.
@@ -26,6 +26,8 @@ pub struct Run {
     pub canceled: Option<Arc<Because>>,
     /// When the first attempt started, Unix microseconds; 0 where none is known to have.
     pub started_us: u64,
+    /// The run whose results it takes over for what it does not repeat.
+    pub rerun_of: Option<RunId>,
 }
 
 /// One task of a run.
@@ -33,7 +35,9 @@ pub struct Run {
 pub struct TaskRun {
     /// Ordinals that wait for a node.
     pub queued: RangeSet,
-    /// What those of `queued` that had an attempt before have behind them.
+    /// Ordinals that wait for their next try to be due.
+    pub delayed: RangeSet,
+    /// What those of `queued` and `delayed` that had an attempt before have behind them.
     pub tries: OrdMap<u32, Tries>,
     /// Ordinals that are placed on a node.
     pub live: OrdMap<u32, Live>,
@@ -41,6 +45,8 @@ pub struct TaskRun {
     pub ended: BTreeMap<TaskState, u64>,
     /// The failure with the lowest ordinal so far.
     pub first_failure: Option<Failure>,
+    /// So many have failed that the rest was given up.
+    pub given_up: bool,
 }
 
 /// Why a run is not a success.
@@ -59,10 +65,16 @@ pub struct Failure {
 pub struct Tries {
     /// Attempts so far.
     pub attempts: u32,
-    /// How many of them were lost with their node or supervisor.
+    /// How many of them failed.
+    pub failures: u32,
+    /// How many of them were lost with their node or supervisor, or refused for a passing lack.
     pub losses: u32,
     /// The fence of the last.
     pub fence: Fence,
+    /// Where the last was; another node is preferred.
+    pub node: NodeId,
+    /// When the next is due, Unix milliseconds; 0 for at once.
+    pub due_ms: u64,
 }
 
 /// The attempt of an element that is placed.
@@ -80,6 +92,8 @@ pub struct Live {
     pub placed_ms: u64,
     /// When it started, Unix microseconds; 0 while no start is reported.
     pub started_us: u64,
+    /// Failures before this attempt.
+    pub failures: u32,
     /// Losses before this attempt.
     pub losses: u32,
     /// The stop that is under way, and who wants it.
@@ -105,7 +119,25 @@ impl TaskRun {
 
     /// Whether every element has ended.
     pub fn has_ended(&self) -> bool {
-        self.queued.is_empty() && self.live.is_empty()
+        self.queued.is_empty() && self.delayed.is_empty() && self.live.is_empty()
+    }
+
+    /// How many wait, for a node or for their time.
+    pub fn waiting(&self) -> u64 {
+        self.queued.len() + self.delayed.len()
+    }
+
+    /// How many have failed, in whatever way; what was canceled has not.
+    pub fn failed_count(&self) -> u64 {
+        let failed = |state: &TaskState| {
+            !matches!(state, TaskState::Succeeded | TaskState::Canceled) && state.is_final()
+        };
+        self.ended.iter().filter(|(state, _)| failed(state)).map(|(_, count)| count).sum()
+    }
+
+    /// Whether more of its elements may be placed now.
+    pub fn wants_nodes(&self, spec: &TaskSpec) -> bool {
+        !self.queued.is_empty() && self.parallel_room(spec.indices().parallel_max) > 0
     }
 
     /// How many more elements may be placed at once, given the array's own limit.
@@ -131,12 +163,28 @@ impl TaskRun {
 }
 
 impl Run {
+    /// A run of which nothing has happened yet.
+    pub(crate) fn new(spec: Arc<JobSpec>, submitted_ms: u64) -> Run {
+        let task = |task: &TaskSpec| TaskRun {
+            queued: RangeSet::from_iter([0..=task.indices().count() - 1]),
+            ..TaskRun::default()
+        };
+        Run {
+            tasks: spec.tasks.iter().map(task).collect(),
+            spec,
+            submitted_ms,
+            canceled: None,
+            started_us: 0,
+            rerun_of: None,
+        }
+    }
+
     /// Elements by state, in the order of the states.
     pub fn counts(&self) -> BTreeMap<TaskState, u64> {
         let mut counts = BTreeMap::new();
         for task in &self.tasks {
-            if !task.queued.is_empty() {
-                *counts.entry(TaskState::Queued).or_default() += task.queued.len();
+            if task.waiting() > 0 {
+                *counts.entry(TaskState::Queued).or_default() += task.waiting();
             }
             for live in task.live.values() {
                 *counts.entry(live.state()).or_default() += 1;

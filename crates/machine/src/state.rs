@@ -3,14 +3,17 @@
 //! Maps are persistent: a clone is a few pointers, so that a view for planning or reading is free
 //! and stalls no commit.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use model::{ClusterId, NodeId, RunId, TaskPosition};
+use model::{ClusterId, JobSpec, NodeId, RunId, TaskPosition, TaskSpec};
 
+use crate::keys::Keys;
 use crate::node::Node;
+use crate::queue::{Queue, Shape};
 use crate::run::Run;
+use crate::runs::{Kept, Runs};
+use crate::timers::{self, Timers};
 
 /// Everything the cluster has agreed on.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +22,15 @@ pub struct State {
     pub(crate) applied: u64,
     pub(crate) time_ms: u64,
     pub(crate) last_run: RunId,
-    pub(crate) runs: OrdMap<RunId, Arc<Run>>,
-    pub(crate) queue: OrdSet<QueueEntry>,
+    pub(crate) runs: Runs,
+    /// Runs of jobs with a name.
+    pub(crate) names: OrdSet<(Arc<str>, RunId)>,
+    /// How many of `runs` each owner has.
+    pub(crate) owners: OrdMap<Arc<str>, u64>,
+    pub(crate) queue: Queue,
+    /// Elements that wait for a node, or for their time.
+    pub(crate) waiting: u64,
+    pub(crate) timers: Timers,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
     pub(crate) keys: Keys,
 }
@@ -33,9 +43,6 @@ pub struct Cluster {
     /// Raised by a restore or a recovery; 16 bits of every fence.
     pub incarnation: u16,
 }
-
-/// A task with queued elements: highest priority first, then the older run.
-pub type QueueEntry = (Reverse<u32>, RunId, TaskPosition);
 
 impl State {
     /// The state before the first batch.
@@ -64,18 +71,40 @@ impl State {
     }
 
     /// The runs that have not ended.
-    pub fn runs(&self) -> &OrdMap<RunId, Arc<Run>> {
+    pub fn runs(&self) -> &Runs {
         &self.runs
     }
 
     /// A run that has not ended.
-    pub fn run(&self, run: RunId) -> Option<&Run> {
-        self.runs.get(&run).map(|run| &**run)
+    pub fn run(&self, run: RunId) -> Option<Arc<Run>> {
+        self.runs.get(run)
+    }
+
+    /// The latest run of a job of this name, of those that have not ended.
+    pub fn latest_named(&self, name: &str) -> Option<RunId> {
+        let name: Arc<str> = name.into();
+        let (found, run) = self.names.get_prev(&(name.clone(), RunId::MAX))?;
+        (*found == name).then_some(*run)
+    }
+
+    /// How many runs of this owner have not ended.
+    pub fn runs_of(&self, owner: &str) -> u64 {
+        self.owners.get(owner).copied().unwrap_or(0)
     }
 
     /// Tasks with queued elements, in the order they want to be placed.
-    pub fn queue(&self) -> &OrdSet<QueueEntry> {
+    pub fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// How many elements wait for a node, or for their next try to be due.
+    pub fn waiting(&self) -> u64 {
+        self.waiting
+    }
+
+    /// What is to happen when its time has come.
+    pub fn timers(&self) -> &Timers {
+        &self.timers
     }
 
     /// The nodes.
@@ -89,77 +118,91 @@ impl State {
     }
 
     pub(crate) fn run_mut(&mut self, run: RunId) -> Option<&mut Run> {
-        self.runs.get_mut(&run).map(Arc::make_mut)
+        self.runs.get_mut(run)
     }
 
     pub(crate) fn node_mut(&mut self, node: NodeId) -> Option<&mut Node> {
         self.nodes.get_mut(&node).map(Arc::make_mut)
     }
 
-    /// Puts a task into the queue, or takes it out, as its queued elements say.
-    pub(crate) fn requeue(&mut self, run: RunId, task: TaskPosition) {
-        let Some(state) = self.run(run) else { return };
-        let entry = (Reverse(state.spec.tasks[task as usize].priority), run, task);
-        if state.tasks[task as usize].queued.is_empty() {
-            self.queue.remove(&entry);
-        } else {
-            self.queue.insert(entry);
+    /// Takes a run in, and notes it wherever it is looked for. A fresh one is also put into the
+    /// queue; an open one comes there by [`State::requeue`].
+    pub(crate) fn take_in(&mut self, id: RunId, run: Kept, head: &Head) {
+        if !head.name.is_empty() {
+            self.names.insert((head.name.as_str().into(), id));
         }
-    }
-}
-
-/// The answers that idempotency keys have had.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Keys {
-    by_key: OrdMap<Arc<str>, KeyAnswer>,
-    by_time: OrdSet<(u64, Arc<str>)>,
-}
-
-/// The first answer of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyAnswer {
-    pub(crate) payload_hash: Arc<[u8]>,
-    pub(crate) run: RunId,
-    at_ms: u64,
-}
-
-impl Keys {
-    /// Keys kept at once.
-    pub(crate) const MAX: usize = 1_000_000;
-    /// How long a key is kept: a day and an hour, in milliseconds.
-    const KEPT_MS: u64 = 25 * 3_600_000;
-    /// Keys forgotten by one submit at most.
-    const FORGOTTEN_AT_ONCE: usize = 8;
-
-    pub(crate) fn get(&self, key: &str) -> Option<&KeyAnswer> {
-        self.by_key.get(key)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.by_key.len()
-    }
-
-    pub(crate) fn insert(&mut self, key: Arc<str>, payload_hash: &[u8], run: RunId, now_ms: u64) {
-        let payload_hash = payload_hash.into();
-        self.by_key.insert(key.clone(), KeyAnswer { payload_hash, run, at_ms: now_ms });
-        self.by_time.insert((now_ms, key));
-    }
-
-    /// Forgets a few of those that have been kept long enough.
-    pub(crate) fn forget_old(&mut self, now_ms: u64) {
-        for _ in 0..Self::FORGOTTEN_AT_ONCE {
-            match self.by_time.get_min() {
-                Some((at_ms, _)) if at_ms + Self::KEPT_MS < now_ms => {}
-                _ => return,
+        match self.owners.get_mut(head.owner.as_str()) {
+            Some(count) => *count += 1,
+            None => _ = self.owners.insert(head.owner.as_str().into(), 1),
+        }
+        self.waiting += head.waiting;
+        let fresh = matches!(run, Kept::Fresh(_));
+        self.runs.insert(id, run);
+        if fresh {
+            for (task, shape) in head.shapes.iter().enumerate() {
+                self.queue.insert(*shape, (id, task as TaskPosition));
             }
-            let Some((_, key)) = self.by_time.remove_min() else { return };
-            self.by_key.remove(&key);
         }
     }
 
-    pub(crate) fn agree(&self) -> bool {
-        self.by_key.len() == self.by_time.len()
-            && (self.by_time.iter())
-                .all(|(at_ms, key)| self.by_key.get(key).is_some_and(|a| a.at_ms == *at_ms))
+    /// Takes a run that is over out, and everything that is noted of it.
+    pub(crate) fn take_out(&mut self, id: RunId) -> Option<Arc<Run>> {
+        let run = self.runs.remove(id)?;
+        let spec = &run.spec;
+        if !spec.name.is_empty() {
+            self.names.remove(&(spec.name.as_str().into(), id));
+        }
+        if let Some(count) = self.owners.get_mut(spec.owner.as_str()) {
+            *count -= 1;
+            if *count == 0 {
+                self.owners.remove(spec.owner.as_str());
+            }
+        }
+        for (task, of) in spec.tasks.iter().enumerate() {
+            for timer in timers::of_task(of, run.submitted_ms, id, task as TaskPosition) {
+                self.timers.clear(timer);
+            }
+        }
+        Some(run)
+    }
+
+    /// Puts a task into the queue, or takes it out, as its queued elements and its limit say.
+    pub(crate) fn requeue(&mut self, run: RunId, task: TaskPosition) {
+        let Some(state) = self.runs.touched(run) else { return };
+        let spec = &state.spec.tasks[task as usize];
+        let shape = Shape::of(spec);
+        let wants = state.tasks[task as usize].wants_nodes(spec);
+        if wants {
+            self.queue.insert(shape, (run, task));
+        } else {
+            self.queue.remove(shape, (run, task));
+        }
+    }
+}
+
+/// What is noted of a run outside of it.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    pub(crate) shapes: Vec<Shape>,
+    /// Elements that wait.
+    pub(crate) waiting: u64,
+}
+
+impl Head {
+    pub(crate) fn new(spec: &JobSpec, waiting: u64) -> Head {
+        Head {
+            name: spec.name.clone(),
+            owner: spec.owner.clone(),
+            shapes: spec.tasks.iter().map(Shape::of).collect(),
+            waiting,
+        }
+    }
+
+    /// Of a run of which nothing has happened.
+    pub(crate) fn fresh(spec: &JobSpec) -> Head {
+        let count = |task: &TaskSpec| u64::from(task.indices().count());
+        Head::new(spec, spec.tasks.iter().map(count).sum())
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use machine::{Answer, Event, State};
-use model::{ArraySpec, JobSpec, NodeId, OnLost, RunId, TaskSpec};
+use model::{ArraySpec, JobSpec, MaxFailed, NodeId, OnLost, Retries, RunId, TaskSpec};
 use proptest::prelude::*;
 use proto::record::{self, Batch, Command, Header, command::Kind};
 use uuid::Uuid;
@@ -19,6 +19,8 @@ enum Step {
     Place { node: u8, skip: u8, count: u8, ahead: bool, stale: bool },
     Report { node: u8, which: u8, how: u8, stale: bool },
     Cancel { run: u8, first: u8, last: u8 },
+    Wait { ms: u16 },
+    Rerun { elements: u8, first: u8, last: u8 },
     ForeignLeader,
 }
 
@@ -26,14 +28,17 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => (0..3u8, 0..3u8, 1..4u8)
             .prop_map(|(node, supervisor, cpus)| Step::Register { node, supervisor, cpus }),
-        2 => (1..12u8, 1..3u8, 0..4u8, 0..12u8)
+        2 => (1..12u8, 1..3u8, 0..4u8, 0..96u8)
             .prop_map(|(elements, cpus, key, flavor)| Step::Submit { elements, cpus, key, flavor }),
         6 => (0..3u8, 0..3u8, 1..5u8, any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(node, skip, count, ahead, stale)| Step::Place { node, skip, count, ahead, stale }),
-        6 => (0..3u8, any::<u8>(), 0..8u8, prop::bool::weighted(0.1))
+        6 => (0..3u8, any::<u8>(), 0..10u8, prop::bool::weighted(0.1))
             .prop_map(|(node, which, how, stale)| Step::Report { node, which, how, stale }),
         1 => (any::<u8>(), 0..12u8, 0..12u8)
             .prop_map(|(run, first, last)| Step::Cancel { run, first, last }),
+        2 => (0..600u16).prop_map(|ms| Step::Wait { ms }),
+        1 => (1..12u8, 0..12u8, 0..12u8)
+            .prop_map(|(elements, first, last)| Step::Rerun { elements, first, last }),
         1 => Just(Step::ForeignLeader),
     ]
 }
@@ -62,17 +67,46 @@ fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
     let last = 5 + 3 * (u32::from(elements) - 1);
     task.array = Some(ArraySpec { first: 5, last, step: 3, parallel_max });
     task.on_lost = [OnLost::Requeue, OnLost::Fail, OnLost::Wait][flavor as usize % 3];
-    task.at_most_once = flavor == 11;
-    let spec = JobSpec { namespace: "default".into(), tasks: vec![task], ..JobSpec::default() };
+    task.at_most_once = flavor % 12 == 11;
+    // The upper half of the flavor: what is tried again, given up, or over in time.
+    let upper = flavor / 12;
+    if upper & 1 > 0 {
+        task.retries = Retries { attempts: 2, base_ms: 100, max_ms: 150, ..Retries::default() };
+    }
+    if upper & 2 > 0 {
+        task.max_failed = Some(MaxFailed::Percent(25));
+        task.pending_timeout_ms = 300;
+    }
+    if upper & 4 > 0 {
+        task.total_timeout_ms = 500;
+        task.losses_max = 1;
+    }
+    let name = if flavor.is_multiple_of(5) { "nightly" } else { "" }.to_owned();
+    let owner = format!("u{}", flavor % 2);
+    let spec = JobSpec { name, owner, tasks: vec![task], ..JobSpec::default() };
     Kind::SubmitJob(record::SubmitJob {
         job: Some(proto::job::Job::from(&spec)),
         idempotency_key: if key == 0 { String::new() } else { key.to_string() },
         payload_hash: vec![elements, cpus, flavor],
+        rerun: None,
     })
 }
 
+/// A rerun of `first` to `last` where these are elements, else one that does not add up.
+fn rerun(elements: u8, first: u8, last: u8) -> Kind {
+    let Kind::SubmitJob(mut again) = submit(elements, 1, 0, 0) else { unreachable!() };
+    let all = 0..elements;
+    let repeated = all.filter(|at| (first..=last).contains(at)).count() as u64;
+    let ordinals = vec![record::Range { first: first.into(), last: last.into() }];
+    let count = u64::from(elements) - repeated;
+    let taken = vec![record::StateCount { state: "succeeded".into(), count }];
+    let task = record::RerunTask { ordinals, taken, failure: None };
+    again.rerun = Some(record::Rerun { of: 1, tasks: vec![task] });
+    Kind::SubmitJob(again)
+}
+
 fn place(state: &State, node: u8, skip: u8, count: u8, ahead: bool, stale: bool) -> Option<Kind> {
-    let (_, run, task) = *state.queue().iter().nth(skip as usize % state.queue().len().max(1))?;
+    let (_, run, task) = state.queue().iter().nth(skip as usize % state.queue().len().max(1))?;
     let mut queued = state.run(run)?.tasks[task as usize].queued.clone();
     let ordinals = proto::ranges(&queued.take_first(u64::from(count)));
     let epoch = state.node(node_id(node)).map_or(1, |node| node.epoch);
@@ -104,6 +138,8 @@ fn report(state: &State, node: u8, which: u8, how: u8, stale: bool) -> Option<Ki
         4 => (Ending::Signaled(15), StopCause::Down),
         5 => (Ending::Gone(Gone {}), StopCause::None),
         6 => (Ending::NotStarted(NotStarted::default()), StopCause::Cancel),
+        7 => (Ending::NotStarted(NotStarted { kind: 4, why: String::new() }), StopCause::None),
+        8 => (Ending::Signaled(9), StopCause::Deadline),
         _ => (Ending::Signaled(9), StopCause::Timeout),
     };
     let outcome = Outcome { ending: Some(ending), stopped: stopped as i32, ..Outcome::default() };
@@ -127,6 +163,9 @@ struct World {
     batches: Vec<Batch>,
     /// Elements of each run.
     runs: BTreeMap<RunId, u32>,
+    /// Elements of reruns that are not repeated.
+    taken: u64,
+    time_ms: u64,
     ended: BTreeSet<(RunId, u32)>,
     fences: BTreeMap<(RunId, u32), (u64, u32)>,
 }
@@ -134,13 +173,14 @@ struct World {
 impl World {
     fn apply(&mut self, kind: Kind, leader: (u64, u64)) -> Vec<Answer> {
         self.index += 1;
+        self.time_ms += 1;
         let incarnation = self.state.cluster().map_or(0, |c| u32::from(c.incarnation));
         let header = Header {
             leader_term: leader.0,
             leader_node: leader.1,
             level: machine::LEVEL,
             incarnation,
-            time_ms: self.index,
+            time_ms: self.time_ms,
             number: self.index,
         };
         let batch = Batch { header: Some(header), commands: vec![Command { kind: Some(kind) }] };
@@ -151,15 +191,39 @@ impl World {
         for event in applied.events {
             self.check_event(event);
         }
+        self.check_snapshot();
         let broken = self.state.check_invariants();
         assert!(broken.is_empty(), "after {:?}: {broken:#?}", self.batches.last());
         applied.answers
     }
 
+    /// What is read from a snapshot is the state, and goes on like it.
+    fn check_snapshot(&self) {
+        if !self.index.is_multiple_of(7) {
+            return;
+        }
+        let mut reader = machine::snapshot::Reader::new();
+        for piece in machine::snapshot::encode(&self.state) {
+            for part in piece.chunks(1 + self.index as usize % 50) {
+                reader.push(part).unwrap();
+            }
+        }
+        let read = reader.finish().unwrap();
+        assert_eq!(read.check_invariants(), Vec::<String>::new());
+        assert_eq!(told(&read), told(&self.state));
+    }
+
     fn check_event(&mut self, event: Event) {
         match event {
             Event::RunCreated { run } => {
-                let count = self.state.run(run).unwrap().spec.tasks[0].indices().count();
+                let made = self.state.run(run).unwrap();
+                let count = made.spec.tasks[0].indices().count();
+                let left = made.tasks[0].queued.clone();
+                for ordinal in (0..count).filter(|ordinal| !left.contains(*ordinal)) {
+                    assert!(made.rerun_of.is_some(), "only a rerun takes anything over");
+                    self.ended.insert((run, ordinal));
+                    self.taken += 1;
+                }
                 assert_eq!(self.runs.insert(run, count), None, "a number is given once");
             }
             Event::Assigned { run, items, fence, .. } => {
@@ -201,6 +265,11 @@ impl World {
                 report(&self.state, node, which, how, stale)
             }
             Step::Cancel { run, first, last } => Some(cancel(&self.state, run, first, last)),
+            Step::Wait { ms } => {
+                self.time_ms += u64::from(ms);
+                Some(Kind::Wake(record::Wake {}))
+            }
+            Step::Rerun { elements, first, last } => Some(rerun(elements, first, last)),
             Step::ForeignLeader => {
                 let before = format!("{:?}", self.state.runs());
                 assert!(self.apply(submit(1, 1, 0, 0), (9, 9)).is_empty());
@@ -225,14 +294,28 @@ impl World {
                     self.apply(kind, (1, 1));
                 }
             }
-            if let Some(kind) = place(&self.state, 0, 0, 1, false, false) {
-                self.apply(kind, (1, 1));
+            match place(&self.state, 0, 0, 1, false, false) {
+                Some(kind) => _ = self.apply(kind, (1, 1)),
+                None => self.step(Step::Wait { ms: 100 }),
             }
         }
+        assert!(self.state.timers().next_ms().is_none(), "a timer outlived its run");
         assert!(self.state.runs().is_empty(), "something never ended: {:?}", self.state.runs());
         let all: u32 = self.runs.values().sum();
         assert_eq!(self.ended.len() as u32, all, "every element has ended");
     }
+}
+
+/// The state in words, without what is only an upper or lower bound in it.
+fn told(state: &State) -> String {
+    let text = format!("{state:?}");
+    let mut plain = String::new();
+    for (at, part) in text.split("ahead_from: ").enumerate() {
+        let rest =
+            if at == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) };
+        plain.push_str(rest);
+    }
+    plain
 }
 
 proptest! {

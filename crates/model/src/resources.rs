@@ -30,8 +30,8 @@ impl Resources {
 
     /// Adds `other`.
     pub fn add(&mut self, other: Resources) {
-        self.cpu_milli += other.cpu_milli;
-        self.memory_bytes += other.memory_bytes;
+        self.cpu_milli = self.cpu_milli.saturating_add(other.cpu_milli);
+        self.memory_bytes = self.memory_bytes.saturating_add(other.memory_bytes);
     }
 
     /// Takes `other` off, which must be part of `self`.

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use journal::{Follow, Journal, LeaderId, Leadership, ProposeError};
 use machine::Answer;
@@ -36,6 +36,9 @@ pub(crate) enum Input {
 /// How long to wait before a proposal is tried once more, in milliseconds.
 const RETRY_MS: u64 = 5;
 
+/// A timer that is not set.
+const IDLE: Duration = Duration::from_secs(3600);
+
 /// The control part's task.
 pub(crate) struct Task<J> {
     control: Control,
@@ -51,6 +54,8 @@ pub(crate) struct Task<J> {
     last_request: RequestId,
     sessions: HashMap<SessionId, mpsc::UnboundedSender<ToWorker>>,
     clock: Clock,
+    /// When the reactor wants to be woken.
+    timer: Option<Instant>,
 }
 
 /// A plan to be made.
@@ -81,6 +86,7 @@ impl<J: Journal> Task<J> {
             last_request: 0,
             sessions: HashMap::new(),
             clock: Clock::start(),
+            timer: None,
         }
     }
 
@@ -88,6 +94,7 @@ impl<J: Journal> Task<J> {
     pub(crate) async fn run(mut self) -> String {
         self.leadership.mark_changed();
         loop {
+            let wake = self.timer.unwrap_or_else(|| Instant::now() + IDLE);
             let event = tokio::select! {
                 delivery = self.follow.next() => match delivery {
                     Some(delivery) => Event::Delivered {
@@ -116,6 +123,10 @@ impl<J: Journal> Task<J> {
                     },
                     None => return "the node stops".to_owned(),
                 },
+                () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
+                    self.timer = None;
+                    Event::Timer
+                }
             };
             for effect in self.control.handle(self.clock.now(), event) {
                 if let Err(reason) = self.perform(effect).await {
@@ -174,6 +185,7 @@ impl<J: Journal> Task<J> {
             Effect::Plan { state, room } => {
                 let _ = self.planner.send(Plan { state, room }).await; // One is asked for at a time.
             }
+            Effect::Timer(at_ms) => self.timer = Some(self.clock.at(at_ms)),
             Effect::Stop(error) => return Err(error.to_string()),
         }
         Ok(())
@@ -193,7 +205,7 @@ impl<J: Journal> Task<J> {
                 }
             };
             if retry {
-                tokio::time::sleep(std::time::Duration::from_millis(RETRY_MS)).await;
+                tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
             }
             let _ = own.send(Input::ProposeFailed { number, retry }).await;
         });
@@ -219,24 +231,31 @@ pub(crate) fn planner(mut plans: mpsc::Receiver<Plan>, done: mpsc::Sender<Input>
     }
 }
 
-/// The two clocks the reactors are told the time of.
+/// The two clocks the reactors are told the time of. The steady one goes on in a suspend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    start: Instant,
+    start: Duration,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { start: Instant::now() }
+        Clock { start: since_boot() }
     }
 
     pub(crate) fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { unix_ms: unix.as_millis() as u64, steady_ms: self.start.elapsed().as_millis() as u64 }
+        let steady = since_boot().saturating_sub(self.start);
+        Now { unix_ms: unix.as_millis() as u64, steady_ms: steady.as_millis() as u64 }
     }
 
     /// The moment of a steady time.
     pub(crate) fn at(&self, steady_ms: u64) -> Instant {
-        self.start + std::time::Duration::from_millis(steady_ms)
+        let steady = self.start + Duration::from_millis(steady_ms);
+        Instant::now() + steady.saturating_sub(since_boot())
     }
+}
+
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }

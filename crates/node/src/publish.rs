@@ -124,7 +124,7 @@ impl Publisher {
                 let changed = view.connections != connections;
                 view.connections = connections;
                 if changed {
-                    news.runs.extend(view.state.runs().keys().copied());
+                    news.runs.extend(view.state.runs().ids());
                 }
             }
             Publish::Happened { events, state } => {

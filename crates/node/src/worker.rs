@@ -176,7 +176,7 @@ impl Task {
                     // A control part that has gone takes the node with it.
                     let _ = self.control.send(Input::Message { session: SESSION, message }).await;
                 }
-                Effect::ToSupervisor(message) => out.push(message),
+                Effect::ToSupervisor(message) => out.push(*message),
                 Effect::Timer(at_ms) => timer = Some(self.clock.at(at_ms)),
             }
         }

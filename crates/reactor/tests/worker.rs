@@ -58,7 +58,8 @@ impl World {
 
     /// So many elements, whose indices are their numbers.
     fn assign(&mut self, seq: u64, count: u64) {
-        let items = (seq..seq + count).map(|n| Item { index: n as u32, attempt: 1 }).collect();
+        let items =
+            (seq..seq + count).map(|n| Item { index: n as u32, attempt: 1, text: None }).collect();
         let assignment = Assignment { seq, run: 1, items, ..Assignment::default() };
         self.hear(to_worker::Kind::Assign(Assign { epoch: 1, assignments: vec![assignment] }));
     }

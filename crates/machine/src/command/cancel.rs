@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use model::{
-    Attempt, Because, Element, NodeId, Outcome, RangeSet, RunId, StopCause, TaskPosition, TaskState,
-};
+use model::{Because, Outcome, RunId, StopCause, TaskState};
 use proto::record::Cancel;
 
 use crate::context::Context;
 use crate::end;
-use crate::event::{Answer, Event, Refusal};
-use crate::run::Failure;
+use crate::event::{Answer, Refusal};
+use crate::give_up::{self, GiveUp};
 use crate::state::State;
 
 pub(crate) fn apply(
@@ -30,85 +28,30 @@ pub(crate) fn apply(
     if cancel.task.is_none() && cancel.ordinals.is_empty() {
         run.canceled.get_or_insert_with(|| because.clone());
     }
-    let mut answer = (0, 0, 0);
+    let spec = run.spec.clone();
+    let (mut ended, mut stopping, mut already_ended) = (0, 0, 0);
     for task in tasks {
-        let (ended, stopping, before) = cancel_task(state, context, run_id, task, cancel, &because);
-        answer = (answer.0 + ended, answer.1 + stopping, answer.2 + before);
+        let count = spec.tasks[task as usize].indices().count();
+        let wanted = match cancel.ordinals.is_empty() {
+            true => spec.tasks[task as usize].ordinals(None),
+            false => proto::element_ranges(&cancel.ordinals)
+                .map(|range| *range.start()..=(*range.end()).min(count - 1))
+                .collect(),
+        };
+        let give_up = GiveUp {
+            run: run_id,
+            task,
+            wanted: &wanted,
+            state: TaskState::Canceled,
+            stop: Some(StopCause::Cancel),
+            because: &because,
+            failure: (Outcome::CANCELED_EXIT_CODE, "canceled before it started"),
+        };
+        let (now, soon) = give_up::apply(state, context, &give_up);
+        ended += now;
+        stopping += soon;
+        already_ended += wanted.len() - now - soon;
     }
     end::run_if_over(state, context, run_id);
-    let (ended, stopping, already_ended) = answer;
     Ok(Answer::Canceled { ended, stopping, already_ended })
-}
-
-/// How many were ended, are being stopped, and had ended before.
-fn cancel_task(
-    state: &mut State,
-    context: &mut Context,
-    run_id: RunId,
-    position: TaskPosition,
-    cancel: &Cancel,
-    because: &Arc<Because>,
-) -> (u64, u64, u64) {
-    let Some(run) = state.run_mut(run_id) else { return (0, 0, 0) };
-    let array = run.spec.tasks[position as usize].indices();
-    let task = &mut run.tasks[position as usize];
-    let all = RangeSet::from_iter([0..=array.count() - 1]);
-    let wanted = match cancel.ordinals.is_empty() {
-        true => all,
-        false => proto::element_ranges(&cancel.ordinals)
-            .map(|range| *range.start()..=(*range.end()).min(array.count() - 1))
-            .collect(),
-    };
-    let mut ended = RangeSet::new();
-    let mut stops: Vec<(NodeId, Attempt)> = Vec::new();
-    let mut live_count = 0;
-    for range in wanted.ranges() {
-        ended.append_common(&task.queued, range.clone());
-        let ordinals: Vec<u32> = task.live.range(range).map(|(&ordinal, _)| ordinal).collect();
-        live_count += ordinals.len() as u64;
-        for ordinal in ordinals {
-            let Some(live) = task.live.get_mut(&ordinal) else { continue };
-            if live.stop.is_none() {
-                live.stop = Some((StopCause::Cancel, because.clone()));
-                let element = Element { run: run_id, task: position, index: array.index(ordinal) };
-                stops.push((live.node, Attempt { element, number: live.number }));
-            }
-        }
-    }
-    for range in ended.ranges() {
-        task.queued.remove_range(range.clone());
-        let tried: Vec<u32> = task.tries.range(range).map(|(&ordinal, _)| ordinal).collect();
-        for ordinal in tried {
-            task.tries.remove(&ordinal);
-        }
-    }
-    task.count_ended(TaskState::Canceled, ended.len());
-    if let Some(ordinal) = ended.first() {
-        let summary = "canceled before it started".to_owned();
-        task.note_failure(Failure { ordinal, exit_code: Outcome::CANCELED_EXIT_CODE, summary });
-    }
-    let counts = (ended.len(), live_count, wanted.len() - ended.len() - live_count);
-    state.requeue(run_id, position);
-    push_events(context, run_id, position, ended, stops, because);
-    counts
-}
-
-fn push_events(
-    context: &mut Context,
-    run: RunId,
-    task: TaskPosition,
-    ordinals: RangeSet,
-    mut stops: Vec<(NodeId, Attempt)>,
-    because: &Arc<Because>,
-) {
-    if !ordinals.is_empty() {
-        let (state, because) = (TaskState::Canceled, because.clone());
-        context.events.push(Event::ElementsEnded { run, task, ordinals, state, because });
-    }
-    stops.sort();
-    for on_node in stops.chunk_by(|a, b| a.0 == b.0) {
-        let attempts = on_node.iter().map(|(_, attempt)| *attempt).collect();
-        let (node, cause) = (on_node[0].0, StopCause::Cancel);
-        context.events.push(Event::Stop { node, attempts, cause });
-    }
 }

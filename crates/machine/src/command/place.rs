@@ -21,6 +21,7 @@ pub(crate) fn apply(
     for pick in &place.picks {
         if let Some(count) = check(state, node, pick, fence(state, context.index)) {
             assign(state, context, node, place.epoch, pick);
+            state.waiting -= count;
             state.requeue(RunId(pick.run), pick.task);
             placed += count;
         }
@@ -34,7 +35,7 @@ fn fence(state: &State, index: u64) -> Fence {
 
 /// How many elements the pick places, or `None` where it does not hold.
 fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Option<u64> {
-    let run = state.run(RunId(pick.run))?;
+    let run = state.runs.get(RunId(pick.run))?;
     let task = run.tasks.get(pick.task as usize)?;
     let spec = &run.spec.tasks[pick.task as usize];
     let node = state.node(node)?;
@@ -66,8 +67,8 @@ fn assign(state: &mut State, context: &mut Context, node: NodeId, epoch: u64, pi
     let fence = fence(state, context.index);
     let run_id = RunId(pick.run);
     let State { runs, nodes, .. } = state;
-    let (Some(run), Some(home)) = (runs.get_mut(&run_id), nodes.get_mut(&node)) else { return };
-    let (run, home) = (std::sync::Arc::make_mut(run), std::sync::Arc::make_mut(home));
+    let (Some(run), Some(home)) = (runs.get_mut(run_id), nodes.get_mut(&node)) else { return };
+    let home = std::sync::Arc::make_mut(home);
     let spec = &run.spec.tasks[pick.task as usize];
     let task = &mut run.tasks[pick.task as usize];
     let first_seq = home.last_seq + 1;
@@ -94,6 +95,7 @@ fn assign(state: &mut State, context: &mut Context, node: NodeId, epoch: u64, pi
                     fence,
                     placed_ms: context.now_ms,
                     started_us: 0,
+                    failures: tries.failures,
                     losses: tries.losses,
                     stop: None,
                 },

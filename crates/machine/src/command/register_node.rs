@@ -58,7 +58,7 @@ fn return_attempts(state: &mut State, context: &mut Context, node: NodeId) {
         "the supervisor or the machine it ran on ended; its processes are proved gone",
     ));
     for at in assigned {
-        let Some(run) = state.run(at.run) else { continue };
+        let Some(run) = state.runs.touched(at.run) else { continue };
         let Some(live) = run.tasks[at.task as usize].live.get(&at.ordinal) else { continue };
         let index = run.spec.tasks[at.task as usize].indices().index(at.ordinal);
         let element = Element { run: at.run, task: at.task, index };

@@ -40,7 +40,7 @@ pub(crate) fn apply(
 
 /// The live attempt, if it is the element's current one and placed on this node.
 fn current(state: &State, node: NodeId, attempt: Attempt) -> Option<(u32, &Live)> {
-    let run = state.run(attempt.element.run)?;
+    let run = state.runs.touched(attempt.element.run)?;
     let task = attempt.element.task as usize;
     let ordinal = run.spec.tasks.get(task)?.indices().ordinal(attempt.element.index)?;
     let live = run.tasks.get(task)?.live.get(&ordinal)?;

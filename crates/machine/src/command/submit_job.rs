@@ -2,32 +2,36 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
-use model::{JobSpec, RangeSet, RunId, TaskSpec};
-use proto::record::SubmitJob;
+use model::{JobSpec, RunId, TaskSpec, TaskState};
+use proto::record::{Rerun, SubmitJob};
 
 use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
-use crate::run::{Run, TaskRun};
-use crate::state::{Keys, State};
+use crate::keys::{KeyAnswer, Keys, PayloadHash};
+use crate::run::{Failure, Run, TaskRun};
+use crate::runs::Kept;
+use crate::state::{Head, State};
+use crate::timers::{self, Timer};
 
 pub(crate) fn apply(
     state: &mut State,
     context: &mut Context,
     submit: &SubmitJob,
 ) -> Result<Answer, Refusal> {
-    let job = proto::required(submit.job.clone(), "job")?;
-    let spec = JobSpec::try_from(job)?;
+    let job = proto::required(submit.job.as_ref(), "job")?;
+    let spec = JobSpec::try_from(job.clone())?;
     let sound = |task: &TaskSpec| task.array.is_none_or(|a| a.step > 0 && a.first <= a.last);
     if spec.tasks.is_empty() || !spec.tasks.iter().all(sound) {
         return Err(proto::Invalid("tasks").into());
     }
-    state.keys.forget_old(context.now_ms);
+    let now_ms = context.now_ms;
+    state.keys.forget_old(now_ms);
+    let payload_hash = payload_hash(&submit.payload_hash);
     let key: Option<Arc<str>> = (!submit.idempotency_key.is_empty())
         .then(|| format!("{}\0{}", spec.owner, submit.idempotency_key).into());
     if let Some(key) = &key {
         if let Some(answer) = state.keys.get(key) {
-            return if *answer.payload_hash == *submit.payload_hash {
+            return if answer.payload_hash == payload_hash {
                 Ok(Answer::Submitted { run: answer.run, repeated: true })
             } else {
                 Err(Refusal::KeyUsed { run: answer.run })
@@ -38,30 +42,63 @@ pub(crate) fn apply(
         }
     }
     let run = RunId(state.last_run.0 + 1);
+    let timers: Vec<Timer> = (spec.tasks.iter().zip(0..))
+        .flat_map(|(task, position)| timers::of_task(task, now_ms, run, position))
+        .collect();
+    let (head, kept) = match &submit.rerun {
+        None => (Head::fresh(&spec), Kept::fresh(now_ms, job)),
+        Some(rerun) => {
+            let again = repeat(spec, rerun, now_ms)?;
+            let waiting = again.tasks.iter().map(TaskRun::waiting).sum();
+            (Head::new(&again.spec, waiting), Kept::Open(Arc::new(again)))
+        }
+    };
+    timers.into_iter().for_each(|timer| state.timers.set(timer));
+    let tasks = head.shapes.len() as u32;
+    state.take_in(run, kept, &head);
+    if submit.rerun.is_some() {
+        (0..tasks).for_each(|task| state.requeue(run, task));
+    }
     state.last_run = run;
     if let Some(key) = key {
-        state.keys.insert(key, &submit.payload_hash, run, context.now_ms);
-    }
-    state.runs.insert(run, Arc::new(new_run(spec, context.now_ms)));
-    for task in 0..state.run(run).map_or(0, |run| run.tasks.len()) {
-        state.requeue(run, task as u32);
+        state.keys.insert(key, KeyAnswer { payload_hash, run, at_ms: now_ms });
     }
     context.events.push(Event::RunCreated { run });
     Ok(Answer::Submitted { run, repeated: false })
 }
 
-fn new_run(spec: JobSpec, now_ms: u64) -> Run {
-    let task = |task: &TaskSpec| TaskRun {
-        queued: RangeSet::from_iter([0..=task.indices().count() - 1]),
-        tries: OrdMap::new(),
-        live: OrdMap::new(),
-        ..TaskRun::default()
-    };
-    Run {
-        tasks: spec.tasks.iter().map(task).collect(),
-        spec: Arc::new(spec),
-        submitted_ms: now_ms,
-        canceled: None,
-        started_us: 0,
+/// The first half of a hash; what is shorter is filled up.
+fn payload_hash(hash: &[u8]) -> PayloadHash {
+    let mut short = PayloadHash::default();
+    short.iter_mut().zip(hash).for_each(|(to, from)| *to = *from);
+    short
+}
+
+/// A run that repeats a part of another and takes over the results of the rest.
+fn repeat(spec: JobSpec, rerun: &Rerun, now_ms: u64) -> Result<Run, Refusal> {
+    let unfit = || Refusal::Invalid(proto::Invalid("rerun"));
+    let mut run = Run::new(Arc::new(spec), now_ms);
+    run.rerun_of = Some(RunId(rerun.of));
+    if rerun.tasks.len() != run.tasks.len() {
+        return Err(unfit());
     }
+    for (task, from) in run.tasks.iter_mut().zip(&rerun.tasks) {
+        let all = std::mem::take(&mut task.queued);
+        for range in proto::element_ranges(&from.ordinals) {
+            task.queued.append_common(&all, range);
+        }
+        for count in &from.taken {
+            let state: TaskState = count.state.parse().map_err(|()| unfit())?;
+            task.count_ended(state, count.count);
+        }
+        task.first_failure = from.failure.as_ref().map(|failure| Failure {
+            ordinal: failure.ordinal,
+            exit_code: failure.exit_code,
+            summary: failure.summary.clone(),
+        });
+        if task.queued.len() + task.ended_count() != all.len() {
+            return Err(unfit());
+        }
+    }
+    if run.has_ended() { Err(unfit()) } else { Ok(run) }
 }

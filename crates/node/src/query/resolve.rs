@@ -94,8 +94,7 @@ fn find_run(view: &View, history: &History, selector: &Selector) -> Result<RunId
             run => Ok(run),
         },
         RunSelector::Name(name) => {
-            let mut live = view.state.runs().iter().rev();
-            let live = live.find(|(_, run)| run.spec.name == *name).map(|(run, _)| *run);
+            let live = view.state.latest_named(name);
             let ended = history.latest_named(name)?.map(RunId);
             live.max(ended)
                 .ok_or_else(|| Refused::NotFound(format!("no run of a job named `{name}`")))

@@ -39,8 +39,8 @@ pub(crate) fn runs(
 ) -> Result<(Vec<RunSummary>, Option<RunId>), Refused> {
     let more = limit + 1;
     let mut found = BTreeMap::new();
-    for (&run, state) in view.state.runs().range(..before).rev().take(more) {
-        found.insert(run, live_summary(view, run, state));
+    for (run, state) in view.state.runs().before(before).take(more) {
+        found.insert(run, live_summary(view, run, &state));
     }
     if all {
         let mut fault = None;
@@ -120,7 +120,7 @@ pub(crate) fn end(view: &View, history: &History, resolved: &Resolved) -> Result
 
 fn summary(view: &View, resolved: &Resolved) -> RunSummary {
     match (&resolved.ended, view.state.run(resolved.run)) {
-        (None, Some(run)) => live_summary(view, resolved.run, run),
+        (None, Some(run)) => live_summary(view, resolved.run, &run),
         (Some(ended), _) => ended_summary(resolved.run, &resolved.spec, ended),
         (None, None) => unreachable!("a run is resolved from the same view"),
     }

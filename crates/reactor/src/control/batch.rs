@@ -70,6 +70,11 @@ impl Batcher {
         Ok(())
     }
 
+    /// Whether nothing waits and nothing is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.in_flight.is_none()
+    }
+
     /// Puts a command before all that wait.
     pub(super) fn push_first(&mut self, origin: Origin, command: Kind) {
         let waiting = Waiting::new(origin, command);

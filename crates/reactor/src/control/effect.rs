@@ -58,6 +58,8 @@ pub enum Event {
     SessionClosed(SessionId),
     /// The plan that was asked for.
     Planned(Vec<Place>),
+    /// The time asked for has come.
+    Timer,
     /// The node is going down: nothing more is placed.
     Close,
 }
@@ -104,6 +106,9 @@ pub enum Effect {
         /// On these nodes.
         room: Room,
     },
+    /// Come back with [`Event::Timer`] at this steady time, in milliseconds, whatever was asked
+    /// for before.
+    Timer(u64),
     /// The sessions changed: who is connected and how.
     Connections(Arc<BTreeMap<NodeId, Connection>>),
     /// The journal holds what this binary cannot apply: the node must stop.

@@ -9,6 +9,7 @@ mod batch;
 mod effect;
 mod pace;
 mod sessions;
+mod time;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,10 @@ use crate::Now;
 use batch::{Batcher, Origin};
 pub use effect::{Connection, Effect, Event, LeaderId, RequestId, SessionId, Unavailable};
 use sessions::Sessions;
+use time::Time;
+
+/// The longest time the shell is asked to come back after, in milliseconds.
+const TIMER_MS_MAX: u64 = 3_600_000;
 
 /// What a control part is told when it starts.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +51,9 @@ pub struct Control {
     plan_wanted: bool,
     /// No new placements: the node is going down.
     closing: bool,
+    time: Time,
+    /// When the shell was asked to come back, in steady milliseconds.
+    timer_at_ms: Option<u64>,
 }
 
 impl Control {
@@ -62,6 +70,8 @@ impl Control {
             planning: false,
             plan_wanted: false,
             closing: false,
+            time: Time::default(),
+            timer_at_ms: None,
         }
     }
 
@@ -93,8 +103,10 @@ impl Control {
                 effects.push(Effect::Connections(self.sessions.connections()));
             }
             Event::Planned(places) => self.planned(places),
+            Event::Timer => self.timer_at_ms = None,
             Event::Close => self.closing = true,
         }
+        self.wake(now, &mut effects);
         self.flush(now, &mut effects);
         self.plan(now, &mut effects);
         effects
@@ -235,11 +247,29 @@ impl Control {
         }
     }
 
+    /// Commits the time where a timer of the state is due and nothing else brings it.
+    fn wake(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let stamp_ms = self.time.stamp(now, self.state.time_ms());
+        if self.leader.is_none() || !self.caught_up || !self.batcher.is_idle() {
+            return; // What is on its way comes back here.
+        }
+        let Some(next_ms) = self.state.timers().next_ms() else { return };
+        if next_ms <= stamp_ms {
+            let _ = self.batcher.push(Origin::Nobody, Kind::Wake(record::Wake {}));
+            return;
+        }
+        let at_ms = self.time.steady_at(next_ms).min(now.steady_ms + TIMER_MS_MAX);
+        if self.timer_at_ms.is_none_or(|asked| asked > at_ms) {
+            self.timer_at_ms = Some(at_ms);
+            effects.push(Effect::Timer(at_ms));
+        }
+    }
+
     /// Sends the open batch off where nothing is in flight.
     fn flush(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(leader) = self.leader.filter(|_| self.caught_up) else { return };
         let incarnation = self.state.cluster().map_or(0, |cluster| cluster.incarnation);
-        let time_ms = now.unix_ms.max(self.state.time_ms());
+        let time_ms = self.time.stamp(now, self.state.time_ms());
         if let Some((number, record)) = self.batcher.seal(leader, incarnation, time_ms) {
             effects.push(Effect::Propose { number, leader, record });
         }

@@ -69,7 +69,7 @@ pub enum Effect {
     /// Say this to the control part.
     ToControl(ToControl),
     /// Say this to the supervisor.
-    ToSupervisor(ToSupervisor),
+    ToSupervisor(Box<ToSupervisor>),
     /// Come back with [`Event::Timer`] at this steady time, in milliseconds.
     Timer(u64),
 }
@@ -304,5 +304,5 @@ fn to_control(kind: to_control::Kind) -> Effect {
 }
 
 fn to_supervisor(kind: to_supervisor::Kind) -> Effect {
-    Effect::ToSupervisor(ToSupervisor { kind: Some(kind) })
+    Effect::ToSupervisor(Box::new(ToSupervisor { kind: Some(kind) }))
 }

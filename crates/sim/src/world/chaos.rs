@@ -109,7 +109,7 @@ impl World {
         if !self.all_answered() {
             what += " requests are open;";
         }
-        for (id, run) in self.truth.state.runs() {
+        for (id, run) in self.truth.state.runs().iter() {
             what += &format!(" run {id} is {:?};", run.counts());
             let live = run.tasks.iter().find_map(|task| task.live.iter().next());
             what += &live.map(|live| format!(" {live:?};")).unwrap_or_default();

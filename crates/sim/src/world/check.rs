@@ -15,10 +15,10 @@ impl World {
         let state = &self.truth.state;
         let placed = state.run(element.run).and_then(|run| {
             let ordinal = run.spec.tasks[element.task as usize].indices().ordinal(element.index)?;
-            run.tasks[element.task as usize].live.get(&ordinal)
+            run.tasks[element.task as usize].live.get(&ordinal).cloned()
         });
         let id = self.nodes[node].id;
-        let holds = placed.is_some_and(|live| {
+        let holds = placed.as_ref().is_some_and(|live| {
             (live.number, live.node, live.fence) == (attempt.number, id, fence)
         });
         if !holds {

@@ -40,6 +40,10 @@ pub(super) enum Event {
         life: u64,
         places: Vec<Place>,
     },
+    /// The time it asked for has come.
+    Timer {
+        life: u64,
+    },
 }
 
 impl World {
@@ -61,6 +65,7 @@ impl World {
                 note!(self, "control: a plan for {} nodes", places.len());
                 self.control(control::Event::Planned(places));
             }
+            Event::Timer { life } if life == self.host.life => self.control(control::Event::Timer),
             _ => {}
         }
     }
@@ -109,6 +114,10 @@ impl World {
                 let life = self.host.life;
                 self.after(delay, super::Event::Control(Event::Planned { life, places }));
             }
+            Effect::Timer(at_ms) => {
+                let life = self.host.life;
+                self.at(at_ms * MS, super::Event::Control(Event::Timer { life }));
+            }
             Effect::Connections(_) => {}
             Effect::Stop(error) => self.broken(format!("the control part stopped: {error}")),
         }
@@ -118,7 +127,7 @@ impl World {
     fn bad_plan(&mut self, state: &State, room: &Room) -> Vec<Place> {
         let nodes: Vec<_> = room.keys().filter_map(|id| Some((*id, state.node(*id)?))).collect();
         let mut places = Vec::new();
-        for &(_, run, task) in state.queue().iter().take(4) {
+        for (_, run, task) in state.queue().iter().take(4) {
             let (Some((id, node)), Some(of)) = (self.rng.pick(&nodes), state.run(run)) else {
                 break;
             };

@@ -86,7 +86,7 @@ impl World {
             }
             Effect::ToSupervisor(message) => {
                 if let Some(connection) = daemon.connection {
-                    self.say_to_supervisor(node, connection, message);
+                    self.say_to_supervisor(node, connection, *message);
                 }
             }
             Effect::Timer(at_ms) => {

@@ -71,7 +71,7 @@ impl Truth {
                 left && task::needs_cancel(spec, nodes)
             })
         };
-        (self.state.runs().iter()).filter(|(_, run)| needs(run)).map(|(id, _)| *id).collect()
+        (self.state.runs().iter()).filter(|(_, run)| needs(run)).map(|(id, _)| id).collect()
     }
 
     /// Runs that are not over, or whose elements have not each ended.

@@ -2,17 +2,27 @@
 //!
 //! Ranges never touch or overlap: two equal sets have equal ranges.
 
-use std::collections::BTreeMap;
+mod store;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use store::{Pair, Store};
+
 /// A set of `u32`, kept as disjoint, non-adjacent, inclusive ranges in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct RangeSet {
-    /// First number of each range, to its last.
-    ranges: BTreeMap<u32, u32>,
+    ranges: Store,
     count: u64,
 }
+
+impl PartialEq for RangeSet {
+    fn eq(&self, other: &RangeSet) -> bool {
+        self.count == other.count && self.pairs().eq(other.pairs())
+    }
+}
+
+impl Eq for RangeSet {}
 
 impl RangeSet {
     /// The empty set.
@@ -32,13 +42,18 @@ impl RangeSet {
 
     /// The ranges, in order.
     pub fn ranges(&self) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
-        self.ranges.iter().map(|(&first, &last)| first..=last)
+        self.pairs().map(|(first, last)| first..=last)
+    }
+
+    /// How many ranges it takes: what it costs.
+    pub fn pieces(&self) -> usize {
+        self.pairs().count()
     }
 
     /// The ranges that reach to `number` or beyond it, in order.
     pub fn ranges_from(&self, number: u32) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
         let start = self.range_with(number).map_or(number, |found| *found.start());
-        self.ranges.range(start..).map(|(&first, &last)| first..=last)
+        self.ranges.within(start..=u32::MAX).map(|(first, last)| first..=last)
     }
 
     /// The numbers, in order.
@@ -48,7 +63,12 @@ impl RangeSet {
 
     /// The lowest number.
     pub fn first(&self) -> Option<u32> {
-        self.ranges.first_key_value().map(|(&first, _)| first)
+        self.ranges.first().map(|(first, _)| first)
+    }
+
+    /// The highest number.
+    pub fn last(&self) -> Option<u32> {
+        self.ranges.at_or_below(u32::MAX).map(|(_, last)| last)
     }
 
     /// Whether `number` is in the set.
@@ -68,7 +88,7 @@ impl RangeSet {
         }
         if let Some(above) = number.checked_add(1).and_then(|n| self.range_with(n)) {
             last = *above.end();
-            self.ranges.remove(above.start());
+            self.ranges.remove(*above.start());
         }
         self.ranges.insert(first, last);
         self.count += 1;
@@ -82,15 +102,9 @@ impl RangeSet {
             return;
         }
         let reach = last.saturating_add(1);
-        let touching: Vec<_> = self
-            .ranges
-            .range(..=reach)
-            .rev()
-            .map(|(&f, &l)| (f, l))
-            .take_while(|&(_, l)| l.saturating_add(1) >= first)
-            .collect();
+        let touching = self.touching(first.saturating_sub(1), reach);
         for (f, l) in touching {
-            self.ranges.remove(&f);
+            self.ranges.remove(f);
             self.count -= u64::from(l - f) + 1;
             first = first.min(f);
             last = last.max(l);
@@ -103,7 +117,7 @@ impl RangeSet {
     pub fn remove(&mut self, number: u32) -> bool {
         let Some(range) = self.range_with(number) else { return false };
         let (first, last) = range.into_inner();
-        self.ranges.remove(&first);
+        self.ranges.remove(first);
         if first < number {
             self.ranges.insert(first, number - 1);
         }
@@ -118,7 +132,8 @@ impl RangeSet {
     pub fn take_first(&mut self, most: u64) -> RangeSet {
         let mut taken = RangeSet::new();
         while taken.count < most {
-            let Some((first, last)) = self.ranges.pop_first() else { break };
+            let Some((first, last)) = self.ranges.first() else { break };
+            self.ranges.remove(first);
             let wanted = most - taken.count;
             let size = u64::from(last - first) + 1;
             let end = if size <= wanted { last } else { first + (wanted - 1) as u32 };
@@ -143,15 +158,9 @@ impl RangeSet {
         if first > last {
             return;
         }
-        let cut: Vec<_> = self
-            .ranges
-            .range(..=last)
-            .rev()
-            .map(|(&f, &l)| (f, l))
-            .take_while(|&(_, l)| l >= first)
-            .collect();
+        let cut = self.touching(first, last);
         for (f, l) in cut {
-            self.ranges.remove(&f);
+            self.ranges.remove(f);
             self.count -= u64::from(l - f) + 1;
             if f < first {
                 self.ranges.insert(f, first - 1);
@@ -168,13 +177,23 @@ impl RangeSet {
     pub fn append_common(&mut self, other: &RangeSet, range: RangeInclusive<u32>) {
         let (first, last) = range.into_inner();
         let start = other.range_with(first).map_or(first, |found| *found.start());
-        for (&f, &l) in other.ranges.range(start..=last) {
+        for (f, l) in other.ranges.within(start..=last) {
             self.insert_range(f.max(first)..=l.min(last));
         }
     }
 
+    fn pairs(&self) -> impl Iterator<Item = Pair> + Clone + '_ {
+        self.ranges.within(0..=u32::MAX)
+    }
+
+    /// The ranges that have a number from `first` to `last`.
+    fn touching(&self, first: u32, last: u32) -> Vec<Pair> {
+        let start = self.range_with(first).map_or(first, |found| *found.start());
+        self.ranges.within(start..=last).collect()
+    }
+
     fn range_with(&self, number: u32) -> Option<RangeInclusive<u32>> {
-        let (&first, &last) = self.ranges.range(..=number).next_back()?;
+        let (first, last) = self.ranges.at_or_below(number)?;
         (number <= last).then_some(first..=last)
     }
 }
@@ -230,12 +249,17 @@ mod tests {
 
     #[test]
     fn agrees_with_a_plain_set_over_many_changes() {
+        agrees(64);
+        agrees(1024);
+    }
+
+    fn agrees(numbers: u32) {
         let mut set = RangeSet::new();
         let mut model = BTreeSet::new();
         let mut seed = 7u64;
         for _ in 0..20_000 {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            let number = (seed >> 40) as u32 % 64;
+            let number = (seed >> 40) as u32 % numbers;
             let last = number + (seed >> 50) as u32 % 8;
             match (seed >> 33) % 5 {
                 0 => assert_eq!(set.insert(number), model.insert(number)),

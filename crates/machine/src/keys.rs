@@ -1,0 +1,71 @@
+//! The answers that idempotency keys have had, for a day.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use model::RunId;
+
+/// The answers, by key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    by_key: OrdMap<Arc<str>, KeyAnswer>,
+    /// The keys as they came, which is by time.
+    in_order: Vector<Arc<str>>,
+}
+
+/// The first half of the hash of what came with a key.
+pub(crate) type PayloadHash = [u8; 16];
+
+/// The first answer of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyAnswer {
+    pub(crate) payload_hash: PayloadHash,
+    pub(crate) run: RunId,
+    pub(crate) at_ms: u64,
+}
+
+impl Keys {
+    /// Keys kept at once.
+    pub(crate) const MAX: usize = 4_000_000;
+    /// How long a key is kept: a day and an hour, in milliseconds.
+    const KEPT_MS: u64 = 25 * 3_600_000;
+    /// Keys forgotten by one submit at most.
+    const FORGOTTEN_AT_ONCE: usize = 8;
+
+    pub(crate) fn get(&self, key: &str) -> Option<&KeyAnswer> {
+        self.by_key.get(key)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &KeyAnswer)> {
+        let known = |key| self.by_key.get_key_value(key).expect("a key in order is known");
+        self.in_order.iter().map(known)
+    }
+
+    /// Adds a key that is not there yet.
+    pub(crate) fn insert(&mut self, key: Arc<str>, answer: KeyAnswer) {
+        self.by_key.insert(key.clone(), answer);
+        self.in_order.push_back(key);
+    }
+
+    /// Forgets a few of those that have been kept long enough.
+    pub(crate) fn forget_old(&mut self, now_ms: u64) {
+        for _ in 0..Self::FORGOTTEN_AT_ONCE {
+            let Some(key) = self.in_order.front() else { return };
+            let at_ms = self.by_key.get(key).map_or(0, |answer| answer.at_ms);
+            if at_ms.saturating_add(Self::KEPT_MS) >= now_ms {
+                return;
+            }
+            self.by_key.remove(key);
+            self.in_order.pop_front();
+        }
+    }
+
+    pub(crate) fn agree(&self) -> bool {
+        self.by_key.len() == self.in_order.len()
+            && self.in_order.iter().all(|key| self.by_key.contains_key(key))
+    }
+}
