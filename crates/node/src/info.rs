@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use model::{ClusterId, NodeId, Resources};
 
+pub use crate::noop::NoopWorkers;
+
 /// What a node is told when it starts.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -19,6 +21,8 @@ pub struct Config {
     pub exe: PathBuf,
     /// The version of the binary.
     pub version: String,
+    /// Workers beside its own that run nothing.
+    pub noop: NoopWorkers,
 }
 
 /// What does not change while a node serves.

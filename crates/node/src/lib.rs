@@ -15,6 +15,7 @@ mod handle;
 mod info;
 mod live;
 mod logs;
+mod noop;
 mod publish;
 pub mod query;
 mod shared;
@@ -26,7 +27,7 @@ mod worker;
 
 pub use error::{Refused, StartError};
 pub use handle::{Canceled, Handle, Submitted};
-pub use info::{Config, Info, Stopped};
+pub use info::{Config, Info, NoopWorkers, Stopped};
 pub use logs::{Chunk, Logs, LogsRequest, Streams};
 pub use start::{Node, start};
 pub use view::View;

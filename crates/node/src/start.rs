@@ -17,6 +17,7 @@ use crate::error::StartError;
 use crate::handle::Handle;
 use crate::info::{Config, Info, Stopped};
 use crate::live::LiveOutput;
+use crate::noop;
 use crate::publish::{Publish, Publisher};
 use crate::shared::Shared;
 use crate::supervisor::Reach;
@@ -93,6 +94,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         labels: config.labels,
         version: config.version,
     };
+    noop::start(config.noop, info.node, &info.version, &inputs);
     let reach = Reach {
         exe: config.exe,
         data_dir: data_dir.path.clone(),

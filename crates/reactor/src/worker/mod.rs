@@ -262,7 +262,7 @@ impl Worker {
             }
             Some(from_supervisor::Kind::Ended(ended)) => {
                 if let (Some(attempt), Some(outcome)) = (ended.attempt, ended.outcome) {
-                    self.outbox.ended(Attempt::from(attempt), outcome);
+                    self.outbox.ended(Attempt::from(attempt), outcome, ended.urgent);
                 }
             }
             Some(from_supervisor::Kind::Condition(condition)) => {

@@ -35,6 +35,8 @@ pub(super) struct Outbox {
     in_flight: Option<(u64, Vec<Attempt>)>,
     last_number: u64,
     last_report_ms: u64,
+    /// Somebody may wait for one of `unsent`.
+    urgent: bool,
     /// When a report that keeps its distance may go.
     report_due_ms: Option<u64>,
     timer_at_ms: Option<u64>,
@@ -58,7 +60,10 @@ impl Outbox {
         }
     }
 
-    pub(super) fn ended(&mut self, attempt: Attempt, outcome: proto::job::Outcome) {
+    /// An attempt has ended. `urgent`: nothing that waits on the node has its priority, so the
+    /// crowd is no reason to hold it back.
+    pub(super) fn ended(&mut self, attempt: Attempt, outcome: proto::job::Outcome, urgent: bool) {
+        self.urgent |= urgent;
         if let Some(running) = self.running.remove(&attempt) {
             self.starts_due.remove(&(running.due_ms, attempt));
         }
@@ -95,7 +100,8 @@ impl Outbox {
         }
         self.report_due_ms = None;
         let due_ms = self.last_report_ms + DISTANCE_MS;
-        if held >= CROWD && steady_ms < due_ms && !self.unsent.is_empty() {
+        let crowd = held >= CROWD && !self.urgent;
+        if crowd && steady_ms < due_ms && !self.unsent.is_empty() {
             self.report_due_ms = Some(due_ms);
             return None;
         }
@@ -111,6 +117,7 @@ impl Outbox {
             }
         }
         let sent: Vec<Attempt> = self.unsent.drain(..self.fitting()).collect();
+        self.urgent &= !self.unsent.is_empty();
         if starts.is_empty() && sent.is_empty() {
             return None;
         }
@@ -178,7 +185,7 @@ mod tests {
     fn in_a_crowd_reports_keep_their_distance_and_alone_they_do_not() {
         let mut outbox = Outbox::default();
         for (held, at_ms, goes) in [(99, 100, true), (99, 103, false), (2, 103, true)] {
-            outbox.ended(attempt(held as u32 + at_ms as u32), Default::default());
+            outbox.ended(attempt(held as u32 + at_ms as u32), Default::default(), false);
             let report = outbox.report(at_ms, held);
             assert_eq!(report.is_some(), goes, "{held} held at {at_ms} ms");
             if let Some(report) = report {
@@ -190,13 +197,29 @@ mod tests {
     }
 
     #[test]
+    fn an_urgent_end_does_not_keep_the_distance() {
+        let mut outbox = Outbox::default();
+        outbox.ended(attempt(1), Default::default(), false);
+        let first = outbox.report(100, 99).unwrap();
+        outbox.acknowledged(first.number);
+        outbox.ended(attempt(2), Default::default(), false);
+        assert!(outbox.report(101, 99).is_none());
+        outbox.ended(attempt(3), Default::default(), true);
+        let both = outbox.report(102, 99).unwrap();
+        assert_eq!(both.ends.len(), 2);
+        outbox.acknowledged(both.number);
+        outbox.ended(attempt(4), Default::default(), false);
+        assert!(outbox.report(103, 99).is_none(), "the crowd's own ends keep it again");
+    }
+
+    #[test]
     fn ends_that_say_much_go_in_several_reports() {
         use proto::job::{NotStarted, Outcome, outcome::Ending};
         let mut outbox = Outbox::default();
         for index in 0..20 {
             let why = "x".repeat(ENDS_BYTES_MAX / 4);
             let ending = Some(Ending::NotStarted(NotStarted { kind: 3, why }));
-            outbox.ended(attempt(index), Outcome { ending, ..Default::default() });
+            outbox.ended(attempt(index), Outcome { ending, ..Default::default() }, false);
         }
         let mut sizes = Vec::new();
         while let Some(report) = outbox.report(100, 0) {
@@ -209,11 +232,11 @@ mod tests {
     #[test]
     fn a_start_that_is_due_waits_for_the_distance_too() {
         let mut outbox = Outbox::default();
-        outbox.ended(attempt(1), Default::default());
+        outbox.ended(attempt(1), Default::default(), false);
         outbox.report(299, 99);
         outbox.acknowledged(1);
         outbox.started(attempt(2), 7, 100);
-        outbox.ended(attempt(3), Default::default());
+        outbox.ended(attempt(3), Default::default(), false);
         assert!(outbox.report(301, 99).is_none());
         assert_eq!(
             outbox.timer(),

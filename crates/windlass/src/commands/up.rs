@@ -50,6 +50,12 @@ pub(crate) struct Args {
     /// Offer SIZE of memory to tasks (else all)
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
     memory: Option<u64>,
+    /// Beside the node itself, N workers that run nothing: for measuring
+    #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
+    noop_workers: u32,
+    /// Processors that each of those claims
+    #[arg(long, value_name = "N", hide = true, default_value_t = 64)]
+    noop_slots: u32,
     /// Write addresses and pids to FILE as JSON once the node serves
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,

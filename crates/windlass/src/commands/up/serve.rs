@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::Resources;
-use node::{Config, Handle, Node, Stopped};
+use node::{Config, Handle, Node, NoopWorkers, Stopped};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -161,6 +161,7 @@ fn config(args: &Args, data_dir: PathBuf) -> Result<Config, Failure> {
         capacity,
         exe,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        noop: NoopWorkers { count: args.noop_workers, slots: args.noop_slots },
     })
 }
 

@@ -1,0 +1,164 @@
+//! Workers that run nothing, for measuring: everything of a node but the processes.
+//!
+//! Each has a node of its own in the cluster, a session and slots; an attempt of a `noop` task is
+//! held to its slot and succeeds at once. They must never say of a real task that it ran.
+
+use std::time::Instant;
+
+use model::slots::Slots;
+use model::{Attempt, Element, Ending, NodeId, NotStarted, Outcome, Resources, RunId};
+use proto::supervisor::{
+    Ended, FromSupervisor, Hello, Start, ToSupervisor, from_supervisor, to_supervisor,
+};
+use reactor::worker::{Config, Effect, Event, Worker};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::control::{Clock, Input};
+
+/// How many such workers a node has beside its own, and how many processors each of them claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoopWorkers {
+    /// Workers; 0 for none.
+    pub count: u32,
+    /// Slots of each: whole processors.
+    pub slots: u32,
+}
+
+/// Sessions of these workers are numbered from here on.
+const FIRST_SESSION: u64 = 1_000;
+/// Memory that each claims.
+const MEMORY_BYTES: u64 = 1 << 50;
+
+/// Starts the workers; they end with the control part.
+pub(crate) fn start(
+    workers: NoopWorkers,
+    beside: NodeId,
+    version: &str,
+    control: &mpsc::Sender<Input>,
+) {
+    for number in 1..=workers.count {
+        let capacity =
+            Resources { cpu_milli: u64::from(workers.slots) * 1000, memory_bytes: MEMORY_BYTES };
+        let config = Config {
+            node: NodeId(Uuid::from_u128(beside.0.as_u128() ^ u128::from(number))),
+            name: format!("noop-{number}"),
+            capacity,
+            labels: Vec::new(),
+            version: version.to_owned(),
+        };
+        let task = Task {
+            worker: Worker::new(config),
+            slots: Slots::new(capacity),
+            session: FIRST_SESSION + u64::from(number),
+            control: control.clone(),
+            clock: Clock::start(),
+            timer: None,
+            said: Vec::new(),
+        };
+        tokio::spawn(task.run());
+    }
+}
+
+struct Task {
+    worker: Worker,
+    slots: Slots,
+    session: u64,
+    control: mpsc::Sender<Input>,
+    clock: Clock,
+    timer: Option<Instant>,
+    /// What the supervisor that is not there has said and nobody has heard yet.
+    said: Vec<FromSupervisor>,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let (messages, mut inbox) = mpsc::unbounded_channel();
+        let opened = Input::SessionOpened { session: self.session, messages };
+        if self.control.send(opened).await.is_err() {
+            return;
+        }
+        let hello = Hello {
+            version: proto::SUPERVISOR_VERSION,
+            supervisor_id: Uuid::new_v4().as_bytes().to_vec(),
+            containment: "none: it runs nothing".to_owned(),
+            ..Hello::default()
+        };
+        self.step(Event::SupervisorUp { hello, recovered: Vec::new() }).await;
+        self.step(Event::SessionOpened).await;
+        loop {
+            let wake = self.timer.unwrap_or_else(Instant::now);
+            let event = tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(message) => Event::FromControl(message),
+                    None => return,
+                },
+                () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
+                    self.timer = None;
+                    Event::Timer
+                }
+            };
+            self.step(event).await;
+        }
+    }
+
+    /// Performs what the reactor wants of an event, and of all that follows from it.
+    async fn step(&mut self, event: Event) {
+        self.one(event).await;
+        while !self.said.is_empty() {
+            for said in std::mem::take(&mut self.said) {
+                self.one(Event::FromSupervisor(said)).await;
+            }
+        }
+    }
+
+    async fn one(&mut self, event: Event) {
+        for effect in self.worker.handle(self.clock.now(), event) {
+            match effect {
+                Effect::ToControl(message) => {
+                    // A control part that has gone takes the node with it.
+                    let _ =
+                        self.control.send(Input::Message { session: self.session, message }).await;
+                }
+                Effect::ToSupervisor(message) => self.supervise(*message),
+                Effect::Timer(at_ms) => self.timer = Some(self.clock.at(at_ms)),
+            }
+        }
+    }
+
+    fn supervise(&mut self, message: ToSupervisor) {
+        if let Some(to_supervisor::Kind::Start(start)) = message.kind {
+            self.start(&start);
+        }
+    }
+
+    fn start(&mut self, start: &Start) {
+        let spec = start.spec.as_ref();
+        let is_noop = spec.is_some_and(|spec| spec.runner() == proto::job::Runner::Noop);
+        let wants = spec.and_then(|spec| spec.resources).map(Resources::from).unwrap_or_default();
+        let priority = spec.and_then(|spec| spec.priority).unwrap_or_default();
+        for (item, seq) in start.items.iter().zip(start.seq..) {
+            let element = Element { run: RunId(start.run), task: start.task, index: item.index };
+            self.slots.wait(Attempt { element, number: item.attempt }, seq, priority, wants);
+        }
+        while let Some(attempt) = self.slots.start_next() {
+            let mut outcome = Outcome::bare(match is_noop {
+                true => Ending::Exited { code: 0 },
+                false => Ending::NotStarted(NotStarted::Refused(
+                    "this node is for measuring and runs nothing".to_owned(),
+                )),
+            });
+            if is_noop {
+                outcome.started_us = self.clock.now().unix_ms * 1000;
+                outcome.ended_us = outcome.started_us;
+            }
+            self.slots.leave(attempt);
+            let ended = Ended {
+                attempt: Some(attempt.into()),
+                outcome: Some(outcome.into()),
+                urgent: false,
+            };
+            self.said.push(FromSupervisor { kind: Some(from_supervisor::Kind::Ended(ended)) });
+        }
+    }
+}
