@@ -87,6 +87,16 @@ pub(super) fn attempt_name(attempt: Attempt) -> String {
     format!("{run}-{task}-{index}-{}", attempt.number)
 }
 
+/// Whose name [`attempt_name`] made.
+pub(super) fn attempt_of_name(name: &str) -> Option<Attempt> {
+    let mut parts = name.split('-');
+    let run = RunId(parts.next()?.parse().ok()?);
+    let mut number = || parts.next()?.parse().ok();
+    let (task, index, attempt) = (number()?, number()?, number()?);
+    let attempt = Attempt { element: Element { run, task, index }, number: attempt };
+    Some(attempt).filter(|attempt| attempt_name(*attempt) == name)
+}
+
 /// The number of an own file by its name.
 pub(super) fn own_number(name: &str) -> Option<u32> {
     name.strip_suffix(".out").filter(|digits| digits.len() >= 3)?.parse().ok()

@@ -22,6 +22,8 @@ pub(super) enum Reason {
     Unreadable,
     /// It was not written, and the disk took no mark that says why.
     NeverWritten,
+    /// It was old, and its file was removed for newer ones.
+    Removed,
     /// Its supervisor was killed, and what was left did not show where it lies.
     NotFound,
 }
@@ -48,6 +50,7 @@ impl Reason {
             Reason::Damaged => "its file is damaged".to_owned(),
             Reason::Unreadable => "its file cannot be read".to_owned(),
             Reason::NeverWritten => "the disk did not take it".to_owned(),
+            Reason::Removed => "it was removed (retention)".to_owned(),
             Reason::NotFound => "it was not found again after its supervisor had ended".to_owned(),
         }
     }
@@ -60,6 +63,7 @@ impl Reason {
             | Reason::Damaged
             | Reason::Unreadable
             | Reason::NeverWritten
+            | Reason::Removed
             | Reason::NotFound => "missing",
         };
         format!("[windlass: {} of output {what} here: {}]", size(missing_bytes), self.words())
@@ -67,7 +71,10 @@ impl Reason {
 
     /// The mark for a gap of which nobody knows the size.
     pub(super) fn mark_unknown(self) -> String {
-        format!("[windlass: output may be missing here: {}]", self.words())
+        match self {
+            Reason::Removed => "[windlass: output was removed here (retention)]".to_owned(),
+            _ => format!("[windlass: output may be missing here: {}]", self.words()),
+        }
     }
 }
 

@@ -13,7 +13,9 @@ mod mark;
 mod read;
 mod write;
 
-pub use read::{Chunk, Frames, KeepError, Merge, ReadError, Remains, Store};
+pub use read::{
+    Chunk, Frames, KeepError, Limits, Merge, Piece, PieceKind, ReadError, Remains, Store, Swept,
+};
 pub use write::{Config, Writer, Written};
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::output::frame::FileId;
+use super::removed::Removed;
+use crate::output::frame::{FileId, own_dir};
+use crate::output::mark::Reason;
 
 const BLOCK_BYTES: u64 = 64 << 10;
 const BLOCKS_MAX: usize = 64;
@@ -41,6 +43,16 @@ impl Blocks {
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Why a file is not there.
+    pub(super) fn why_gone(&self, file: FileId) -> Reason {
+        match file {
+            FileId::Segment(number) if Removed::read(&self.dir).contains(number) => Reason::Removed,
+            FileId::Segment(_) => Reason::Gone,
+            FileId::Own(attempt, _) if own_dir(&self.dir, attempt).exists() => Reason::Rotated,
+            FileId::Own(..) => Reason::Removed,
+        }
     }
 
     /// Fills `into` from `offset` on; fewer bytes only where the file ends. The file up to `known`

@@ -144,8 +144,7 @@ impl Frames {
                     continue;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let own = matches!(at.file, FileId::Own(..));
-                    self.trouble = Some(if own { Reason::Rotated } else { Reason::Gone });
+                    self.trouble = Some(self.blocks.why_gone(at.file));
                     continue;
                 }
                 Err(error) => return Some(self.failed(at, error)),
@@ -276,7 +275,7 @@ impl Iterator for Frames {
                 Ok(Some(chunk)) => return Some(Ok(chunk)),
                 Ok(None) => self.trouble = Some(Reason::Damaged),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.trouble = Some(Reason::Rotated);
+                    self.trouble = Some(self.blocks.why_gone(at.file));
                 }
                 Err(error) => {
                     if let Ready::Failed(error) = self.failed(at, error) {

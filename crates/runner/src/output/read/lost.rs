@@ -82,7 +82,7 @@ fn decode(bytes: &[u8]) -> Option<Vec<Extent>> {
     Some(List::decode(list).ok()?.extents)
 }
 
-fn path(dir: &Path, attempt: Attempt) -> PathBuf {
+pub(super) fn path(dir: &Path, attempt: Attempt) -> PathBuf {
     dir.join("lost").join(attempt_name(attempt))
 }
 

@@ -7,12 +7,15 @@ mod blocks;
 mod frames;
 mod lost;
 mod merge;
+mod pieces;
 mod recover;
+mod removed;
+mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use model::{Attempt, Outcome, OutputRef};
 use proto::supervisor::Extent;
@@ -21,6 +24,9 @@ use super::Stream;
 use blocks::Blocks;
 pub use frames::Frames;
 pub use merge::Merge;
+pub use pieces::{Piece, PieceKind};
+use sweep::Keepers;
+pub use sweep::{Limits, Swept};
 
 /// Some bytes of an attempt's output, or a mark between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +70,9 @@ pub enum ReadError {
         /// Where it should be.
         offset: u64,
     },
+    /// It was old, and went for newer output.
+    #[error("output was removed (retention)")]
+    Removed,
     /// What lies there is not the whole list of a lost attempt's output.
     #[error("`{}` holds no whole list of an attempt's output: the file is damaged", path.display())]
     NoList {
@@ -97,12 +106,14 @@ pub struct Remains {
 #[derive(Clone)]
 pub struct Store {
     blocks: Arc<Blocks>,
+    /// Held while something is removed.
+    keepers: Arc<Mutex<Keepers>>,
 }
 
 impl Store {
     /// The store in this directory, which need not exist yet.
     pub fn open(dir: impl Into<PathBuf>) -> Store {
-        Store { blocks: Arc::new(Blocks::new(dir.into())) }
+        Store { blocks: Arc::new(Blocks::new(dir.into())), keepers: Arc::default() }
     }
 
     /// Where all output of an ended attempt lies, from its end frame.
@@ -152,5 +163,27 @@ impl Store {
     /// was found of it.
     pub fn lost(&self, attempt: Attempt) -> Result<Option<Vec<Extent>>, ReadError> {
         lost::kept(self.blocks.dir(), attempt)
+    }
+
+    /// All there is, in the pieces that are kept or removed as one, the oldest first.
+    pub fn pieces(&self) -> io::Result<Vec<Piece>> {
+        pieces::pieces(self.blocks.dir())
+    }
+
+    /// Removes what is beyond the limits, the oldest first, at most 64 files a call.
+    ///
+    /// `live` must be true for every attempt that a supervisor may hold or whose end is not kept
+    /// elsewhere: nothing is removed that has output or the end of one. Who does not know these
+    /// attempts, because no supervisor has told yet, must not call this.
+    pub fn sweep(&self, limits: &Limits, live: &dyn Fn(Attempt) -> bool) -> io::Result<Swept> {
+        let mut keepers = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sweep::sweep(self.blocks.dir(), &mut keepers, limits, live)
+    }
+
+    /// Removes the files that belong to purged attempts alone, at most 64 a call; what they wrote
+    /// among others goes with its segment.
+    pub fn purge(&self, purged: &dyn Fn(Attempt) -> bool) -> io::Result<Swept> {
+        let _alone = self.keepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sweep::purge(self.blocks.dir(), purged)
     }
 }

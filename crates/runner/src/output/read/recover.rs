@@ -15,6 +15,7 @@ use proto::supervisor::Extent;
 
 use super::ReadError;
 use super::blocks::read_at;
+use super::removed::Removed;
 use crate::output::extents::Extents;
 use crate::output::frame::{
     End, FILE_HEADER, FRAME_HEADER, FRAME_MAGIC, FileId, Header, Kind, PAYLOAD_MAX, segment_number,
@@ -31,8 +32,10 @@ pub(super) fn end_at(dir: &Path, at: OutputRef) -> Result<Vec<Extent>, ReadError
     let id = FileId::Segment(at.segment);
     let path = id.path(dir);
     let offset = at.offset;
-    let file =
-        File::open(&path).map_err(|source| ReadError::Open { path: path.clone(), source })?;
+    let file = File::open(&path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound if Removed::read(dir).contains(at.segment) => ReadError::Removed,
+        _ => ReadError::Open { path: path.clone(), source },
+    })?;
     let end = Window::new(id, file, END_BYTES)
         .and_then(|mut window| {
             let header = window.header(offset)?.filter(|header| header.kind == Kind::End);
@@ -101,8 +104,18 @@ pub(super) fn frames(
     id: FileId,
     mut each: impl FnMut(&mut Window, u64, &Header) -> io::Result<()>,
 ) -> io::Result<()> {
+    frames_from(dir, id, 0, |window, offset, header| each(window, offset, header).map(|()| true))
+}
+
+/// The same from this offset on, as long as `each` says so.
+pub(super) fn frames_from(
+    dir: &Path,
+    id: FileId,
+    from: u64,
+    mut each: impl FnMut(&mut Window, u64, &Header) -> io::Result<bool>,
+) -> io::Result<()> {
     let mut window = Window::new(id, File::open(id.path(dir))?, WINDOW_BYTES)?;
-    let mut offset = FILE_HEADER.len() as u64;
+    let mut offset = from.max(FILE_HEADER.len() as u64);
     while offset < window.length {
         let length = window.length;
         let header = window.header(offset)?;
@@ -110,7 +123,9 @@ pub(super) fn frames(
             offset = window.next_magic(offset + 1)?;
             continue;
         };
-        each(&mut window, offset, &header)?;
+        if !each(&mut window, offset, &header)? {
+            break;
+        }
         offset += header.frame_length();
     }
     Ok(())

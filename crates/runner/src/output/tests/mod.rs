@@ -8,6 +8,7 @@ mod faults;
 mod limits;
 mod lost;
 mod many;
+mod retention;
 mod round_trip;
 
 use std::collections::BTreeMap;
