@@ -1,5 +1,7 @@
 //! What every kind of journal must do; each kind's tests call this.
 
+pub(crate) mod checkpoints;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +16,7 @@ pub(crate) async fn check(journal: impl Journal) {
     follow_waits(&journal, leader).await;
     concurrent_proposals_all_arrive(&journal, leader).await;
     refusals_write_nothing(&journal, leader).await;
+    checkpoints::check(&journal, leader).await;
     shutdown_ends_everything(&journal, leader).await;
 }
 
@@ -39,9 +42,15 @@ pub(crate) async fn dies(journal: &impl Journal) -> String {
 pub(crate) async fn take_to(follow: &mut Follow, last: Index) -> Vec<Delivery> {
     let mut taken: Vec<Delivery> = Vec::new();
     while taken.last().is_none_or(|delivery| delivery.index < last) {
-        taken.push(soon(follow.next()).await.expect("the journal is open"));
+        taken.push(soon(next(follow)).await);
     }
     taken
+}
+
+/// The next entry.
+pub(crate) async fn next(follow: &mut Follow) -> Delivery {
+    let next = follow.next().await.expect("the journal is open");
+    next.entry().expect("an entry, and not a snapshot")
 }
 
 /// Fails instead of hanging.
@@ -78,7 +87,7 @@ async fn deliveries_are_the_proposals(journal: &impl Journal, leader: LeaderId) 
 async fn follow_starts_anywhere(journal: &impl Journal, first: Index) {
     let middle = first + 9;
     let mut follow = journal.follow(middle);
-    let delivery = soon(follow.next()).await.unwrap();
+    let delivery = soon(next(&mut follow)).await;
     assert_eq!((delivery.index, delivery.record), (middle + 1, record(10)));
     assert_eq!(follow.try_next().unwrap().index, middle + 2, "it was read along");
 }
@@ -87,9 +96,9 @@ async fn follow_waits(journal: &impl Journal, leader: LeaderId) {
     let end = soon(journal.barrier()).await.unwrap();
     let mut follow = journal.follow(end);
     assert_eq!(follow.try_next(), None);
-    let next = tokio::spawn(async move { follow.next().await });
+    let next = tokio::spawn(async move { next(&mut follow).await });
     let proposed = soon(journal.propose(leader, "late".into())).await.unwrap();
-    let next = soon(next).await.unwrap().unwrap();
+    let next = soon(next).await.unwrap();
     assert_eq!((next.index, &next.record[..]), (proposed, &b"late"[..]));
 }
 
@@ -125,17 +134,17 @@ async fn refusals_write_nothing(journal: &impl Journal, leader: LeaderId) {
 
     let largest = Bytes::from(vec![7; crate::RECORD_BYTES_MAX]);
     let index = soon(journal.propose(leader, largest.clone())).await.unwrap();
-    assert_eq!(soon(journal.follow(index - 1).next()).await.unwrap().record, largest);
+    assert_eq!(soon(next(&mut journal.follow(index - 1))).await.record, largest);
     let empty = soon(journal.propose(leader, Bytes::new())).await.unwrap();
-    assert_eq!(soon(journal.follow(index).next()).await.unwrap().index, empty);
+    assert_eq!(soon(next(&mut journal.follow(index))).await.index, empty);
 }
 
 async fn shutdown_ends_everything(journal: &impl Journal, leader: LeaderId) {
     let end = soon(journal.barrier()).await.unwrap();
     let mut waiting = journal.follow(end);
     let (next, ()) = soon(async { tokio::join!(waiting.next(), journal.shutdown()) }).await;
-    assert_eq!(next, None);
-    assert_eq!(soon(journal.follow(0).next()).await, None, "a closed journal serves nothing");
+    assert!(next.is_none());
+    assert!(soon(journal.follow(0).next()).await.is_none(), "a closed journal serves nothing");
     assert!(dies(journal).await.contains("shut down"));
     let refused = soon(journal.propose(leader, "late".into())).await;
     assert!(matches!(refused, Err(ProposeError::Dead { .. })), "{refused:?}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{LeaderId, RECORD_BYTES_MAX};
+use crate::{Index, LeaderId, RECORD_BYTES_MAX};
 
 /// Why a proposal was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +47,32 @@ pub enum JournalError {
     /// Too few voters answered. May pass: ask again.
     #[error("a majority did not confirm the leader")]
     NoMajority,
+    /// One checkpoint at a time: ask again when the other one has ended.
+    #[error("a checkpoint is under way")]
+    CheckpointUnderWay,
+    /// The entry is covered by a snapshot already, or is not committed.
+    #[error(
+        "a checkpoint at entry {asked} is not possible: the newest snapshot is of entry {newest}, \
+         and entries are committed up to {committed}"
+    )]
+    CheckpointOutside {
+        /// The entry it was asked for.
+        asked: Index,
+        /// The entry of the newest snapshot; 0 where there is none.
+        newest: Index,
+        /// The last committed entry.
+        committed: Index,
+    },
+    /// The snapshot could not be written. The journal goes on with its whole log; another one can be tried.
+    #[error(
+        "the snapshot at entry {asked} was not written: {reason}; the journal goes on with its log"
+    )]
+    Checkpoint {
+        /// The entry it was asked for.
+        asked: Index,
+        /// Why, for the operator.
+        reason: Arc<str>,
+    },
     /// The journal has ended.
     #[error("the journal is dead: {reason}")]
     Dead {

@@ -11,10 +11,14 @@
 
 mod error;
 mod follow;
+#[doc(hidden)]
+pub mod fuzz;
 mod leader;
 mod log;
 pub mod mem;
 pub mod raft;
+mod room;
+mod snapshot;
 
 #[cfg(test)]
 mod conformance;
@@ -25,9 +29,10 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 pub use error::{JournalError, ProposeError};
-pub use follow::Follow;
+pub use follow::{Delivered, Follow};
 pub use leader::{LeaderId, Leadership};
-pub use log::{DiskError, OpenError};
+pub use log::{DiskError, OpenError, Unusable};
+pub use snapshot::{Snapshot, SnapshotReader};
 
 /// The place of a record in the journal.
 ///
@@ -62,6 +67,9 @@ pub trait Journal: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Index, ProposeError>> + Send;
 
     /// Delivers every committed entry behind `after`, in order and without gaps, first the old ones and then as they come.
+    ///
+    /// Where the entry behind `after` is not in the log any more, a snapshot comes first and stands for it and more.
+    /// See [`Delivered`].
     fn follow(&self, after: Index) -> Follow;
 
     /// Who leads. The value `Leader` appears once everything committed before it can be followed.
@@ -71,6 +79,28 @@ pub trait Journal: Send + Sync + 'static {
     ///
     /// A linearizable read may answer once the returned index is applied.
     fn barrier(&self) -> impl Future<Output = Result<Index, JournalError>> + Send;
+
+    /// Keeps a snapshot of what all entries up to and with `upto` have made, and trims the log.
+    ///
+    /// Answers once the snapshot is on disk. What is trimmed is what the snapshot before it stands for:
+    /// the two newest are kept, and the log from the older one on, so the first one trims nothing.
+    ///
+    /// Every error but `Dead` leaves the journal as it was. Dropping the future does not take the checkpoint back.
+    fn checkpoint(
+        &self,
+        upto: Index,
+        snapshot: Snapshot,
+    ) -> impl Future<Output = Result<(), JournalError>> + Send;
+
+    /// How many bytes of log there are behind the newest snapshot: what a start has to read.
+    fn log_bytes(&self) -> u64;
+
+    /// How many bytes the file system under the journal has left for it; `u64::MAX` where nothing tells.
+    ///
+    /// Cheap: it is looked up once a second at most. A full disk stops the journal only after it has used the space
+    /// that it holds for itself: the rest of the segment that is written to, and one more segment.
+    /// Whoever stops taking in work while there is still free space leaves that to the work that is going on.
+    fn free_bytes(&self) -> u64;
 
     /// Ends the journal: followers get their end, proposals fail, the files are closed.
     fn shutdown(&self) -> impl Future<Output = ()> + Send;

@@ -2,15 +2,16 @@
 //!
 //! It keeps the promises of the trait, durability apart, and lets a test take the leadership away or end the journal.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::follow::{BATCH, Extent, Source};
+use crate::follow::{BATCH, Extent, Loaded, Source};
 use crate::{
     Delivery, Follow, Index, Journal, JournalError, LeaderId, Leadership, ProposeError,
-    RECORD_BYTES_MAX,
+    RECORD_BYTES_MAX, Snapshot, SnapshotReader,
 };
 
 /// A journal in memory. Clones are the same journal.
@@ -21,9 +22,20 @@ pub struct Mem {
 
 struct Shared {
     node: u64,
-    entries: Mutex<Vec<Delivery>>,
+    log: Mutex<Log>,
     leadership: watch::Sender<Leadership>,
     extent: watch::Sender<Extent>,
+    /// Held while a checkpoint is under way.
+    checkpoint: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Log {
+    /// The last entry that was trimmed.
+    trimmed: Index,
+    entries: Vec<Delivery>,
+    /// The two newest, the older one first.
+    snapshots: Vec<(Index, LeaderId, Bytes)>,
 }
 
 impl Mem {
@@ -31,9 +43,10 @@ impl Mem {
     pub fn new(node: u64) -> Self {
         let shared = Shared {
             node,
-            entries: Mutex::new(Vec::new()),
+            log: Mutex::default(),
             leadership: watch::Sender::new(Leadership::Candidate),
             extent: watch::Sender::new(Extent { committed: 0, open: true }),
+            checkpoint: Arc::default(),
         };
         let mem = Self { shared: Arc::new(shared) };
         mem.elect();
@@ -42,36 +55,62 @@ impl Mem {
 
     /// Elects the node again: a new term, with the entry of the journal's own that every leader begins with.
     pub fn elect(&self) -> LeaderId {
-        let mut entries = self.shared.entries();
-        let term = entries.last().map_or(1, |last| last.leader.term + 1);
+        let mut log = self.shared.log();
+        let term = log.entries.last().map_or(1, |last| last.leader.term + 1);
         let leader = LeaderId { term, node: self.shared.node };
-        self.shared.push(&mut entries, leader, Bytes::new());
+        self.shared.push(&mut log, leader, Bytes::new());
         self.shared.lead(Leadership::Leader(leader));
         leader
     }
 
     /// Takes the leadership away; nobody leads until `elect`.
     pub fn depose(&self) {
-        let _entries = self.shared.entries();
+        let _log = self.shared.log();
         self.shared.lead(Leadership::Follower { leader: None });
     }
 
     /// Ends the journal as a broken disk would.
     pub fn kill(&self, reason: &str) {
-        let _entries = self.shared.entries();
+        let _log = self.shared.log();
         self.shared.lead(Leadership::Dead(reason.into()));
         self.shared.extent.send_modify(|extent| extent.open = false);
     }
 }
 
-impl Shared {
-    fn entries(&self) -> MutexGuard<'_, Vec<Delivery>> {
-        self.entries.lock().expect("no holder of the lock panics")
+impl Log {
+    fn last(&self) -> Index {
+        self.trimmed + self.entries.len() as Index
     }
 
-    fn push(&self, entries: &mut Vec<Delivery>, leader: LeaderId, record: Bytes) -> Index {
-        let index = entries.len() as Index + 1;
-        entries.push(Delivery { index, leader, record });
+    fn newest(&self) -> Index {
+        self.snapshots.last().map_or(0, |newest| newest.0)
+    }
+
+    fn entry(&self, index: Index) -> Option<&Delivery> {
+        self.entries.get(index.checked_sub(self.trimmed + 1)? as usize)
+    }
+
+    fn keep(&mut self, index: Index, content: Bytes) {
+        let leader = self.entry(index).expect("what is behind a snapshot is in the log").leader;
+        self.snapshots.push((index, leader, content));
+        if self.snapshots.len() > 2 {
+            self.snapshots.remove(0);
+        }
+        if let [older, _] = &self.snapshots[..] {
+            self.entries.drain(..(older.0 - self.trimmed) as usize);
+            self.trimmed = older.0;
+        }
+    }
+}
+
+impl Shared {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("no holder of the lock panics")
+    }
+
+    fn push(&self, log: &mut Log, leader: LeaderId, record: Bytes) -> Index {
+        let index = log.last() + 1;
+        log.entries.push(Delivery { index, leader, record });
         self.extent.send_modify(|extent| extent.committed = index);
         index
     }
@@ -86,17 +125,40 @@ impl Shared {
             alive
         });
     }
+
+    fn alive(&self) -> Result<(), JournalError> {
+        match self.leadership.borrow().dead() {
+            Some(reason) => Err(JournalError::Dead { reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn admit(&self, asked: Index) -> Result<(), JournalError> {
+        self.alive()?;
+        let log = self.log();
+        let (newest, committed) = (log.newest(), log.last());
+        match newest < asked && asked <= committed {
+            true => Ok(()),
+            false => Err(JournalError::CheckpointOutside { asked, newest, committed }),
+        }
+    }
 }
 
 impl Source for Shared {
     fn recent(&self, from: Index, to: Index) -> Option<Vec<Delivery>> {
-        let entries = self.entries();
-        let range = from as usize - 1..to as usize;
-        Some(entries[range].iter().take(BATCH.entries).cloned().collect())
+        let log = self.log();
+        let skip = from.checked_sub(log.trimmed + 1)? as usize;
+        let end = (to - log.trimmed) as usize;
+        Some(log.entries[skip..end].iter().take(BATCH.entries).cloned().collect())
     }
 
-    fn load(&self, from: Index, to: Index) -> Option<Vec<Delivery>> {
-        self.recent(from, to)
+    fn load(&self, from: Index, to: Index) -> Option<Loaded> {
+        if let Some(entries) = self.recent(from, to) {
+            return Some(Loaded::Entries(entries));
+        }
+        let (index, leader, content) = self.log().snapshots.last().cloned()?;
+        let reader = SnapshotReader::new(io::Cursor::new(content));
+        Some(Loaded::Snapshot { index, leader, reader })
     }
 }
 
@@ -105,9 +167,9 @@ impl Journal for Mem {
         if record.len() > RECORD_BYTES_MAX {
             return Err(ProposeError::TooLarge { bytes: record.len() });
         }
-        let mut entries = self.shared.entries();
+        let mut log = self.shared.log();
         self.shared.leadership.borrow().admit(leader)?;
-        Ok(self.shared.push(&mut entries, leader, record))
+        Ok(self.shared.push(&mut log, leader, record))
     }
 
     fn follow(&self, after: Index) -> Follow {
@@ -119,12 +181,42 @@ impl Journal for Mem {
     }
 
     async fn barrier(&self) -> Result<Index, JournalError> {
-        let entries = self.shared.entries();
+        let log = self.shared.log();
         match &*self.shared.leadership.borrow() {
-            Leadership::Leader(_) => Ok(entries.len() as Index),
+            Leadership::Leader(_) => Ok(log.last()),
             Leadership::Dead(reason) => Err(JournalError::Dead { reason: reason.clone() }),
             other => Err(JournalError::NotLeader { current: other.leader() }),
         }
+    }
+
+    async fn checkpoint(&self, upto: Index, snapshot: Snapshot) -> Result<(), JournalError> {
+        self.shared.alive()?;
+        let gate = self.shared.checkpoint.clone().try_lock_owned();
+        let gate = gate.map_err(|_| JournalError::CheckpointUnderWay)?;
+        self.shared.admit(upto)?;
+        let shared = self.shared.clone();
+        let write = move || {
+            let _gate = gate;
+            let mut content = Vec::new();
+            snapshot(&mut content).map_err(|error| error.to_string())?;
+            shared.log().keep(upto, content.into());
+            Ok(())
+        };
+        let written = tokio::task::spawn_blocking(write).await;
+        self.shared.alive()?;
+        let failed =
+            |reason: String| JournalError::Checkpoint { asked: upto, reason: reason.into() };
+        written.map_err(|error| failed(error.to_string()))?.map_err(failed)
+    }
+
+    fn log_bytes(&self) -> u64 {
+        let log = self.shared.log();
+        let behind = (log.newest() - log.trimmed) as usize;
+        log.entries[behind..].iter().map(|entry| entry.record.len() as u64).sum()
+    }
+
+    fn free_bytes(&self) -> u64 {
+        u64::MAX
     }
 
     async fn shutdown(&self) {

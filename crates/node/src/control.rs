@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use journal::{Follow, Journal, LeaderId, Leadership, ProposeError};
+use journal::{Delivered, Follow, Journal, LeaderId, Leadership, ProposeError, SnapshotReader};
 use machine::Answer;
 use proto::record::command::Kind;
 use proto::session::{ToControl, ToWorker};
@@ -97,11 +97,17 @@ impl<J: Journal> Task<J> {
             let wake = self.timer.unwrap_or_else(|| Instant::now() + IDLE);
             let event = tokio::select! {
                 delivery = self.follow.next() => match delivery {
-                    Some(delivery) => Event::Delivered {
+                    Some(Delivered::Entry(delivery)) => Event::Delivered {
                         index: delivery.index,
                         leader: pair(delivery.leader),
                         record: delivery.record,
                     },
+                    Some(Delivered::Snapshot { index, reader, .. }) => {
+                        match self.restore(index, reader) {
+                            Ok(()) => continue,
+                            Err(reason) => return reason,
+                        }
+                    }
                     None => return self.last_words(),
                 },
                 changed = self.leadership.changed() => {
@@ -134,6 +140,13 @@ impl<J: Journal> Task<J> {
                 }
             }
         }
+    }
+
+    /// Takes a snapshot for all that came before.
+    fn restore(&mut self, index: u64, _reader: SnapshotReader) -> Result<(), String> {
+        Err(format!(
+            "snapshots are not supported yet, and the journal begins with one of entry {index}"
+        ))
     }
 
     fn last_words(&self) -> String {

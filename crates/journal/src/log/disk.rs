@@ -6,10 +6,15 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
 use super::error::DiskError;
+
+/// How much of a large file is given back at once, and the pause behind it.
+const SHRINK_BYTES: u64 = 16 << 20;
+const SHRINK_PAUSE: Duration = Duration::from_millis(2);
 
 /// The disk, or in a test one that fails on demand.
 #[derive(Debug, Clone, Default)]
@@ -109,6 +114,31 @@ impl Disk {
         Ok(())
     }
 
+    /// Creates the file, empty; only its owner can read it.
+    pub(crate) fn create(&self, path: &Path) -> Result<File, DiskError> {
+        self.injected(Operation::Write).map_err(DiskError::on("create", path))?;
+        create(path)
+    }
+
+    /// Removes a large file of which nothing is needed any more.
+    ///
+    /// Freeing hundreds of MiB at once makes the next sync of any file wait for it; so, where nobody reads
+    /// the file (`shrink`), it goes a part at a time.
+    pub(crate) fn discard(&self, path: &Path, shrink: bool) -> Result<(), DiskError> {
+        if shrink {
+            let file = open(path)?;
+            let mut len = file.metadata().map_err(DiskError::on("look at", path))?.len();
+            while len > SHRINK_BYTES {
+                len -= SHRINK_BYTES;
+                self.injected(Operation::Write)
+                    .and_then(|()| file.set_len(len))
+                    .map_err(DiskError::on("shorten", path))?;
+                std::thread::sleep(SHRINK_PAUSE);
+            }
+        }
+        self.remove(path)
+    }
+
     pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
         self.injected(Operation::Write)
             .and_then(|()| fs::remove_file(path))
@@ -174,6 +204,14 @@ pub(crate) fn create(path: &Path) -> Result<File, DiskError> {
         .mode(0o600)
         .open(path)
         .map_err(DiskError::on("create", path))
+}
+
+/// Opens space that was allocated before and never written to behind its first `head` bytes, if that is what it is.
+pub(crate) fn open_unused(path: &Path, len: u64, head: u64) -> Option<File> {
+    let file =
+        open(path).ok().filter(|file| file.metadata().is_ok_and(|found| found.len() == len))?;
+    let data = rustix::fs::seek(&file, rustix::fs::SeekFrom::Data(head));
+    matches!(data, Err(rustix::io::Errno::NXIO)).then_some(file)
 }
 
 /// Opens the file to read and write.

@@ -79,6 +79,23 @@ pub enum OpenError {
         /// What is wrong there.
         found: String,
     },
+    /// The log was trimmed, and none of the snapshots that stand for its beginning is sound.
+    /// Nothing that was acknowledged was changed.
+    #[error(
+        "the journal in `{}` cannot be opened: its log begins behind entry {purged}, and there is no sound snapshot \
+         of what came before ({}); nothing that was acknowledged was cut or changed. \
+         Put one of these files, or the whole directory, back from a backup and start again, \
+         or move the directory away to start with an empty journal; and check the disk",
+        dir.display(), list(.unusable)
+    )]
+    NoSnapshot {
+        /// The journal's directory.
+        dir: PathBuf,
+        /// The last entry that is not in the log.
+        purged: u64,
+        /// What there is, and what is wrong with it.
+        unusable: Vec<Unusable>,
+    },
     /// There is no room for the next segment.
     #[error(
         "the disk is full: no room for the journal's next segment of {bytes} bytes; \
@@ -113,6 +130,20 @@ pub enum OpenError {
         /// What it said.
         reason: String,
     },
+}
+
+/// A snapshot that a journal cannot start from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusable {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub found: String,
+}
+
+fn list(unusable: &[Unusable]) -> String {
+    let each = unusable.iter().map(|one| format!("`{}`: {}", one.path.display(), one.found));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 impl OpenError {

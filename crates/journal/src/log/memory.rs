@@ -24,8 +24,8 @@ pub(crate) struct Positions {
     pub(crate) vote: Option<Vote>,
     /// A part of the log that is known to be committed.
     pub(crate) committed: Option<Index>,
-    /// The newest membership within that part.
-    pub(crate) membership: Option<Index>,
+    /// The memberships within the part that was committed when the log was opened.
+    pub(crate) memberships: Arc<[Index]>,
 }
 
 /// Where the entries of one segment are.
@@ -35,6 +35,8 @@ pub(crate) struct Places {
     pub(crate) path: Arc<Path>,
     pub(crate) file: Arc<File>,
     pub(crate) offsets: Vec<u32>,
+    /// The byte behind the last one.
+    pub(crate) end: u64,
 }
 
 /// Where one entry is.
@@ -66,6 +68,8 @@ pub(crate) struct Memory {
     recent_bytes_max: usize,
     /// Rises with each truncation.
     epoch: u64,
+    /// Segments that a purge has left, to be removed when there is time.
+    retired: Vec<Places>,
 }
 
 impl Memory {
@@ -81,6 +85,7 @@ impl Memory {
             recent_bytes: 0,
             recent_bytes_max,
             epoch: 0,
+            retired: Vec::new(),
         }
     }
 
@@ -118,7 +123,7 @@ impl Memory {
     }
 
     /// Notes that entries are on disk, the first of them `from`; from here on they may leave the memory.
-    pub(crate) fn written(&mut self, from: Index, offsets: &[u32]) {
+    pub(crate) fn written(&mut self, from: Index, offsets: &[u32], end: u64) {
         let segment = self.segments.back_mut().expect("what is written is in a segment");
         assert_eq!(
             segment.first + segment.offsets.len() as u64,
@@ -126,6 +131,7 @@ impl Memory {
             "entries are written in order"
         );
         segment.offsets.extend_from_slice(offsets);
+        segment.end = end;
         let on_disk = from + offsets.len() as u64;
         while self.recent_bytes > self.recent_bytes_max
             && let Some(oldest) = self.recent.front()
@@ -164,7 +170,11 @@ impl Memory {
     /// Forgets where the entries from `from` on were.
     pub(crate) fn cut(&mut self, from: Index) {
         if let Some(segment) = self.segments.back_mut() {
-            segment.offsets.truncate(from.saturating_sub(segment.first) as usize);
+            let keep = from.saturating_sub(segment.first) as usize;
+            if let Some(end) = segment.offsets.get(keep) {
+                segment.end = u64::from(*end);
+            }
+            segment.offsets.truncate(keep);
         }
     }
 
@@ -182,8 +192,25 @@ impl Memory {
         }
     }
 
-    pub(crate) fn drop_first_segment(&mut self) {
-        self.segments.pop_front();
+    pub(crate) fn retire_first_segment(&mut self) {
+        self.retired.extend(self.segments.pop_front());
+    }
+
+    pub(crate) fn take_retired(&mut self) -> Vec<Places> {
+        std::mem::take(&mut self.retired)
+    }
+
+    /// How many bytes on disk the entries behind `after` take.
+    pub(crate) fn bytes_behind(&self, after: Index) -> u64 {
+        let next = after.saturating_add(1);
+        let behind = |segment: &Places| {
+            let begin = match next.checked_sub(segment.first) {
+                Some(skip) => segment.offsets.get(skip as usize).map(|offset| u64::from(*offset)),
+                None => segment.offsets.first().map(|offset| u64::from(*offset)),
+            };
+            begin.map_or(0, |begin| segment.end - begin)
+        };
+        self.segments.iter().map(behind).sum()
     }
 
     pub(crate) fn drop_segment_before_last(&mut self) {

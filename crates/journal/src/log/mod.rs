@@ -18,14 +18,14 @@
 mod disk;
 mod error;
 mod memory;
-mod record;
+pub(crate) mod record;
 mod recover;
-mod segment;
+pub(crate) mod segment;
 mod state;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ use crate::Index;
 use crate::follow::Batch;
 
 pub(crate) use disk::Disk;
-pub use error::{DiskError, OpenError};
+pub use error::{DiskError, OpenError, Unusable};
 use memory::Memory;
 pub(crate) use memory::Positions;
 pub(crate) use record::{Entry, EntryId, Kind};
@@ -63,6 +63,7 @@ pub(crate) struct Log {
     jobs: Mutex<mpsc::Sender<Job>>,
     failure: watch::Sender<Option<Arc<str>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    disk: Disk,
     #[cfg(test)]
     faults: Arc<tests::faults::Faults>,
 }
@@ -74,6 +75,7 @@ impl Log {
         let memory = Arc::new(Mutex::new(recovered.memory));
         let (jobs, queue) = mpsc::channel();
         let failure = watch::Sender::new(None);
+        let disk = options.disk.clone();
         #[cfg(test)]
         let faults = options.disk.faults.clone();
         let writer = writer::Writer::new(options, recovered.files, memory.clone(), failure.clone());
@@ -86,6 +88,7 @@ impl Log {
             jobs: Mutex::new(jobs),
             failure,
             thread: Mutex::new(Some(thread)),
+            disk,
             #[cfg(test)]
             faults,
         })
@@ -123,6 +126,18 @@ impl Log {
         self.send(Job::Purge { upto, done });
     }
 
+    /// Removes the files of what was purged. Blocks; fails without harm, the next opening removes them too.
+    pub(crate) fn sweep(&self) {
+        let retired = self.memory().take_retired();
+        for memory::Places { path, file, .. } in retired {
+            // Whoever still reads it goes on to do so.
+            let unread = Arc::try_unwrap(file).is_ok();
+            if let Err(error) = self.disk.discard(&path, unread) {
+                tracing::warn!(%error, "a trimmed part of the journal's log stays until the next start");
+            }
+        }
+    }
+
     /// Makes the vote durable.
     pub(crate) fn save_vote(&self, vote: Vote, done: Done) {
         self.send(Job::Vote { vote, done });
@@ -131,6 +146,11 @@ impl Log {
     /// Notes how far the log is committed; it reaches the disk inside the next record.
     pub(crate) fn note_committed(&self, committed: Index) {
         self.memory().note_committed(committed);
+    }
+
+    /// How many bytes of log there are behind this entry.
+    pub(crate) fn bytes_behind(&self, after: Index) -> u64 {
+        self.memory().bytes_behind(after)
     }
 
     /// The entries of the range that exist, as many as a batch takes, if all of them are in memory.

@@ -57,7 +57,7 @@ pub(crate) fn open(options: &Options) -> Result<Recovered, OpenError> {
     let mut found = found.finish(disk, dir, *segment_bytes).map_err(full)?;
     let positions = found.positions(&state);
     found.skip_to_purged(disk, dir, *segment_bytes, &state).map_err(full)?;
-    let spare = Segment::prepare(disk, dir, *segment_bytes).map_err(full)?;
+    let spare = Segment::prepare_again(disk, dir, *segment_bytes).map_err(full)?;
 
     let (segments, places) = found.read.into_iter().map(split).unzip();
     let memory = Memory::new(positions, places, options.cache_bytes);
@@ -213,8 +213,9 @@ impl Found {
             committed.is_some_and(|committed| *at <= committed)
                 && purged.is_none_or(|purged| purged.index < *at)
         };
-        let membership = scans().flat_map(|scan| &scan.memberships).copied().filter(within).max();
-        Positions { purged, last, vote: state.vote, committed, membership }
+        let memberships =
+            scans().flat_map(|scan| &scan.memberships).copied().filter(within).collect();
+        Positions { purged, last, vote: state.vote, committed, memberships }
     }
 }
 
@@ -230,7 +231,7 @@ fn report_tail(segment: &Segment, scan: &Scan) {
 
 fn split((segment, scan): (Segment, Scan)) -> (Segment, Places) {
     let Segment { first, path, file, .. } = &segment;
-    let places =
-        Places { first: *first, path: path.clone(), file: file.clone(), offsets: scan.offsets };
+    let (path, file) = (path.clone(), file.clone());
+    let places = Places { first: *first, path, file, offsets: scan.offsets, end: scan.end };
     (segment, places)
 }

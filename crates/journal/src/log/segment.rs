@@ -29,6 +29,8 @@ pub(crate) const DATA: u64 = 12288;
 const BLOCK: u64 = 4096;
 const MAGIC: &[u8; 8] = b"WLJRNL01";
 const MARK_LEN: usize = 36;
+/// No journal gets here; so an index can be counted on without overflow.
+const FIRST_MAX: Index = 1 << 62;
 /// Name of the space for the next segment.
 const SPARE: &str = "spare.segment";
 
@@ -102,6 +104,23 @@ impl Segment {
         Ok(file)
     }
 
+    /// Takes the space that an earlier process allocated, or allocates it.
+    ///
+    /// On a full disk what is given up for a moment may not be had again.
+    pub(crate) fn prepare_again(disk: &Disk, dir: &Path, capacity: u64) -> Result<File, DiskError> {
+        let path = dir.join(SPARE);
+        let Some(file) = disk::open_unused(&path, capacity, DATA) else {
+            return Self::prepare(disk, dir, capacity);
+        };
+        disk.allocate(&file, &path, capacity)?;
+        Ok(file)
+    }
+
+    /// Gives the space for the next segment back.
+    pub(crate) fn give_up_spare(disk: &Disk, dir: &Path) -> Result<(), DiskError> {
+        disk.remove(&dir.join(SPARE))
+    }
+
     /// Makes prepared space the segment that begins with `first`; durable when it returns.
     pub(crate) fn commission(
         disk: &Disk,
@@ -128,6 +147,11 @@ impl Segment {
     pub(crate) fn open(dir: &Path, first: Index) -> Result<Self, OpenError> {
         let path = dir.join(name(first));
         let file = disk::open(&path)?;
+        Self::of(file, path, first)
+    }
+
+    /// The same with a file that is open already.
+    pub(crate) fn of(file: File, path: PathBuf, first: Index) -> Result<Self, OpenError> {
         let capacity = file.metadata().map_err(DiskError::on("look at", &path))?.len();
         if capacity < DATA {
             let found = "the file ends inside its header, so records are missing";
@@ -137,6 +161,7 @@ impl Segment {
         file.read_exact_at(&mut header, 0).map_err(DiskError::on("read", &path))?;
         let sound = header.starts_with(MAGIC)
             && record::long(&header, 8) == first
+            && first <= FIRST_MAX
             && record::word(&header, 16) == crc32c::crc32c(&header[..16]);
         if !sound {
             return Err(OpenError::damaged(&path, 0, "this is not the header of this segment"));

@@ -17,7 +17,7 @@ use super::memory::{Memory, Places};
 use super::record::{Entry, EntryId};
 use super::recover::Files;
 use super::segment::{DATA, Phase, Segment};
-use super::state::Vote;
+use super::state::{State, Vote};
 use crate::Index;
 
 /// Is told how a job went; an error is the reason for the operator.
@@ -154,7 +154,7 @@ impl Writer {
         let end = begin + bytes.len() as u64;
         last.set_mark(&disk, end, from + starts.len() as u64, Phase::Active)?;
         starts.iter_mut().for_each(|start| *start += begin as u32);
-        self.memory.lock().expect("no holder of the lock panics").written(from, starts);
+        self.memory.lock().expect("no holder of the lock panics").written(from, starts, end);
         bytes.clear();
         bytes.shrink_to(BATCH_BYTES);
         starts.clear();
@@ -192,7 +192,8 @@ impl Writer {
         };
         let segment = Segment::commission(disk, dir, file, first)?;
         let Segment { path, file, .. } = &segment;
-        let places = Places { first, path: path.clone(), file: file.clone(), offsets: Vec::new() };
+        let (path, file) = (path.clone(), file.clone());
+        let places = Places { first, path, file, offsets: Vec::new(), end: DATA };
         self.memory().begin_segment(places);
         self.files.segments.push(segment);
         self.warned = false;
@@ -230,21 +231,46 @@ impl Writer {
         if self.files.state.purged.is_some_and(|purged| purged.index >= upto.index) {
             return Ok(());
         }
-        let disk = self.options.disk.clone();
         // First the purge point, so that a crash from here on finds a purge and not missing segments.
-        self.files.state.purged = Some(upto);
-        self.files.state.save(&disk, &self.options.dir)?;
+        if !self.save_purged(upto)? {
+            return Ok(());
+        }
         self.memory().set_purged(upto);
         if self.last().mark.next <= upto.index {
             self.begin_segment(upto.index + 1, DATA)?;
         }
         let begins = |segment: &Segment| segment.first <= upto.index + 1;
         let gone = self.files.segments.iter().filter(|segment| begins(segment)).count();
-        for segment in self.files.segments.drain(..gone.saturating_sub(1)) {
-            disk.remove(&segment.path)?;
-            self.memory.lock().expect("no holder of the lock panics").drop_first_segment();
+        // Their files go later, where nobody waits: `Log::sweep`, or the next opening.
+        for _segment in self.files.segments.drain(..gone.saturating_sub(1)) {
+            self.memory.lock().expect("no holder of the lock panics").retire_first_segment();
         }
-        disk.sync_dir(&self.options.dir)
+        Ok(())
+    }
+
+    /// Makes the purge point durable. `false`: the disk is too full even for that, so nothing is purged.
+    ///
+    /// A purge is what makes room, so on a full disk it first takes the space that is kept for the next segment.
+    fn save_purged(&mut self, upto: EntryId) -> Result<bool, DiskError> {
+        let Options { disk, dir, .. } = &self.options;
+        let state = State { purged: Some(upto), ..self.files.state };
+        let mut saved = state.save(disk, dir);
+        if saved.as_ref().is_err_and(DiskError::is_full) && self.files.spare.take().is_some() {
+            Segment::give_up_spare(disk, dir)?;
+            saved = state.save(disk, dir);
+        }
+        match saved {
+            Ok(()) => {
+                self.files.state = state;
+                Ok(true)
+            }
+            Err(error) if error.is_full() => {
+                let reason = error.reason();
+                tracing::warn!(%reason, "the journal's log is not trimmed");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn vote(&mut self, vote: Vote) -> Result<(), DiskError> {

@@ -1,15 +1,17 @@
 //! The journal kept by a Raft group: today a group of one, on disk.
 //!
 //! Openraft decides, `crate::log` keeps, and this module joins the two and speaks the [`Journal`] trait.
-//! A group of one never needs to send a snapshot, so it makes none, and its log is kept whole.
+//! Snapshots are made from above, by a checkpoint; openraft hears of them and then lets the log be trimmed.
 //! It has no timer that matters either: openraft ticks every 1.5 s, and the election at the start is asked for.
 //!
 //! It never hangs on a dead Raft core and never answers for one: whatever ends it, disk or panic, becomes
 //! [`Leadership::Dead`].
 
 mod applied;
+mod checkpoint;
 mod network;
 mod shared;
+mod source;
 mod store;
 mod types;
 
@@ -20,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError};
@@ -28,15 +31,19 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::follow::Batch;
 use crate::log::{Disk, Entry, Log, Options};
+use crate::room::Room;
+use crate::snapshot::{Ends, Pace, Snapshots};
 use crate::{
     Follow, Index, Journal, JournalError, LeaderId, Leadership, OpenError, ProposeError,
-    RECORD_BYTES_MAX,
+    RECORD_BYTES_MAX, Snapshot,
 };
-use applied::{Applied, Start};
+use applied::Applied;
+use checkpoint::Checkpoints;
 use network::NoPeers;
 use shared::{LAST_WORDS, Shared, Watcher};
+use source::Files;
 use store::Store;
-use types::{Record, Types};
+use types::{Membership, Record, Types};
 
 /// How a Raft journal is kept.
 #[derive(Debug, Clone)]
@@ -71,6 +78,9 @@ pub struct Raft {
     raft: openraft::Raft<Types>,
     log: Arc<Log>,
     shared: Arc<Shared>,
+    files: Arc<Files>,
+    checkpoints: Checkpoints,
+    room: Room,
     /// A permit for each KiB of a proposal.
     in_flight: Semaphore,
     in_flight_max: u32,
@@ -82,11 +92,17 @@ impl Raft {
     ///
     /// It leads soon after, which `leadership` tells.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        Self::open_on(Disk::default(), config).await
+        Self::open_on(Disk::default(), config, settings()).await
     }
 
-    async fn open_on(disk: Disk, config: Config) -> Result<Self, OpenError> {
+    async fn open_on(
+        disk: Disk,
+        config: Config,
+        settings: openraft::Config,
+    ) -> Result<Self, OpenError> {
+        let settings = settings.validate().map(Arc::new).map_err(|error| refused(&error))?;
         let node = config.node;
+        let room = Room::new(config.dir.clone());
         let options = Options {
             dir: config.dir,
             node,
@@ -94,16 +110,23 @@ impl Raft {
             cache_bytes: config.cache_bytes,
             disk,
         };
-        let opening = tokio::task::spawn_blocking(move || open_log(options)).await;
-        let (log, start) = opening.map_err(|error| refused(&error))??;
-        let log = Arc::new(log);
+        let opening = tokio::task::spawn_blocking(move || open_files(options)).await;
+        let Start { log, snapshots, committed, memberships } =
+            opening.map_err(|error| refused(&error))??;
+        let (log, snapshots) = (Arc::new(log), Arc::new(snapshots));
 
-        let committed = start.committed.map_or(0, |id| id.index);
-        let shared = Arc::new(Shared::new(committed));
+        let shared = Arc::new(Shared::new(committed.map_or(0, |id| id.index), memberships));
         let (alive, applied) = oneshot::channel();
-        let machine = Applied::new(shared.clone(), start, alive);
-        let store = Store::new(log.clone(), node);
-        let raft = openraft::Raft::new(node, settings()?, NoPeers, store, machine).await;
+        let store = Store::new(log.clone(), snapshots.clone(), node);
+        let machine = Applied::new(
+            shared.clone(),
+            log.clone(),
+            snapshots.clone(),
+            store.clone(),
+            committed,
+            alive,
+        );
+        let raft = openraft::Raft::new(node, settings, NoPeers, store, machine).await;
         let raft = raft.map_err(|error| refused(&error))?;
         let watcher = Watcher {
             node,
@@ -116,8 +139,27 @@ impl Raft {
 
         let in_flight_max = (config.in_flight_bytes.max(RECORD_BYTES_MAX) >> 10) as u32 + 1;
         let in_flight = Semaphore::new(in_flight_max as usize);
-        let journal =
-            Self { node, raft, log, shared, in_flight, in_flight_max, ended: false.into() };
+        let checkpoints = Checkpoints {
+            raft: raft.clone(),
+            log: log.clone(),
+            snapshots: snapshots.clone(),
+            shared: shared.clone(),
+            gate: Arc::default(),
+        };
+        let files = Arc::new(Files { log: log.clone(), snapshots });
+        let ended = AtomicBool::new(false);
+        let journal = Self {
+            node,
+            raft,
+            log,
+            shared,
+            files,
+            checkpoints,
+            room,
+            in_flight,
+            in_flight_max,
+            ended,
+        };
         journal.stand().await?;
         Ok(journal)
     }
@@ -194,7 +236,7 @@ impl Journal for Raft {
     }
 
     fn follow(&self, after: Index) -> Follow {
-        Follow::new(self.log.clone(), self.shared.extent.subscribe(), after)
+        Follow::new(self.files.clone(), self.shared.extent.subscribe(), after)
     }
 
     fn leadership(&self) -> watch::Receiver<Leadership> {
@@ -213,10 +255,22 @@ impl Journal for Raft {
         }
     }
 
+    async fn checkpoint(&self, upto: Index, snapshot: Snapshot) -> Result<(), JournalError> {
+        self.checkpoints.make(upto, snapshot).await
+    }
+
+    fn log_bytes(&self) -> u64 {
+        self.log.bytes_behind(self.files.snapshots.newest_index())
+    }
+
+    fn free_bytes(&self) -> u64 {
+        self.room.free_bytes()
+    }
+
     async fn shutdown(&self) {
         self.shared.publish(Leadership::Dead("the journal was shut down".into()));
         self.ended.store(true, Ordering::Relaxed);
-        end(self.raft.clone(), self.log.clone()).await;
+        end(self.checkpoints.clone()).await;
     }
 }
 
@@ -227,13 +281,20 @@ impl Drop for Raft {
         if !self.ended.load(Ordering::Relaxed)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(end(self.raft.clone(), self.log.clone()));
+            runtime.spawn(end(self.checkpoints.clone()));
         }
     }
 }
 
-/// Ends the Raft core, then what it writes to.
-async fn end(raft: openraft::Raft<Types>, log: Arc<Log>) {
+/// How long a checkpoint gets to break off.
+const BREAKS_OFF_WITHIN: Duration = Duration::from_secs(5);
+
+/// Ends a checkpoint that is under way, the Raft core, and then what they write to.
+async fn end(Checkpoints { raft, log, snapshots, gate, .. }: Checkpoints) {
+    snapshots.cancel();
+    if tokio::time::timeout(BREAKS_OFF_WITHIN, gate.lock()).await.is_err() {
+        tracing::warn!("what makes a snapshot does not end; the snapshot will not be kept");
+    }
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the raft core did not end in order");
     }
@@ -242,38 +303,60 @@ async fn end(raft: openraft::Raft<Types>, log: Arc<Log>) {
     }
 }
 
-/// Opens the log and reads what is known to be committed of it. Blocks.
-fn open_log(options: Options) -> Result<(Log, Start), OpenError> {
-    let log = Log::open(options)?;
-    let positions = log.positions();
-    let read = |at: Index| -> Result<Option<Entry>, OpenError> {
-        let one = Batch { entries: 1, bytes: usize::MAX };
-        let entries = log.read(at..at + 1, one).map_err(|error| refused(&error))?;
-        Ok(entries.into_iter().next())
-    };
-    let mut start = Start::default();
-    if let Some(entry) = positions.committed.map(read).transpose()?.flatten() {
-        start.committed = Some(types::log_id(entry.id));
-    }
-    if let Some(entry) = positions.membership.map(read).transpose()?.flatten() {
-        let id = types::log_id(entry.id);
-        let membership = serde_json::from_slice(&entry.body).map_err(|error| refused(&error))?;
-        start.membership = Some((id, membership));
-    }
-    Ok((log, start))
+/// What a journal starts from.
+struct Start {
+    log: Log,
+    snapshots: Snapshots,
+    committed: Option<openraft::LogId<u64>>,
+    memberships: Vec<Membership>,
 }
 
-fn settings() -> Result<Arc<openraft::Config>, OpenError> {
-    let config = openraft::Config {
+/// Opens the log and the snapshots, and reads what is known to be committed of them. Blocks.
+fn open_files(options: Options) -> Result<Start, OpenError> {
+    let (disk, dir) = (options.disk.clone(), options.dir.clone());
+    let log = Log::open(options)?;
+    let positions = log.positions();
+    let ends = Ends { purged: positions.purged, last: positions.last };
+    let entry = |index| checkpoint::entry_id(&log, index).map_err(|error| refused(&error));
+    let snapshots = Snapshots::open(disk, dir, Pace::default(), ends, entry);
+    // The lock goes with the log's thread, and whoever tries again at once must find it gone.
+    let snapshots = snapshots.inspect_err(|_| log.close())?;
+    let noted = positions.committed.map(entry).transpose()?.flatten().or(positions.purged);
+    let mut start =
+        Start { committed: noted.map(types::log_id), memberships: Vec::new(), snapshots, log };
+    let mut since = None;
+    if let Some(newest) = start.snapshots.newest() {
+        let membership = applied::decode(&newest.head).map_err(|error| refused(&error))?;
+        since = membership.log_id().map(|id| id.index);
+        start.memberships.push(membership);
+        start.committed = start.committed.max(Some(types::log_id(newest.head.id)));
+    }
+    for index in positions.memberships.iter().filter(|index| Some(**index) > since) {
+        start.memberships.extend(read_membership(&start.log, *index)?);
+    }
+    Ok(start)
+}
+
+fn read_membership(log: &Log, index: Index) -> Result<Option<Membership>, OpenError> {
+    let one = Batch { entries: 1, bytes: usize::MAX };
+    let entries = log.read(index..index + 1, one).map_err(|error| refused(&error))?;
+    let Some(Entry { id, body, .. }) = entries.into_iter().next() else { return Ok(None) };
+    let voters = serde_json::from_slice(&body).map_err(|error| refused(&error))?;
+    Ok(Some(Membership::new(Some(types::log_id(id)), voters)))
+}
+
+fn settings() -> openraft::Config {
+    openraft::Config {
         cluster_name: "windlass".to_owned(),
         // openraft ticks every 1.5 heartbeats. With nobody to send one to, the tick is only a safety net.
         heartbeat_interval: 1000,
         election_timeout_min: 2000,
         election_timeout_max: 4000,
+        // Checkpoints say when, and how much of the log is trimmed.
         snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
         ..openraft::Config::default()
-    };
-    config.validate().map(Arc::new).map_err(|error| refused(&error))
+    }
 }
 
 fn refused(error: &dyn std::error::Error) -> OpenError {

@@ -1,12 +1,11 @@
 //! The way to other voters. There is none yet: the group has one member, so nothing is ever sent.
 
-use openraft::error::{InstallSnapshotError, RPCError, RaftError, Unreachable};
+use openraft::error::{Fatal, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
 };
-use openraft::{BasicNode, RaftTypeConfig};
+use openraft::{BasicNode, RaftTypeConfig, Snapshot, Vote};
 
 use super::types::Types;
 
@@ -30,8 +29,12 @@ struct NoConnection {
 
 impl NoPeer {
     fn refuse<E: std::error::Error>(&self) -> Refused<E> {
+        RPCError::Unreachable(self.unreachable())
+    }
+
+    fn unreachable(&self) -> Unreachable {
         let Self { target } = *self;
-        RPCError::Unreachable(Unreachable::new(&NoConnection { target }))
+        Unreachable::new(&NoConnection { target })
     }
 }
 
@@ -52,12 +55,14 @@ impl RaftNetwork<Types> for NoPeer {
         Err(self.refuse())
     }
 
-    async fn install_snapshot(
+    async fn full_snapshot(
         &mut self,
-        _rpc: InstallSnapshotRequest<Types>,
+        _vote: Vote<NodeId>,
+        _snapshot: Snapshot<Types>,
+        _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
-    ) -> Result<InstallSnapshotResponse<NodeId>, Refused<InstallSnapshotError>> {
-        Err(self.refuse())
+    ) -> Result<SnapshotResponse<NodeId>, StreamingError<Types, Fatal<NodeId>>> {
+        Err(StreamingError::Unreachable(self.unreachable()))
     }
 
     async fn vote(

@@ -1,13 +1,13 @@
 //! What a running Raft journal tells: who leads, how far one can follow, and that it has ended.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use openraft::error::Fatal;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::{oneshot, watch};
 
-use super::types::Types;
+use super::types::{Membership, Types};
 use crate::follow::Extent;
 use crate::{Index, LeaderId, Leadership};
 
@@ -17,16 +17,19 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) leadership: watch::Sender<Leadership>,
     pub(crate) extent: watch::Sender<Extent>,
+    /// Who voted since when, back to the newest snapshot: a checkpoint may be of an older entry than the last.
+    memberships: Mutex<Vec<Membership>>,
     /// Makes openraft's worker panic.
     #[cfg(test)]
     pub(crate) panic: std::sync::atomic::AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new(committed: Index) -> Self {
+    pub(crate) fn new(committed: Index, memberships: Vec<Membership>) -> Self {
         Self {
             leadership: watch::Sender::new(Leadership::Candidate),
             extent: watch::Sender::new(Extent { committed, open: true }),
+            memberships: Mutex::new(memberships),
             #[cfg(test)]
             panic: false.into(),
         }
@@ -40,6 +43,29 @@ impl Shared {
             extent.committed = extent.committed.max(committed);
             further
         });
+    }
+
+    /// Notes who votes from an entry on; the newest comes last.
+    pub(crate) fn note_membership(&self, membership: Membership) {
+        self.memberships().push(membership);
+    }
+
+    /// Who voted at this entry.
+    pub(crate) fn membership_at(&self, index: Index) -> Membership {
+        let memberships = self.memberships();
+        let found = memberships.iter().rev().find(|one| since(one) <= Some(index));
+        found.cloned().unwrap_or_default()
+    }
+
+    /// Forgets who voted before this entry.
+    pub(crate) fn forget_memberships_before(&self, index: Index) {
+        let mut memberships = self.memberships();
+        let newer = memberships.partition_point(|one| since(one) <= Some(index));
+        memberships.drain(..newer.saturating_sub(1));
+    }
+
+    fn memberships(&self) -> MutexGuard<'_, Vec<Membership>> {
+        self.memberships.lock().expect("no holder of the lock panics")
     }
 
     /// The dead stay dead, with their first reason.
@@ -66,7 +92,11 @@ impl Shared {
     }
 }
 
-type Metrics = RaftMetrics<u64, <Types as openraft::RaftTypeConfig>::Node>;
+fn since(membership: &Membership) -> Option<Index> {
+    membership.log_id().map(|id| id.index)
+}
+
+pub(crate) type Metrics = RaftMetrics<u64, <Types as openraft::RaftTypeConfig>::Node>;
 
 /// Turns what Raft and the disk say into leadership, until the journal has ended.
 ///

@@ -1,11 +1,10 @@
-//! The log as openraft's log storage, and as what followers read.
+//! The log as openraft's log storage.
 
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use openraft::storage::{LogFlushed, RaftLogStorage};
 use openraft::{
     AnyError, ErrorSubject, ErrorVerb, LogId, LogState, RaftLogReader, StorageError,
@@ -14,9 +13,10 @@ use openraft::{
 use tokio::sync::oneshot;
 
 use super::types::{Entry, Types, entry_id, log_id, vote_from_log, vote_to_log};
-use crate::follow::{BATCH, Batch, Source};
-use crate::log::{self, Kind, Log};
-use crate::{Delivery, Index};
+use crate::Index;
+use crate::follow::Batch;
+use crate::log::{self, Log};
+use crate::snapshot::Snapshots;
 
 /// Openraft asks for a range and wants all of it.
 const ALL: Batch = Batch { entries: usize::MAX, bytes: usize::MAX };
@@ -25,12 +25,18 @@ const ALL: Batch = Batch { entries: usize::MAX, bytes: usize::MAX };
 #[derive(Clone)]
 pub(crate) struct Store {
     log: Arc<Log>,
+    snapshots: Arc<Snapshots>,
     node: u64,
 }
 
 impl Store {
-    pub(crate) fn new(log: Arc<Log>, node: u64) -> Self {
-        Self { log, node }
+    pub(crate) fn new(log: Arc<Log>, snapshots: Arc<Snapshots>, node: u64) -> Self {
+        Self { log, snapshots, node }
+    }
+
+    /// Trims the log, whatever stands for what goes.
+    pub(crate) async fn trim(&self, upto: LogId<u64>) -> Result<(), StorageError<u64>> {
+        self.wait(ErrorSubject::Logs, |done| self.log.purge(entry_id(&upto), done)).await
     }
 }
 
@@ -114,8 +120,13 @@ impl RaftLogStorage<Types> for Store {
         self.wait(ErrorSubject::Logs, |done| self.log.truncate(from.index, done)).await
     }
 
+    /// Openraft asks for this while it installs a snapshot, and does not wait for that to be done.
+    /// The log is never trimmed before a snapshot stands for what goes; the installation trims it then.
     async fn purge(&mut self, upto: LogId<u64>) -> Result<(), StorageError<u64>> {
-        self.wait(ErrorSubject::Logs, |done| self.log.purge(entry_id(&upto), done)).await
+        match self.snapshots.newest_index() < upto.index {
+            true => Ok(()),
+            false => self.trim(upto).await,
+        }
     }
 }
 
@@ -135,30 +146,6 @@ impl Store {
             StorageIOError::new(subject, ErrorVerb::Write, reason).into()
         })
     }
-}
-
-impl Source for Log {
-    fn recent(&self, from: Index, to: Index) -> Option<Vec<Delivery>> {
-        Some(self.recent(from..to + 1, BATCH)?.into_iter().map(deliver).collect())
-    }
-
-    fn load(&self, from: Index, to: Index) -> Option<Vec<Delivery>> {
-        match self.read(from..to + 1, BATCH) {
-            Ok(entries) => Some(entries.into_iter().map(deliver).collect()),
-            Err(error) => {
-                self.fail(error.to_string().into());
-                None
-            }
-        }
-    }
-}
-
-fn deliver(entry: log::Entry) -> Delivery {
-    let record = match entry.kind {
-        Kind::Record => entry.body,
-        Kind::Blank | Kind::Membership => Bytes::new(),
-    };
-    Delivery { index: entry.id.index, leader: entry.id.leader, record }
 }
 
 async fn read(log: Arc<Log>, range: Range<Index>) -> Result<Vec<log::Entry>, StorageError<u64>> {

@@ -4,13 +4,13 @@
 //! while a [`LeaderId`] names the node too: the leader's own log puts it in, and it travels with the entry.
 
 use std::fmt;
-use std::io::Cursor;
 
 use bytes::Bytes;
 use openraft::entry::{FromAppData, RaftEntry, RaftPayload};
 use openraft::{BasicNode, CommittedLeaderId, LogId, RaftLogId};
 use serde::{Deserialize, Serialize};
 
+use super::applied::SnapshotFile;
 use crate::LeaderId;
 use crate::log::{self, EntryId, Kind};
 
@@ -22,9 +22,13 @@ openraft::declare_raft_types!(
         NodeId = u64,
         Node = BasicNode,
         Entry = Entry,
+        SnapshotData = SnapshotFile,
 );
 
-pub(crate) type Membership = openraft::Membership<u64, BasicNode>;
+pub(crate) type Node = BasicNode;
+/// Who votes, and since which entry.
+pub(crate) type Membership = openraft::StoredMembership<u64, BasicNode>;
+type Voters = openraft::Membership<u64, BasicNode>;
 
 /// What was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +47,7 @@ pub(crate) struct Entry {
 enum Payload {
     Blank,
     Record(Bytes),
-    Membership(Membership),
+    Membership(Voters),
 }
 
 impl Entry {
@@ -99,7 +103,7 @@ impl RaftPayload<u64, BasicNode> for Entry {
         matches!(self.payload, Payload::Blank)
     }
 
-    fn get_membership(&self) -> Option<&Membership> {
+    fn get_membership(&self) -> Option<&Voters> {
         match &self.payload {
             Payload::Membership(membership) => Some(membership),
             Payload::Blank | Payload::Record(_) => None,
@@ -112,7 +116,7 @@ impl RaftEntry<u64, BasicNode> for Entry {
         Self { log_id, node: None, payload: Payload::Blank }
     }
 
-    fn new_membership(log_id: LogId<u64>, membership: Membership) -> Self {
+    fn new_membership(log_id: LogId<u64>, membership: Voters) -> Self {
         Self { log_id, node: None, payload: Payload::Membership(membership) }
     }
 }

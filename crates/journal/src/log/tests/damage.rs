@@ -60,14 +60,6 @@ impl Image {
     }
 }
 
-fn read_files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap());
-    let content = |file: fs::DirEntry| {
-        (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())
-    };
-    files.map(content).filter(|(name, _)| name != "spare.segment").collect()
-}
-
 #[test]
 fn no_flipped_byte_loses_anything_silently() {
     let image = Image::new();

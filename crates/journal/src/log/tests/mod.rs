@@ -5,6 +5,7 @@ mod damage;
 pub(crate) mod faults;
 mod segments;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, mpsc};
@@ -70,7 +71,16 @@ impl Env {
     }
 }
 
-pub(super) fn copy_dir(from: &Path, to: &Path) {
+/// What is in the directory, but for unused space.
+pub(crate) fn read_files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap());
+    let content = |file: std::fs::DirEntry| {
+        (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())
+    };
+    files.map(content).filter(|(name, _)| name != "spare.segment").collect()
+}
+
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
@@ -98,7 +108,9 @@ pub(super) fn truncate(log: &Log, from: Index) -> Result<(), Arc<str>> {
 }
 
 pub(super) fn purge(log: &Log, upto: Index) -> Result<(), Arc<str>> {
-    wait(|done| log.purge(entry(upto).id, done))
+    wait(|done| log.purge(entry(upto).id, done))?;
+    log.sweep();
+    Ok(())
 }
 
 pub(super) fn vote(log: &Log, term: u64) -> Result<(), Arc<str>> {

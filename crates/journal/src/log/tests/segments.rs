@@ -131,7 +131,7 @@ fn knows_what_was_committed() {
     log.close();
     let positions = env.open().unwrap().positions();
     assert_eq!(positions.committed, Some(1), "as the last record says");
-    assert_eq!(positions.membership, Some(0));
+    assert_eq!(positions.memberships[..], [0]);
 }
 
 #[test]

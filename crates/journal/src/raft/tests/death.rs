@@ -16,7 +16,7 @@ impl Dying {
         let dir = TempDir::new().unwrap();
         let disk = Disk::default();
         let config = Config { cache_bytes: 0, ..config(dir.path()) };
-        let journal = Raft::open_on(disk.clone(), config).await.unwrap();
+        let journal = Raft::open_on(disk.clone(), config, settings()).await.unwrap();
         let leader = leads(&journal).await;
         let last = journal.propose(leader, record(1)).await.unwrap();
         let follow = journal.follow(last);
@@ -31,8 +31,8 @@ impl Dying {
         assert_eq!(refused, Err(ProposeError::Dead { reason: reason.clone().into() }));
         let refused = soon(self.journal.barrier()).await;
         assert_eq!(refused, Err(JournalError::Dead { reason: reason.into() }));
-        assert_eq!(soon(self.follow.next()).await, None);
-        assert_eq!(soon(self.journal.follow(0).next()).await, None);
+        assert!(soon(self.follow.next()).await.is_none());
+        assert!(soon(self.journal.follow(0).next()).await.is_none());
         soon(self.journal.shutdown()).await;
     }
 }

@@ -2,6 +2,7 @@
 
 mod death;
 mod restart;
+mod snapshots;
 mod suite;
 
 use std::path::Path;

@@ -1,22 +1,26 @@
-//! Openraft's own tests of a store, run on ours with a state machine that can do snapshots.
+//! Openraft's own tests of a store, run on ours.
 //!
 //! Some of those tests append with holes, or behind a purge, which the contract they test forbids
-//! and our log refuses. [`Bridged`] closes the holes before they get there, and changes nothing else.
+//! and our log refuses. [`Bridged`] closes the holes before they get there; it also trims without a snapshot.
+//! [`Machine`] makes snapshots without a checkpoint from above.
 
 use std::fmt::Debug;
-use std::io::Cursor;
 use std::ops::RangeBounds;
 
-use openraft::entry::{RaftEntry, RaftPayload};
+use openraft::entry::RaftEntry;
 use openraft::storage::{LogFlushed, RaftLogStorage, RaftStateMachine};
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{
-    LogId, LogState, RaftLogId, RaftLogReader, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
-    StorageError, StoredMembership, Vote,
+    BasicNode, LogId, LogState, RaftLogId, RaftLogReader, RaftSnapshotBuilder, SnapshotMeta,
+    StorageError, Vote,
 };
 
 use super::*;
+use crate::raft::applied::SnapshotFile;
 use crate::raft::types::Entry;
+use crate::snapshot::Head;
+
+type Snapshot = openraft::Snapshot<Types>;
 
 struct Builder;
 
@@ -31,8 +35,16 @@ impl StoreBuilder<Types, Bridged, Machine, TempDir> for Builder {
             cache_bytes: 0,
             disk: Disk::default(),
         };
-        let store = Store::new(Arc::new(Log::open(options).unwrap()), 0);
-        Ok((dir, Bridged(store), Machine::default()))
+        let (disk, path) = (options.disk.clone(), options.dir.clone());
+        let log = Arc::new(Log::open(options).unwrap());
+        let ends = Ends::default();
+        let snapshots = Snapshots::open(disk, path, Pace::default(), ends, |_| Ok(None)).unwrap();
+        let snapshots = Arc::new(snapshots);
+        let store = Store::new(log.clone(), snapshots.clone(), 0);
+        let shared = Arc::new(Shared::new(0, Vec::new()));
+        let (alive, told) = oneshot::channel();
+        let applied = Applied::new(shared, log, snapshots.clone(), store.clone(), None, alive);
+        Ok((dir, Bridged(store), Machine { applied, snapshots, _told: told }))
     }
 }
 
@@ -101,45 +113,45 @@ impl RaftLogStorage<Types> for Bridged {
     }
 
     async fn purge(&mut self, upto: LogId<u64>) -> Result<(), StorageError<u64>> {
-        self.0.purge(upto).await
+        self.0.trim(upto).await
     }
 }
 
-/// Remembers only where it is.
-#[derive(Default, Clone)]
+/// The state machine under test. Ours takes its snapshots from checkpoints; this writes one when it is asked to.
 struct Machine {
-    last: Option<LogId<u64>>,
-    membership: StoredMembership<u64, BasicNode>,
-    snapshot: Option<SnapshotMeta<u64, BasicNode>>,
+    applied: Applied,
+    snapshots: Arc<Snapshots>,
+    _told: oneshot::Receiver<()>,
 }
 
-impl Machine {
-    fn meta(&self) -> SnapshotMeta<u64, BasicNode> {
-        let last_membership = self.membership.clone();
-        SnapshotMeta { last_log_id: self.last, last_membership, snapshot_id: "one".to_owned() }
-    }
+/// Writes a snapshot of what was applied, and then lets the machine's own builder find it.
+struct Build<B> {
+    /// Nothing, where nothing was applied yet.
+    head: Option<Head>,
+    snapshots: Arc<Snapshots>,
+    builder: B,
 }
 
-fn snapshot(meta: SnapshotMeta<u64, BasicNode>) -> Snapshot<Types> {
-    Snapshot { meta, snapshot: Box::new(Cursor::new(Vec::new())) }
-}
-
-/// Builds into the machine it comes from.
-struct Build(SnapshotMeta<u64, BasicNode>);
-
-impl RaftSnapshotBuilder<Types> for Build {
-    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError<u64>> {
-        Ok(snapshot(self.0.clone()))
+impl<B: RaftSnapshotBuilder<Types>> RaftSnapshotBuilder<Types> for Build<B> {
+    async fn build_snapshot(&mut self) -> Result<Snapshot, StorageError<u64>> {
+        let Some(head) = self.head.clone() else {
+            let file = self.snapshots.receive().unwrap();
+            let snapshot = Box::new(SnapshotFile::from(file));
+            return Ok(Snapshot { meta: SnapshotMeta::default(), snapshot });
+        };
+        let content: crate::Snapshot = Box::new(|out| out.write_all(b"all that was applied"));
+        self.snapshots.write(head, content).unwrap();
+        self.builder.build_snapshot().await
     }
 }
 
 impl RaftStateMachine<Types> for Machine {
-    type SnapshotBuilder = Build;
+    type SnapshotBuilder = Build<<Applied as RaftStateMachine<Types>>::SnapshotBuilder>;
 
     async fn applied_state(
         &mut self,
-    ) -> Result<(Option<LogId<u64>>, StoredMembership<u64, BasicNode>), StorageError<u64>> {
-        Ok((self.last, self.membership.clone()))
+    ) -> Result<(Option<LogId<u64>>, Membership), StorageError<u64>> {
+        self.applied.applied_state().await
     }
 
     async fn apply<I>(&mut self, entries: I) -> Result<Vec<()>, StorageError<u64>>
@@ -147,40 +159,33 @@ impl RaftStateMachine<Types> for Machine {
         I: IntoIterator<Item = Entry> + Send,
         I::IntoIter: Send,
     {
-        let mut answers = Vec::new();
-        for entry in entries {
-            self.last = Some(*entry.get_log_id());
-            if let Some(membership) = entry.get_membership() {
-                self.membership = StoredMembership::new(self.last, membership.clone());
-            }
-            answers.push(());
-        }
-        Ok(answers)
+        self.applied.apply(entries).await
     }
 
-    async fn get_snapshot_builder(&mut self) -> Build {
-        self.snapshot = Some(self.meta());
-        Build(self.meta())
+    async fn get_snapshot_builder(&mut self) -> Self::SnapshotBuilder {
+        let (last, membership) = self.applied_state().await.unwrap();
+        let membership = applied::encode(&membership);
+        let head = last.map(|last| {
+            let id = types::entry_id(&last);
+            Head { id, membership: membership.clone(), installed: false }
+        });
+        let builder = self.applied.get_snapshot_builder().await;
+        Build { head, snapshots: self.snapshots.clone(), builder }
     }
 
-    async fn begin_receiving_snapshot(
-        &mut self,
-    ) -> Result<Box<Cursor<Vec<u8>>>, StorageError<u64>> {
-        Ok(Box::new(Cursor::new(Vec::new())))
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotFile>, StorageError<u64>> {
+        self.applied.begin_receiving_snapshot().await
     }
 
     async fn install_snapshot(
         &mut self,
         meta: &SnapshotMeta<u64, BasicNode>,
-        _snapshot: Box<Cursor<Vec<u8>>>,
+        snapshot: Box<SnapshotFile>,
     ) -> Result<(), StorageError<u64>> {
-        self.last = meta.last_log_id;
-        self.membership = meta.last_membership.clone();
-        self.snapshot = Some(meta.clone());
-        Ok(())
+        self.applied.install_snapshot(meta, snapshot).await
     }
 
-    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError<u64>> {
-        Ok(self.snapshot.clone().map(snapshot))
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError<u64>> {
+        self.applied.get_current_snapshot().await
     }
 }
