@@ -15,3 +15,6 @@ pub mod spawn;
 pub mod user;
 
 pub mod output;
+
+#[doc(hidden)]
+pub use output::fuzz;

@@ -103,8 +103,9 @@ impl Extents {
     }
 }
 
+/// It stands in files, where it may say anything.
 fn end(extent: &Extent) -> u64 {
-    extent.offset + extent.length
+    extent.offset.saturating_add(extent.length)
 }
 
 fn same_file(one: &Extent, other: &Extent) -> bool {

@@ -202,6 +202,19 @@ impl Header {
     }
 }
 
+/// Makes the checksums right of what begins at these bytes, which stand in `file` at `offset`; the
+/// length of its payload, if it is all there.
+pub(super) fn mended(bytes: &mut [u8], file: FileId, offset: u64) -> Option<usize> {
+    let length = u32::from_le_bytes(array(bytes.get(12..16)?)) as usize % (PAYLOAD_MAX + 1);
+    let length = length.min(bytes.len().checked_sub(FRAME_HEADER)?);
+    bytes[12..16].copy_from_slice(&(length as u32).to_le_bytes());
+    let payload_crc = crc32c::crc32c(&bytes[FRAME_HEADER..FRAME_HEADER + length]);
+    bytes[8..12].copy_from_slice(&payload_crc.to_le_bytes());
+    let crc = crc32c::crc32c_append(file.seed(offset), &bytes[8..FRAME_HEADER]);
+    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+    Some(length)
+}
+
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     bytes.try_into().expect("the slice was cut to this length")
 }

@@ -9,6 +9,8 @@
 
 mod extents;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod mark;
 mod read;
 mod write;

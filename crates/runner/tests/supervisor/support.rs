@@ -1,7 +1,9 @@
 //! One node: a supervisor process in a directory of its own, and a daemon's end of the socket.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -20,6 +22,35 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_runner-test-supervisor");
+
+/// Which signal the kernel sends to who holds a lease.
+const F_SETSIG: i32 = 10;
+
+/// Keeps everybody from opening a file: the kernel asks for the lease back first, and waits until
+/// this is dropped, though for no longer than its `lease-break-time` of 45 s.
+pub(crate) struct Lease(File);
+
+impl Lease {
+    /// A lease on a file that is open nowhere else; `None` where its file system has no leases.
+    pub(crate) fn new(file: File) -> Option<Lease> {
+        // SAFETY: plain system calls. The signal by which the kernel asks is one that is ignored.
+        let leased = unsafe {
+            libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG);
+            libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+        };
+        if leased != 0 {
+            eprintln!("no leases on this file system: {}", std::io::Error::last_os_error());
+        }
+        (leased == 0).then_some(Lease(file))
+    }
+
+    /// Whether somebody waits to open the file.
+    pub(crate) fn is_asked_for(&self) -> bool {
+        // SAFETY: a plain system call.
+        let lease = unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_GETLEASE) };
+        lease != libc::F_WRLCK
+    }
+}
 
 /// Waits for a condition; says what it was if it never came.
 #[track_caller]

@@ -74,7 +74,7 @@ pub(super) fn kept(dir: &Path, attempt: Attempt) -> Result<Option<Vec<Extent>>, 
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<Vec<Extent>> {
+pub(super) fn decode(bytes: &[u8]) -> Option<Vec<Extent>> {
     let (crc, list) = bytes.strip_prefix(&LIST_HEADER)?.split_first_chunk()?;
     if bytes.len() as u64 > LIST_BYTES_MAX || u32::from_le_bytes(*crc) != crc32c::crc32c(list) {
         return None;

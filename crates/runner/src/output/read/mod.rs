@@ -5,6 +5,7 @@
 
 mod blocks;
 mod frames;
+pub(super) mod fuzz;
 mod lost;
 mod merge;
 mod pieces;

@@ -1,14 +1,17 @@
 //! Damaged files: what is whole is shown, what is not is marked, and nothing else is made up.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::*;
+use crate::output::frame::{FileId, Kind};
+use crate::output::read::fuzz::frames_of;
 
 const ATTEMPTS: u32 = 3;
 
 /// A segment of a few interleaved attempts, and their outcomes.
-fn segment() -> (TempDir, PathBuf, BTreeMap<Attempt, Outcome>) {
+pub(super) fn segment() -> (TempDir, PathBuf, BTreeMap<Attempt, Outcome>) {
     let dir = TempDir::new().unwrap();
     let mut bench = Bench::new(small(&dir));
     for round in 0..3u64 {
@@ -53,6 +56,32 @@ fn check(dir: &TempDir, ended: &BTreeMap<Attempt, Outcome>, extents: &Told, what
     whole && found.len() == ended.len()
 }
 
+/// Where each end stands in the good file.
+fn ends(dir: &TempDir, ended: &BTreeMap<Attempt, Outcome>) -> Vec<(Attempt, Range<usize>)> {
+    let mut ends = Vec::new();
+    frames_of(dir.path(), FileId::Segment(1), |offset, header| {
+        if header.kind == Kind::End {
+            let begin = offset as usize;
+            ends.push((header.attempt, begin..begin + header.frame_length() as usize));
+        }
+    });
+    assert_eq!(ends.len(), ended.len());
+    ends
+}
+
+/// Checks that every end that is whole is found.
+fn check_ends(
+    dir: &TempDir,
+    ends: &[(Attempt, Range<usize>)],
+    ended: &BTreeMap<Attempt, Outcome>,
+    whole: impl Fn(&Range<usize>) -> bool,
+) {
+    let found = Store::open(dir.path()).recover(&ended.keys().copied().collect());
+    for (attempt, end) in ends {
+        assert_eq!(found.contains_key(attempt), whole(end), "{attempt} at {end:?}");
+    }
+}
+
 type Told = BTreeMap<Attempt, Vec<proto::supervisor::Extent>>;
 
 fn extents(dir: &TempDir, ended: &BTreeMap<Attempt, Outcome>) -> Told {
@@ -64,28 +93,29 @@ fn extents(dir: &TempDir, ended: &BTreeMap<Attempt, Outcome>) -> Told {
 #[test]
 fn a_damaged_byte_anywhere_is_never_shown_as_output() {
     let (dir, file, ended) = segment();
-    let extents = extents(&dir, &ended);
+    let (extents, ends) = (extents(&dir, &ended), ends(&dir, &ended));
     let good = fs::read(&file).unwrap();
     assert!(check(&dir, &ended, &extents, "the whole file"));
     for at in 0..good.len() {
-        for flip in [0x01, 0x80, 0xff] {
-            let mut bad = good.clone();
-            bad[at] ^= flip;
-            fs::write(&file, &bad).unwrap();
-            let whole = check(&dir, &ended, &extents, &format!("byte {at} ^ {flip}"));
-            assert_eq!(whole, at < 16, "byte {at} ^ {flip}: is the damage seen?");
-        }
+        let flip = [0x01, 0x80, 0xff][at % 3];
+        let mut bad = good.clone();
+        bad[at] ^= flip;
+        fs::write(&file, &bad).unwrap();
+        let whole = check(&dir, &ended, &extents, &format!("byte {at} ^ {flip}"));
+        check_ends(&dir, &ends, &ended, |end| !end.contains(&at));
+        assert_eq!(whole, at < 16, "byte {at} ^ {flip}: is the damage seen?");
     }
 }
 
 #[test]
 fn a_file_cut_anywhere_shows_what_is_left() {
     let (dir, file, ended) = segment();
-    let extents = extents(&dir, &ended);
+    let (extents, ends) = (extents(&dir, &ended), ends(&dir, &ended));
     let good = fs::read(&file).unwrap();
     for length in (0..good.len()).rev() {
         fs::write(&file, &good[..length]).unwrap();
         assert!(!check(&dir, &ended, &extents, &format!("cut to {length}")));
+        check_ends(&dir, &ends, &ended, |end| end.end <= length);
     }
     fs::remove_file(&file).unwrap();
     assert!(!check(&dir, &ended, &extents, "no file"));

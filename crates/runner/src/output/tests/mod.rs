@@ -5,6 +5,7 @@
 
 mod damage;
 mod faults;
+mod fuzzed;
 mod limits;
 mod lost;
 mod many;
