@@ -1,5 +1,6 @@
 //! Measures a supervisor alone: `drive EMPTY-DIR COUNT PLACES` runs `/bin/true` so often, so many
-//! at once, for a daemon that does nothing but ask and hear, and prints the seconds it took.
+//! at once, for a daemon that does nothing but ask and hear, and prints the seconds it took. With
+//! `noop` behind that the tasks are no processes.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -25,20 +26,21 @@ fn main() -> ExitCode {
             node_id: id.parse().expect("a UUID"),
             containment: None,
         }),
-        [dir, count, places] => {
-            let took = drive(Path::new(dir), number(count), number(places));
+        [dir, count, places] | [dir, count, places, "noop"] => {
+            let noop = args.len() > 3;
+            let took = drive(Path::new(dir), number(count), number(places), noop);
             println!("{:.6}", took.expect("the supervisor works").as_secs_f64());
             ExitCode::SUCCESS
         }
         _ => {
-            eprintln!("usage: drive EMPTY-DIR COUNT PLACES");
+            eprintln!("usage: drive EMPTY-DIR COUNT PLACES [noop]");
             ExitCode::from(2)
         }
     }
 }
 
 /// How long a supervisor takes, for a daemon that forgets at once what it hears of.
-fn drive(dir: &Path, count: u32, places: u32) -> std::io::Result<Duration> {
+fn drive(dir: &Path, count: u32, places: u32, noop: bool) -> std::io::Result<Duration> {
     let id = model::NodeId(uuid::Uuid::new_v4());
     let exe = std::env::current_exe()?;
     let mut supervisor = client::launch(&exe, dir, id).map_err(std::io::Error::other)?;
@@ -56,7 +58,9 @@ fn drive(dir: &Path, count: u32, places: u32) -> std::io::Result<Duration> {
     stream.write_all(&ask(Ask::Greeting(Greeting { version, capacity: Some(capacity.into()) })))?;
     let begin = Instant::now();
     let items = (0..count).map(|index| Item { index, attempt: 1, text: None }).collect();
-    let spec = Some((&TaskSpec::new(vec!["/bin/true".into()])).into());
+    let mut spec = TaskSpec::new(vec!["/bin/true".into()]);
+    spec.runner = if noop { model::Runner::Noop } else { model::Runner::Process };
+    let spec = Some((&spec).into());
     stream.write_all(&ask(Ask::Start(Start {
         epoch: 1,
         seq: 1,

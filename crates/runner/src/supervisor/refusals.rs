@@ -61,3 +61,42 @@ pub(super) fn reason(work: &Work, failure: &Failure) -> NotStarted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Fence;
+
+    use super::*;
+    use crate::spawn::Image;
+
+    fn check(step: Step, errno: i32, transient: bool) {
+        let image = Image::new(&["tool".to_owned()], &[], "/dir", None, Fence(1)).unwrap();
+        let work = Work {
+            image,
+            noop: false,
+            start_timeout_us: None,
+            timeout_us: None,
+            warn: None,
+            grace_us: 0,
+        };
+        let error = io::Error::from_raw_os_error(errno);
+        let why = reason(&work, &Failure { step, error, pid: None });
+        assert_eq!(matches!(why, NotStarted::Transient(_)), transient, "{step:?}: {why:?}");
+    }
+
+    #[test]
+    fn a_lack_that_passes_is_told_from_a_fault() {
+        for errno in PASSING {
+            for step in [Step::Clone, Step::Enter, Step::Descriptors, Step::User, Step::Exec] {
+                check(step, errno, true);
+            }
+            check(Step::Directory, errno, true);
+        }
+        check(Step::Exec, libc::ETXTBSY, true);
+        for errno in [libc::ENOENT, libc::EACCES, libc::ENOEXEC, libc::E2BIG, libc::EPERM] {
+            check(Step::Exec, errno, false);
+            check(Step::Directory, errno, false);
+            check(Step::User, errno, false);
+        }
+    }
+}

@@ -215,7 +215,7 @@ fn a_run_timeout_ends_it_as_timed_out() {
     assert_eq!(outcome.stopped, Some(StopCause::Timeout));
     assert_eq!(outcome.ending, Ending::Signaled { signal: 15 });
     let took = outcome.ended_us - outcome.started_us;
-    assert!((50_000..5_000_000).contains(&took), "{took} µs");
+    assert!(took >= 50_000, "{took} µs");
 }
 
 #[test]

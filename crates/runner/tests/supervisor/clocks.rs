@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use model::{Ending, NotStarted, Outcome, StopCause, TaskSpec, Warn};
+use proto::supervisor::from_supervisor::Kind as Said;
 use runner::containment::Kind;
 
 use super::support::*;
@@ -95,6 +96,44 @@ fn programs_that_hang_keep_nobody_from_starting_and_can_be_stopped() {
     for index in 2..6 {
         assert_eq!(node.end(index).ending, Ending::Exited { code: 3 });
     }
+}
+
+#[test]
+fn what_survives_killing_before_its_program_makes_the_node_degraded() {
+    // As with a running one, the freezer of v1 plays the kernel that does not let it go.
+    let freezer = Path::new("/sys/fs/cgroup/freezer");
+    let mut node = Node::new();
+    if node.hello.containment != "cgroup-v2" || !freezer.exists() {
+        return;
+    }
+    let Some(hanging) = Hanging::new(&node, "hangs") else { return };
+    let stuck = freezer.join(format!("stuck-{}", node.id));
+    fs::create_dir(&stuck).unwrap();
+    node.start(&hanging.task(), &[1]);
+    let base = node.base().unwrap();
+    let mut pid = String::new();
+    until("it has a process", || {
+        let procs = base.join("1/cgroup.procs");
+        pid = fs::read_to_string(procs).unwrap_or_default().trim().to_owned();
+        !pid.is_empty()
+    });
+    fs::write(stuck.join("cgroup.procs"), &pid).unwrap();
+    fs::write(stuck.join("freezer.state"), "FROZEN").unwrap();
+    node.stop(1, StopCause::Cancel);
+    let degraded = |node: &Node, wanted: bool| {
+        let last = node.said.iter().rev().find_map(|said| match said {
+            Said::Condition(condition) => Some(condition.degraded.clone()),
+            _ => None,
+        });
+        last.is_some_and(|text| text.contains("survives SIGKILL before its program") == wanted)
+    };
+    node.hear_until("it is degraded", |node| degraded(node, true));
+    assert!(!node.ended.contains_key(&attempt(1)), "it has not ended before it is gone");
+    assert_eq!(node.run(&task(&["true"]), 2).ending, Ending::Exited { code: 0 });
+    fs::write(stuck.join("freezer.state"), "THAWED").unwrap();
+    assert_eq!(node.end(1).stopped, Some(StopCause::Cancel));
+    node.hear_until("it is well again", |node| degraded(node, false));
+    until("the stuck cgroup is empty", || fs::remove_dir(&stuck).is_ok());
 }
 
 #[test]
