@@ -331,4 +331,4 @@ impl Tree {
     }
 }
 
-pub use procfs::{boot_id, lower_oom_score, reap_strays};
+pub use procfs::{boot_id, has_executed, lower_oom_score, reap_strays};

@@ -6,6 +6,9 @@ use std::io::{self, Read};
 
 use crate::spawn::Pid;
 
+/// The kernel's `PF_FORKNOEXEC`.
+const FORKED_ONLY: u32 = 0x40;
+
 /// A process at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
@@ -52,6 +55,15 @@ pub(super) fn has_variables(pid: Pid, wanted: &[String]) -> bool {
     let has =
         |wanted: &String| env.split(|byte| *byte == 0).any(|found| found == wanted.as_bytes());
     wanted.iter().all(has)
+}
+
+/// Whether a process that we made runs a program of its own by now.
+pub fn has_executed(pid: Pid) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = String::from_utf8_lossy(&stat);
+    let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(6));
+    let flags = flags.and_then(|flags| flags.parse::<u32>().ok());
+    flags.is_some_and(|flags| flags & FORKED_ONLY == 0)
 }
 
 /// Sends a signal; a process that is gone needs none.
@@ -108,5 +120,6 @@ mod tests {
     fn this_process_is_there() {
         let own = std::process::id() as Pid;
         assert!(!processes().unwrap()[&own].ended);
+        assert!(has_executed(own));
     }
 }

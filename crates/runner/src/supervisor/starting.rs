@@ -85,20 +85,29 @@ impl Starting {
         }
     }
 
-    /// The starts that have taken too long, with what is to be killed for each: it has ended or is
-    /// still ours, for who reaps it says so here.
-    pub(super) fn due(&mut self, now: u64) -> Vec<(Attempt, Option<Pid>)> {
+    /// The starts that have taken too long, with the process that is to be killed for each. It is
+    /// still ours, for who reaps it says so here. One that has executed its program is through, and
+    /// only its thread is late.
+    pub(super) fn due(
+        &mut self,
+        now: u64,
+        executed: impl Fn(Pid) -> bool,
+    ) -> Vec<(Attempt, Option<Pid>)> {
         let mut due = Vec::new();
         for one in self.under_way.values_mut() {
             if one.killed_at.is_some() || one.until.is_none_or(|until| until > now) {
                 continue;
             }
-            let there = one.start.pid().filter(|pid| !self.ended.contains_key(pid));
-            match there {
+            let pid = one.start.pid();
+            if pid.is_some_and(|pid| self.ended.contains_key(&pid) || executed(pid)) {
+                one.until = None;
+                continue;
+            }
+            match pid {
                 Some(_) => one.killed_at = Some(now),
                 None => one.until = Some(now + AGAIN_US),
             }
-            due.push((one.start.attempt(), there));
+            due.push((one.start.attempt(), pid));
         }
         due
     }
@@ -165,8 +174,8 @@ mod tests {
         assert_eq!((starting.next(0), starting.hanging(HANGS_US)), (Some(1_000), 1));
         starting.hasten(attempt, 500);
         starting.hasten(attempt, 700);
-        assert!(starting.due(499).is_empty());
-        assert_eq!(starting.due(500), [(attempt, None)], "there is no process yet");
+        assert!(starting.due(499, |_| false).is_empty());
+        assert_eq!(starting.due(500, |_| false), [(attempt, None)], "there is no process yet");
         assert_eq!(starting.next(500), Some(500 + AGAIN_US));
         assert!(!starting.end(number, None).killed);
         assert_eq!(starting.next(0), None);

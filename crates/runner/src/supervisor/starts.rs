@@ -17,7 +17,7 @@ use super::procedure::Procedure;
 use super::refusals::{reason, refused};
 use super::running::{MainEnd, Running};
 use super::starting::Made;
-use crate::containment::Tree;
+use crate::containment::{Tree, has_executed};
 use crate::spawn::{Failure, Spawned, Spawner, Start};
 
 /// How long an attempt has to end before its pipes are watched and its start is said; until then
@@ -98,7 +98,7 @@ impl Kernel {
 
     /// Kills the starts that have taken too long; their threads take them into the loop.
     pub(super) fn end_slow_starts(&mut self, now: u64) {
-        let due = self.starting.due(now);
+        let due = self.starting.due(now, has_executed);
         for (attempt, pid) in due {
             if let Some(State::Starts(stop)) = self.held.get_mut(&attempt) {
                 stop.get_or_insert(StopCause::Timeout);
