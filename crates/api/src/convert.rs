@@ -61,6 +61,7 @@ pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
         elements: detail.elements.into_iter().map(element).collect(),
         elements_total: detail.elements_total,
         canceled: detail.canceled.map(Into::into),
+        rerun_of: 0,
     }
 }
 

@@ -15,6 +15,7 @@ mod output;
 mod refusal;
 mod service;
 mod streams;
+mod upload;
 
 use std::future::Future;
 use std::net::TcpListener;

@@ -10,12 +10,13 @@ use node::{Handle, Submitted};
 use proto::api::windlass_server::Windlass;
 use proto::api::*;
 use tokio::sync::watch;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert;
 use crate::output;
 use crate::refusal::{invalid, status};
 use crate::streams::{Caller, Messages, answer};
+use crate::upload::upload;
 
 /// Where a request names no limit.
 const LIMIT_DEFAULT: u32 = 100;
@@ -37,6 +38,7 @@ impl Windlass for Service {
     type WaitStream = Messages<WaitEvent>;
     type LogsStream = Messages<OutputChunk>;
     type DownStream = Messages<DownEvent>;
+    type PurgeStream = Messages<PurgeEvent>;
 
     async fn submit(
         &self,
@@ -54,11 +56,33 @@ impl Windlass for Service {
         Ok(answer(|caller| run(handle, submitted, caller)))
     }
 
+    async fn upload(
+        &self,
+        request: Request<Streaming<UploadRequest>>,
+    ) -> Result<Response<UploadResponse>, Status> {
+        Ok(Response::new(upload(&self.handle, request.into_inner()).await?))
+    }
+
+    async fn rerun(
+        &self,
+        request: Request<RerunRequest>,
+    ) -> Result<Response<SubmitResponse>, Status> {
+        let RerunRequest { id, failed, idempotency_key, actor } = request.into_inner();
+        let actor = if actor.is_empty() { "user:api".to_owned() } else { actor };
+        let submitted = self.handle.rerun(&id, failed, actor, &idempotency_key).await;
+        let Submitted { run, repeated } = submitted.map_err(|refused| status(&refused))?;
+        Ok(Response::new(SubmitResponse { run: run.0, repeated }))
+    }
+
+    async fn purge(&self, _: Request<PurgeRequest>) -> Result<Response<Self::PurgeStream>, Status> {
+        Err(Status::unimplemented("history cannot forget on request yet"))
+    }
+
     async fn list_runs(
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let ListRunsRequest { all, limit: most, before } = request.into_inner();
+        let ListRunsRequest { all, limit: most, before, filter: _ } = request.into_inner();
         let page = self.handle.runs(all, before, limit(most)).await;
         let (runs, next) = page.map_err(|refused| status(&refused))?;
         Ok(Response::new(ListRunsResponse {
@@ -71,7 +95,7 @@ impl Windlass for Service {
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<GetRunResponse>, Status> {
-        let GetRunRequest { id, limit: most } = request.into_inner();
+        let GetRunRequest { id, limit: most, states: _ } = request.into_inner();
         let detail = self.handle.run(&id, limit(most)).await;
         Ok(Response::new(convert::detail(detail.map_err(|refused| status(&refused))?)))
     }

@@ -15,6 +15,7 @@ use reactor::Now;
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::blobs::{Blobs, hand_out};
 use crate::publish::Publish;
 
 /// What comes to the control part from this process.
@@ -43,6 +44,8 @@ const IDLE: Duration = Duration::from_secs(3600);
 pub(crate) struct Task<J> {
     control: Control,
     journal: Arc<J>,
+    /// For the items of elements that are assigned.
+    blobs: Arc<Blobs>,
     follow: Follow,
     leadership: watch::Receiver<Leadership>,
     inputs: mpsc::Receiver<Input>,
@@ -68,6 +71,7 @@ impl<J: Journal> Task<J> {
     pub(crate) fn new(
         config: Config,
         journal: Arc<J>,
+        blobs: Arc<Blobs>,
         inputs: mpsc::Receiver<Input>,
         own: mpsc::Sender<Input>,
         publish: mpsc::Sender<Publish>,
@@ -78,6 +82,7 @@ impl<J: Journal> Task<J> {
             follow: journal.follow(0),
             leadership: journal.leadership(),
             journal,
+            blobs,
             inputs,
             own,
             publish,
@@ -164,6 +169,7 @@ impl<J: Journal> Task<J> {
                 Event::Request { id: self.last_request, command }
             }
             Input::SessionOpened { session, messages } => {
+                let messages = hand_out(self.blobs.clone(), messages);
                 self.sessions.insert(session, messages);
                 return None;
             }

@@ -67,9 +67,20 @@ impl Handle {
     /// Submits a job; answers once it is committed. The same key with the same job gives the same
     /// run again.
     pub async fn submit(&self, spec: JobSpec, key: &str) -> Result<Submitted, Refused> {
+        self.submit_with(spec, key, None).await
+    }
+
+    /// Submits a job, or the repetition of a part of one.
+    pub(crate) async fn submit_with(
+        &self,
+        spec: JobSpec,
+        key: &str,
+        rerun: Option<record::Rerun>,
+    ) -> Result<Submitted, Refused> {
         let mut faults = spec.faults();
         if faults.is_empty() {
             faults = self.unmeetable(&spec);
+            faults.extend(self.items_faults(&spec).await?);
         }
         if key.len() > 255 {
             let problem = "must be at most 255 bytes".to_owned();
@@ -81,11 +92,14 @@ impl Handle {
         let job = proto::job::Job::from(&spec);
         let payload_hash = match key {
             "" => Vec::new(),
-            _ => Sha256::digest(prost::Message::encode_to_vec(&job)).to_vec(),
+            _ => {
+                let mut payload = prost::Message::encode_to_vec(&job);
+                payload.extend(rerun.iter().flat_map(prost::Message::encode_to_vec));
+                Sha256::digest(payload).to_vec()
+            }
         };
         let idempotency_key = key.to_owned();
-        let submit =
-            record::SubmitJob { job: Some(job), idempotency_key, payload_hash, rerun: None };
+        let submit = record::SubmitJob { job: Some(job), idempotency_key, payload_hash, rerun };
         match self.commit(Kind::SubmitJob(submit)).await? {
             Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
             other => Err(unexpected(other)),

@@ -7,17 +7,20 @@
 //! It must never decide: no placement, no state, no retry is made up here. And it never serves
 //! what is not applied: a node whose journal has died stops.
 
+mod blobs;
 mod control;
 mod data_dir;
 mod error;
 mod facts;
 mod handle;
 mod info;
+mod lists;
 mod live;
 mod logs;
 mod noop;
 mod publish;
 pub mod query;
+mod rerun;
 mod shared;
 mod start;
 mod supervisor;
@@ -25,9 +28,11 @@ mod view;
 mod watchers;
 mod worker;
 
+pub use blobs::Stored;
 pub use error::{Refused, StartError};
 pub use handle::{Canceled, Handle, Submitted};
 pub use info::{Config, Info, NoopWorkers, Stopped};
+pub use lists::Uploading;
 pub use logs::{Chunk, Logs, LogsRequest, Streams};
 pub use start::{Node, start};
 pub use view::View;

@@ -8,6 +8,7 @@ use journal::raft::Raft;
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
 
+use crate::blobs::Blobs;
 use crate::control;
 use crate::info::{Info, Stopped};
 use crate::live::LiveOutput;
@@ -21,6 +22,7 @@ pub(crate) struct Shared {
     pub(crate) requests: mpsc::Sender<control::Input>,
     pub(crate) views: watch::Receiver<Arc<View>>,
     pub(crate) history: Arc<History>,
+    pub(crate) blobs: Arc<Blobs>,
     pub(crate) output: Arc<Store>,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) watchers: Arc<Watchers>,

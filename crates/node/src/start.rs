@@ -11,6 +11,7 @@ use reactor::worker::Worker;
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
 
+use crate::blobs::Blobs;
 use crate::control::{self, Clock, Input};
 use crate::data_dir::DataDir;
 use crate::error::StartError;
@@ -51,6 +52,8 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let history = Arc::new(History::open(&data_dir.path.join("history"))?);
     let output = Arc::new(Store::open(data_dir.path.join("output")));
 
+    let blobs = open_blobs(&data_dir)?;
+
     let (views_tx, mut views) = watch::channel(Arc::new(View::default()));
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (publish, publish_inbox) = mpsc::channel(PUBLISH_MAX);
@@ -73,8 +76,15 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let done = inputs.clone();
     thread("planner", move || control::planner(plans_inbox, done))?;
     let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
-    let control =
-        control::Task::new(reactor_config, journal.clone(), inbox, inputs.clone(), publish, plans);
+    let control = control::Task::new(
+        reactor_config,
+        journal.clone(),
+        blobs.clone(),
+        inbox,
+        inputs.clone(),
+        publish,
+        plans,
+    );
     spawn_control(control, stopped_tx.clone());
     let cluster = caught_up(&journal, &mut views, &mut stopped.clone()).await?;
 
@@ -138,6 +148,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         requests: inputs,
         views,
         history,
+        blobs,
         output,
         live,
         watchers,
@@ -167,6 +178,13 @@ impl Node {
         // It ends with the control part, which ends with the journal.
         let _ = tokio::task::spawn_blocking(move || publisher.join()).await;
     }
+}
+
+fn open_blobs(data_dir: &DataDir) -> Result<Arc<Blobs>, StartError> {
+    let path = data_dir.path.join("blobs");
+    let what = "cannot use it for lists of items";
+    let blobs = Blobs::open(&path).map_err(|source| StartError::DataDir { path, what, source })?;
+    Ok(Arc::new(blobs))
 }
 
 async fn open_journal(data_dir: &DataDir, node: u64) -> Result<Arc<Raft>, StartError> {

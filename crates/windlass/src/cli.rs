@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::client::Target;
-use crate::commands::{cancel, down, load, logs, node, ps, run, status, up, version, wait};
+use crate::commands::{cancel, down, load, logs, node, ps, rerun, run, status, up, version, wait};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Wait(wait::Args),
     /// Stop runs, or parts of them
     Cancel(cancel::Args),
+    /// Repeat what has ended, as a new run
+    Rerun(rerun::Args),
     /// List nodes
     #[command(visible_alias = "workers")]
     Node(node::Args),

@@ -118,9 +118,8 @@ impl Faults {
         let percent = |max: MaxFailed| !matches!(max, MaxFailed::Percent(101..));
         let problem = "must be at most 100 %";
         self.check(task.max_failed.is_none_or(percent), &field("max_failed"), problem);
-        let counted =
-            task.items.is_none() || task.array.is_some_and(|a| (a.first, a.step) == (1, 1));
-        let problem = "is counted from 1 without steps where its elements are given items";
+        let counted = task.items.is_none() || task.array.is_some_and(|array| array.first >= 1);
+        let problem = "must be there, and begin at 1 or above, where its elements are given items";
         self.check(counted, &field("array"), problem);
         let sane = task.resources.cpu_milli <= 1 << 30 && task.resources.memory_bytes <= 1 << 60;
         self.check(sane, &field("resources"), "no node has that much");

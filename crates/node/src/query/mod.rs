@@ -15,7 +15,7 @@ use model::{Because, Element, Fence, JobSpec, Outcome, Resources, RunId, TaskSta
 
 pub(crate) use element::facts_of;
 pub(crate) use nodes::nodes;
-pub(crate) use resolve::{Resolved, resolve};
+pub(crate) use resolve::{Resolved, ended_run, resolve};
 pub(crate) use runs::{detail, end, progress, runs};
 
 /// A run in one line.

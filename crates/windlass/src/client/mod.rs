@@ -88,7 +88,10 @@ impl Client {
         if matches!(selector.run, RunSelector::Id(_)) {
             return Ok(id.to_owned());
         }
-        let answer = self.rpc.get_run(GetRunRequest { id: id.to_owned(), limit: 1 }).await;
+        let answer = self
+            .rpc
+            .get_run(GetRunRequest { id: id.to_owned(), limit: 1, ..Default::default() })
+            .await;
         let answer = answer.map_err(|status| self.failure(&format!("find `{id}`"), &status))?;
         let run = answer.into_inner().run.unwrap_or_default().run;
         Ok(Selector { run: RunSelector::Id(RunId(run)), ..selector }.to_string())

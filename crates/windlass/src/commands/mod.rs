@@ -7,6 +7,7 @@ pub(crate) mod down;
 pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod ps;
+pub(crate) mod rerun;
 pub(crate) mod run;
 pub(crate) mod status;
 pub(crate) mod version;

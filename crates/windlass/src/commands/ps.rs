@@ -36,7 +36,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let mut client = Client::connect(&target).await?;
-    let request = ListRunsRequest { all: args.all, limit: args.limit, before: args.before };
+    let request =
+        ListRunsRequest { all: args.all, limit: args.limit, before: args.before, filter: None };
     let answer = client.rpc.list_runs(request).await;
     let answer = answer.map_err(|status| client.failure("list runs", &status))?.into_inner();
     if args.json {

@@ -1,7 +1,9 @@
 //! `windlass run`: submits a command, shows its output, and exits with its code.
 
 mod follow;
+mod items;
 mod job;
+pub(crate) mod policy;
 
 use proto::api::SubmitRequest;
 use serde_json::json;
@@ -33,7 +35,8 @@ const EXAMPLES: &str = "\
 Examples:
   windlass run -- make test
   windlass run --array 1-100%8 --cpus 0.5 -- sh -c 'echo $WINDLASS_INDEX'
-  windlass run -d --timeout 1h --env MODE=full -- ./nightly";
+  windlass run --each-line hosts.txt -- sh -c 'ping -c1 $WINDLASS_ITEM'
+  windlass run -d --retries 3 --retry-on 75,timeout --timeout 1h -- ./nightly";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXIT_CODES_SHORT, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
@@ -55,11 +58,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
-    let job = args.job.job()?;
+    let mut job = args.job.job()?;
     let idempotency_key =
         args.idempotency_key.clone().unwrap_or_else(|| format!("cli-{}", Uuid::new_v4()));
-    let request = SubmitRequest { job: Some(job), idempotency_key };
     let mut client = Client::connect(&target).await?;
+    if let Some((path, kind)) = args.job.items() {
+        let (items, count) = items::upload(&mut client, path, kind).await?;
+        job = args.job.job_of_items(items, count)?;
+    }
+    let request = SubmitRequest { job: Some(job), idempotency_key };
     if args.detach {
         return submit(&mut client, request, args.json).await;
     }

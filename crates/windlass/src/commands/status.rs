@@ -1,6 +1,7 @@
 //! `windlass status`: one run and what was selected of it.
 
 mod element;
+mod spec;
 
 use model::text::duration_ms;
 use proto::api::{AttemptStatus, ElementStatus, GetRunRequest, GetRunResponse, RunSummary};
@@ -37,7 +38,7 @@ pub(crate) struct Args {
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     client::check_id(&args.id)?;
     let mut client = Client::connect(&target).await?;
-    let request = GetRunRequest { id: args.id.clone(), limit: args.limit };
+    let request = GetRunRequest { id: args.id.clone(), limit: args.limit, states: vec![] };
     let answer = client.rpc.get_run(request).await;
     let answer = answer
         .map_err(|status| client.failure(&format!("show `{}`", args.id), &status))?
@@ -85,6 +86,9 @@ fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> element::Fac
         ("command", run.command.clone()),
         ("submitted", format!("{}{by}", time::for_people_ms(run.submitted_ms))),
     ];
+    if answer.rerun_of > 0 {
+        facts.push(("rerun of", answer.rerun_of.to_string()));
+    }
     if run.started_us > 0 {
         facts.push(("started", time::for_people_ms(run.started_us / 1000)));
     }
@@ -101,6 +105,7 @@ fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> element::Fac
         facts.push(("canceled", format!("by {}{reason}", because.actor)));
     }
     facts.push(("elements", counts.join(", ")));
+    facts.extend(answer.job.as_ref().map(spec::facts).unwrap_or_default());
     facts
 }
 
@@ -200,6 +205,7 @@ mod tests {
             ],
             elements_total: 2,
             canceled: Some(because),
+            ..Default::default()
         };
         insta::assert_snapshot!(text(&answer, 0), @r"
         run        812 (nightly)

@@ -3,6 +3,8 @@
 //!
 //! Instants are RFC 3339 in UTC; what has not happened is `null`.
 
+mod spec;
+
 use proto::{api, job};
 use serde_json::{Map, Value, json};
 
@@ -35,53 +37,11 @@ pub(crate) fn runs(runs: &[api::RunSummary], next_before: u64) -> Value {
 pub(crate) fn status(answer: &api::GetRunResponse) -> Value {
     json!({
         "run": answer.run.as_ref().map(run),
-        "job": answer.job.as_ref().map(job),
+        "job": answer.job.as_ref().map(spec::job),
         "elements": answer.elements.iter().map(element).collect::<Vec<_>>(),
         "elements_total": answer.elements_total,
         "canceled": answer.canceled.as_ref().map(because),
-    })
-}
-
-fn job(job: &job::Job) -> Value {
-    json!({
-        "namespace": job.namespace,
-        "owner": text(&job.owner),
-        "run_as": text(&job.run_as),
-        "actor": text(&job.actor),
-        "origin": text(&job.origin),
-        "name": text(&job.name),
-        "tasks": job.tasks.iter().map(task).collect::<Vec<_>>(),
-    })
-}
-
-fn task(task: &job::Task) -> Value {
-    let env: Map<String, Value> =
-        task.env.iter().map(|v| (v.name.clone(), json!(v.value))).collect();
-    let array = task.array.as_ref().map(|array| {
-        json!({
-            "first": array.first,
-            "last": array.last,
-            "step": array.step,
-            "parallel_max": (array.parallel_max > 0).then_some(array.parallel_max),
-        })
-    });
-    json!({
-        "name": task.name,
-        "command": task.command,
-        "env": env,
-        "cwd": text(&task.cwd),
-        "array": array,
-        "resources": task.resources.as_ref().map(resources),
-        "priority": task.priority(),
-        "timeout_ms": (task.timeout_ms > 0).then_some(task.timeout_ms),
-        "grace_ms": task.grace_ms(),
-        "success_codes": task.success_codes.to_vec(),
-        "on_lost": match task.on_lost() {
-            job::OnLost::Requeue => "requeue",
-            job::OnLost::Fail => "fail",
-            job::OnLost::Wait => "wait",
-        },
-        "at_most_once": task.at_most_once,
+        "rerun_of": (answer.rerun_of > 0).then_some(answer.rerun_of),
     })
 }
 
@@ -281,11 +241,18 @@ mod tests {
         let task = job::Task {
             array: Some(Default::default()),
             resources: Some(Default::default()),
+            items: Some(job::Items { blob: vec![0; 32], ..Default::default() }),
+            max_failed: Some(model::MaxFailed::Count(1).into()),
+            warn: Some(Default::default()),
             ..Default::default()
         };
         let answer = api::GetRunResponse {
             run: Some(Default::default()),
-            job: Some(job::Job { tasks: vec![task], ..Default::default() }),
+            job: Some(job::Job {
+                tasks: vec![task],
+                retention: Some(model::Retention::default().into()),
+                ..Default::default()
+            }),
             elements: vec![element],
             canceled: Some(Default::default()),
             ..Default::default()

@@ -10,7 +10,7 @@ use proto::api::windlass_server::{Windlass, WindlassServer};
 use proto::api::*;
 use tokio::runtime::Runtime;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -105,6 +105,7 @@ impl Windlass for Scripted {
     type WaitStream = Events<WaitEvent>;
     type LogsStream = Events<OutputChunk>;
     type DownStream = Events<DownEvent>;
+    type PurgeStream = Events<PurgeEvent>;
 
     async fn run(
         &self,
@@ -146,6 +147,21 @@ impl Windlass for Scripted {
     }
 
     async fn submit(&self, _: Request<SubmitRequest>) -> Result<Response<SubmitResponse>, Status> {
+        unasked()
+    }
+
+    async fn upload(
+        &self,
+        _: Request<Streaming<UploadRequest>>,
+    ) -> Result<Response<UploadResponse>, Status> {
+        unasked()
+    }
+
+    async fn rerun(&self, _: Request<RerunRequest>) -> Result<Response<SubmitResponse>, Status> {
+        unasked()
+    }
+
+    async fn purge(&self, _: Request<PurgeRequest>) -> Result<Response<Self::PurgeStream>, Status> {
         unasked()
     }
 

@@ -85,12 +85,12 @@ fn wrong_usage_exits_with_2_everywhere() {
     error: `--env NOT_SET_HERE`: there is no such variable here
     hint: give its value: `--env NOT_SET_HERE=VALUE`
     ");
-    check!(nobody, ["run", "--name", "8x", "--env", "WINDLASS_X=1", "--array", "1-20000", "--", "true"], @r"
+    check!(nobody, ["run", "--name", "8x", "--env", "WINDLASS_X=1", "--array", "1-20000000", "--", "true"], @r"
     exit code: 2
     --- stderr ---
     error: name: `8x` is not a name: letters, digits, `.`, `_` and `-`, a letter first, at most 200, and not `last`
     error: env: `WINDLASS_X`: names in WINDLASS_ are Windlass's own
-    error: array: has 20000 elements; 1 to 10000 are allowed
+    error: array: has 20000000 elements; 1 to 10000000 are allowed
     ");
     check!(nobody, ["wait", "8 12"], @r"
     exit code: 2
@@ -157,6 +157,7 @@ fn help_and_version_are_data() {
       logs  Show the output of a run
       wait  Wait for runs to end, exit with their code
       cancel  Stop runs, or parts of them
+      rerun  Repeat what has ended, as a new run
       node  List nodes [alias: workers]
       version  Show the version
       help  Print this message or the help of the given subcommand(s)
@@ -216,11 +217,17 @@ fn help_and_version_are_data() {
       --name <NAME>  Name the run
       --array <FIRST-LAST>  One element an index: `1-100`, with a step `0-98:2`,
       at most 8 at once `1-100%8`
+      --each-line <FILE>  One element a line of FILE (`-`: stdin), which it
+      finds as WINDLASS_ITEM
+      --label <KEY=VALUE>  Label the run, any number of times, to find it by
       -e, --env <NAME[=VALUE]>  Set a variable for the task; without a value, take
       it from here
       --cwd <DIR>  Run in DIR (else in the current directory)
       --timeout <TIME>  Stop an attempt that runs longer: `90s`, `1h30m`
       --grace <TIME>  From SIGTERM to SIGKILL when it is stopped (30s)
+      --retries <N>  Try an element that failed up to N more times
+      --max-failed <N|N%>  End the rest once more elements than N, or N% of
+      them, have failed
       --priority <N>  Start before those with a lower number (0 to 100,
       50)
       --cpus <N>  Reserve processors for each element (1)

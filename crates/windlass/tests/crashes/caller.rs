@@ -99,7 +99,7 @@ impl Caller {
 
     /// All of one run.
     pub(crate) fn run(&self, run: u64) -> GetRunResponse {
-        let request = GetRunRequest { id: run.to_string(), limit: 10_000 };
+        let request = GetRunRequest { id: run.to_string(), limit: 10_000, states: vec![] };
         let get = |mut rpc: Rpc| {
             let request = request.clone();
             async move { rpc.get_run(request).await }
@@ -127,7 +127,11 @@ impl Caller {
     /// Runs that have not ended.
     pub(crate) fn live(&self) -> Vec<RunSummary> {
         let request = ListRunsRequest { limit: 1000, ..ListRunsRequest::default() };
-        self.ask(|mut rpc: Rpc| async move { rpc.list_runs(request).await }).into_inner().runs
+        let ask = |mut rpc: Rpc| {
+            let request = request.clone();
+            async move { rpc.list_runs(request).await }
+        };
+        self.ask(ask).into_inner().runs
     }
 
     /// Waits until nothing is queued and nothing runs.

@@ -156,7 +156,7 @@ fn submit_until_it_fails(
 
 /// The highest run that is shown.
 fn latest(caller: &Caller) -> Result<u64, Box<Status>> {
-    let request = ListRunsRequest { all: true, limit: 1, before: 0 };
+    let request = ListRunsRequest { all: true, limit: 1, ..Default::default() };
     let shown = caller.once(|mut rpc: Rpc| async move { rpc.list_runs(request).await })?;
     Ok(shown.into_inner().runs.first().map_or(0, |run| run.run))
 }

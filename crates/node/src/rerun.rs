@@ -1,0 +1,224 @@
+//! Repeating what has ended: which elements, and what is taken over of the rest.
+//!
+//! A run that has ended never changes. Its repetition is a run of its own, which names the old one
+//! and takes over the results of what it does not repeat; so its own end tells of all elements. What
+//! those results are is known to history alone, so it is looked up here and committed with the run.
+
+use std::collections::BTreeMap;
+
+use model::{Because, JobSpec, Outcome, RangeSet, RunId, TaskPosition, TaskState};
+use proto::record;
+
+use crate::error::Refused;
+use crate::handle::{Handle, Submitted};
+use crate::query::{self, Resolved};
+
+/// Runs that took over results of one another, one behind the other.
+const CHAIN_MAX: usize = 1_000;
+
+/// How the elements of one task ended.
+#[derive(Debug, Default)]
+struct Ends {
+    states: BTreeMap<TaskState, RangeSet>,
+    /// Exit code and words of those that did not succeed.
+    failures: BTreeMap<u32, (i32, String)>,
+}
+
+impl Handle {
+    /// Repeats what `id` points at, or of that only what did not succeed, as a run of its own.
+    /// Answers once it is committed; the same key gives the same run again.
+    pub async fn rerun(
+        &self,
+        id: &str,
+        failed: bool,
+        actor: String,
+        key: &str,
+    ) -> Result<Submitted, Refused> {
+        let view = self.view().await?;
+        let resolved = self.resolve(&view, id)?;
+        let run = resolved.run;
+        if let Some(number) = resolved.attempt {
+            return Err(Refused::Unfit(format!(
+                "cannot repeat an attempt alone: without `#{number}` its element is repeated"
+            )));
+        }
+        if resolved.ended.is_none() {
+            return Err(Refused::Unfit(format!(
+                "run {run} has not ended: wait for it with `windlass wait {run}`, or end it with `windlass cancel {run}`"
+            )));
+        }
+        let handle = self.clone();
+        let spec = resolved.spec.clone();
+        let read = tokio::task::spawn_blocking(move || handle.repetition(&resolved, failed));
+        let rerun = read.await.map_err(|error| Refused::Failed(error.to_string()))??;
+        if rerun.tasks.iter().all(|task| task.ordinals.is_empty()) {
+            let what = format!("nothing that `{id}` selects failed");
+            return Err(Refused::Unfit(format!("{what}: there is nothing to repeat")));
+        }
+        let spec = JobSpec { actor, origin: "rerun".to_owned(), ..JobSpec::clone(&spec) };
+        self.submit_with(spec, key, Some(rerun)).await
+    }
+
+    /// What is repeated and what is taken over, by task.
+    fn repetition(&self, resolved: &Resolved, failed: bool) -> Result<record::Rerun, Refused> {
+        let nothing = RangeSet::new();
+        let mut tasks = Vec::new();
+        for task in 0..resolved.spec.tasks.len() as TaskPosition {
+            let selected = resolved.tasks.iter().find(|(at, _)| *at == task);
+            let selected = selected.map_or(&nothing, |(_, ordinals)| ordinals);
+            let ends = self.ends(resolved, task)?;
+            tasks.push(ends.repeat(selected, failed));
+        }
+        Ok(record::Rerun { of: resolved.run.0, tasks })
+    }
+
+    /// How all elements of a task ended, those too that an older run's results were taken over for.
+    fn ends(&self, resolved: &Resolved, task: TaskPosition) -> Result<Ends, Refused> {
+        let mut ends = Ends::default();
+        let mut left = resolved.spec.tasks[task as usize].ordinals(None);
+        let (mut run, mut older) = (resolved.run, rerun_of(resolved));
+        for _ in 0..CHAIN_MAX {
+            self.add_ends(&mut ends, &mut left, &resolved.spec, run, task)?;
+            if left.is_empty() {
+                return Ok(ends);
+            }
+            let Some(next) = older else { break };
+            let found = query::ended_run(&self.shared.history, next)?;
+            let (_, ended) = found.ok_or_else(|| {
+                Refused::NotFound(format!(
+                    "run {run} took over results of run {next}, which is no longer in history: give the elements to repeat, `{}[FIRST-LAST]`",
+                    resolved.run
+                ))
+            })?;
+            older = Some(RunId(ended.fact.rerun_of)).filter(|of| of.0 > 0);
+            run = next;
+        }
+        Err(Refused::Failed(format!(
+            "history does not tell how {} elements of run {run} ended",
+            left.len()
+        )))
+    }
+
+    /// Adds what history tells of those in `left` for one run, and takes them out.
+    fn add_ends(
+        &self,
+        ends: &mut Ends,
+        left: &mut RangeSet,
+        spec: &JobSpec,
+        run: RunId,
+        task: TaskPosition,
+    ) -> Result<(), Refused> {
+        let array = spec.tasks[task as usize].indices();
+        let facts = query::facts_of(&self.shared.history, run, task, |index| array.ordinal(index))?;
+        for (ordinal, attempts) in facts.attempts {
+            let Some(last) = attempts.into_iter().next_back() else { continue };
+            let Ok(state) = last.state.parse::<TaskState>() else { continue };
+            if !left.remove(ordinal) {
+                continue;
+            }
+            ends.states.entry(state).or_default().insert(ordinal);
+            let outcome = last.outcome.and_then(|outcome| Outcome::try_from(outcome).ok());
+            if let (true, Some(outcome)) = (state != TaskState::Succeeded, outcome) {
+                let words = format!("{state}: {}", outcome.describe());
+                ends.failures.insert(ordinal, (outcome.failure_code(state), words));
+            }
+        }
+        for fact in facts.elements {
+            let state = fact.state.parse().unwrap_or(TaskState::Canceled);
+            let because = fact.because.map(Because::from);
+            let why = because.map_or_else(String::new, |because| because.reason);
+            for range in proto::element_ranges(&fact.ordinals) {
+                let mut common = RangeSet::new();
+                common.append_common(left, range.clone());
+                left.remove_range(range);
+                if let Some(first) = common.first() {
+                    let words = format!("{state}: before it started: {why}");
+                    let words = words.trim_end_matches([':', ' ']).to_owned();
+                    ends.failures.insert(first, (Outcome::CANCELED_EXIT_CODE, words));
+                }
+                common.ranges().for_each(|range| {
+                    ends.states.entry(state).or_default().insert_range(range);
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ends {
+    fn repeat(self, selected: &RangeSet, failed: bool) -> record::RerunTask {
+        let mut repeated = RangeSet::new();
+        let mut taken = Vec::new();
+        let mut failure: Option<(u32, TaskState)> = None;
+        for (state, mut ordinals) in self.states {
+            if !(failed && state == TaskState::Succeeded) {
+                let mut chosen = RangeSet::new();
+                selected.ranges().for_each(|range| chosen.append_common(&ordinals, range));
+                for range in chosen.ranges() {
+                    ordinals.remove_range(range.clone());
+                    repeated.insert_range(range);
+                }
+            }
+            if state != TaskState::Succeeded {
+                let first = ordinals.first().map(|ordinal| (ordinal, state));
+                failure = [failure, first].into_iter().flatten().min();
+            }
+            if !ordinals.is_empty() {
+                let (state, count) = (state.name().to_owned(), ordinals.len());
+                taken.push(record::StateCount { state, count });
+            }
+        }
+        let failure = failure.map(|(ordinal, state)| {
+            // Elements that ended together tell of their first alone.
+            let alike = |(_, words): &&(i32, String)| words.starts_with(state.name());
+            let mut told = self.failures.range(..=ordinal).rev().map(|(_, told)| told);
+            let told = told.find(alike).cloned();
+            let (exit_code, summary) =
+                told.unwrap_or((Outcome::CANCELED_EXIT_CODE, "did not succeed".to_owned()));
+            record::Failure { ordinal, exit_code, summary }
+        });
+        record::RerunTask { ordinals: proto::ranges(&repeated), taken, failure }
+    }
+}
+
+/// The run whose results this one took over.
+fn rerun_of(resolved: &Resolved) -> Option<RunId> {
+    let of = resolved.ended.as_ref().map_or(0, |ended| ended.fact.rerun_of);
+    Some(RunId(of)).filter(|of| of.0 > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends() -> Ends {
+        let states = [
+            (TaskState::Succeeded, RangeSet::from_iter([0..=3, 6..=9])),
+            (TaskState::Failed, RangeSet::from_iter([4..=4])),
+            (TaskState::Canceled, RangeSet::from_iter([5..=5])),
+        ];
+        let failure = |text: &str| (9, text.to_owned());
+        let failures = [(4, failure("failed: four")), (5, failure("canceled: five"))];
+        Ends { states: states.into(), failures: failures.into() }
+    }
+
+    fn check(selected: RangeSet, failed: bool, expected: (&str, &str, Option<&str>)) {
+        let task = ends().repeat(&selected, failed);
+        let repeated: RangeSet = proto::element_ranges(&task.ordinals).collect();
+        let taken: Vec<_> = task.taken.iter().map(|t| format!("{} {}", t.count, t.state)).collect();
+        let failure = task.failure.as_ref().map(|failure| failure.summary.as_str());
+        assert_eq!((repeated.to_string().as_str(), taken.join(", ").as_str(), failure), expected);
+    }
+
+    #[test]
+    fn what_is_not_repeated_is_taken_over() {
+        let all = || RangeSet::from_iter([0..=9]);
+        check(all(), false, ("0-9", "", None));
+        check(all(), true, ("4-5", "8 succeeded", None));
+        let some = || RangeSet::from_iter([2..=4]);
+        check(some(), false, ("2-4", "6 succeeded, 1 canceled", Some("canceled: five")));
+        check(some(), true, ("4", "8 succeeded, 1 canceled", Some("canceled: five")));
+        let none = RangeSet::from_iter([0..=1]);
+        check(none, true, ("", "8 succeeded, 1 failed, 1 canceled", Some("failed: four")));
+    }
+}
