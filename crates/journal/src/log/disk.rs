@@ -116,7 +116,7 @@ impl Disk {
 
     /// Creates the file, empty; only its owner can read it.
     pub(crate) fn create(&self, path: &Path) -> Result<File, DiskError> {
-        self.injected(Operation::Write).map_err(DiskError::on("create", path))?;
+        self.injected(Operation::Create).map_err(DiskError::on("create", path))?;
         create(path)
     }
 
@@ -140,7 +140,7 @@ impl Disk {
     }
 
     pub(crate) fn remove(&self, path: &Path) -> Result<(), DiskError> {
-        self.injected(Operation::Write)
+        self.injected(Operation::Remove)
             .and_then(|()| fs::remove_file(path))
             .map_err(DiskError::on("remove", path))
     }
@@ -156,7 +156,7 @@ impl Disk {
     pub(crate) fn replace(&self, dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
         let path = dir.join(name);
         let new = dir.join(format!("{name}.new"));
-        let file = create(&new)?;
+        let file = self.create(&new)?;
         self.write(&file, &new, bytes, 0)?;
         self.sync(&file, &new)?;
         self.rename(&new, &path)?;
@@ -188,7 +188,9 @@ impl Disk {
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(test), expect(dead_code, reason = "only a test looks at what is synced"))]
 pub(crate) enum Operation<'a> {
+    Create,
     Write,
+    Remove,
     Sync(&'a File),
     SyncDir(&'a Path),
     Allocate,

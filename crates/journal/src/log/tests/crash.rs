@@ -136,7 +136,7 @@ fn no_crash_of_the_process_loses_what_was_acknowledged() {
     });
 }
 
-fn lose_power(env: &Env, keeps: impl FnMut() -> bool) -> Env {
+pub(crate) fn lose_power(env: &Env, keeps: impl FnMut() -> bool) -> Env {
     let left = Env::without_sync();
     env.disk.faults.durable.lock().unwrap().lose_power(env.path(), left.path(), keeps);
     left
@@ -231,6 +231,60 @@ fn space_that_comes_back_is_used() {
     env.disk.faults.allocate.store(false, SeqCst);
     append(&log, (10..30).map(entry)).unwrap();
     assert_eq!(indices(&log), Vec::from_iter(0..30));
+}
+
+/// What is trimmed makes room, so the space for the next segment is given for it.
+#[test]
+fn a_full_disk_is_trimmed_at_the_cost_of_its_spare() {
+    let env = Env::new();
+    let log = env.open().unwrap();
+    append(&log, (0..17).map(entry)).unwrap();
+    env.disk.faults.full.store(true, SeqCst);
+    purge(&log, 12).unwrap();
+    assert_eq!(indices(&log), [13, 14, 15, 16]);
+    log.close();
+    assert_eq!(indices(&env.open().unwrap()), [13, 14, 15, 16]);
+}
+
+#[test]
+fn a_disk_too_full_to_be_trimmed_loses_nothing() {
+    let env = Env::new();
+    let log = env.open().unwrap();
+    append(&log, (0..17).map(entry)).unwrap();
+    // Once this is done, the spare is there.
+    vote(&log, 1).unwrap();
+    // There is no spare to give any more, and no room for another.
+    env.disk.faults.allocate.store(true, SeqCst);
+    append(&log, (17..22).map(entry)).unwrap();
+    env.disk.faults.full.store(true, SeqCst);
+    purge(&log, 12).unwrap();
+    assert_eq!(indices(&log), Vec::from_iter(0..22));
+    append(&log, [entry(22)]).unwrap();
+    env.disk.faults.full.store(false, SeqCst);
+    env.disk.faults.allocate.store(false, SeqCst);
+    purge(&log, 12).unwrap();
+    assert_eq!(indices(&log), Vec::from_iter(13..23));
+}
+
+/// A start on a full disk uses the space that the journal had taken before.
+#[test]
+fn an_opening_keeps_the_spare_that_is_there() {
+    let env = Env::new();
+    env.open().unwrap().close();
+    let inode = |env: &Env| {
+        std::os::unix::fs::MetadataExt::ino(&env.path().join("spare.segment").metadata().unwrap())
+    };
+    let before = inode(&env);
+    let log = env.open().unwrap();
+    assert_eq!(inode(&env), before);
+    append(&log, (0..12).map(entry)).unwrap();
+    log.close();
+    // What was written to is no spare.
+    std::fs::copy(env.path().join(segment::name(5)), env.path().join("spare.segment")).unwrap();
+    let log = env.open().unwrap();
+    append(&log, (12..30).map(entry)).unwrap();
+    log.close();
+    assert_eq!(indices(&env.open().unwrap()), Vec::from_iter(0..30));
 }
 
 #[test]

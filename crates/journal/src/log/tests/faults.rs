@@ -17,6 +17,12 @@ pub(crate) struct Faults {
     pub(crate) write: AtomicBool,
     pub(crate) sync: AtomicBool,
     pub(crate) allocate: AtomicBool,
+    /// No file can be created any more, until one is removed.
+    pub(crate) full: AtomicBool,
+    /// After so many operations one fails, and then none.
+    pub(crate) once: AtomicI64,
+    /// Operations hang as long as this is held.
+    pub(crate) stall: Mutex<()>,
     /// How many operations succeed before all of them fail.
     pub(crate) operations: AtomicI64,
     /// Says that a sync has been done without doing it, where a test is not about that.
@@ -33,6 +39,9 @@ impl Default for Faults {
             write: false.into(),
             sync: false.into(),
             allocate: false.into(),
+            full: false.into(),
+            once: i64::MAX.into(),
+            stall: Mutex::new(()),
             operations: i64::MAX.into(),
             pretend_sync: false.into(),
             panic: false.into(),
@@ -48,8 +57,16 @@ impl Faults {
         if self.operations.fetch_sub(1, SeqCst) <= 0 {
             return Err(rustix::io::Errno::IO.into());
         }
+        if self.once.fetch_sub(1, SeqCst) == 0 {
+            return Err(rustix::io::Errno::IO.into());
+        }
+        drop(self.stall.lock().unwrap());
+        if matches!(operation, Operation::Remove) {
+            self.full.store(false, SeqCst);
+        }
         let (fails, error) = match operation {
-            Operation::Write => (&self.write, rustix::io::Errno::IO),
+            Operation::Create => (&self.full, rustix::io::Errno::NOSPC),
+            Operation::Write | Operation::Remove => (&self.write, rustix::io::Errno::IO),
             Operation::Sync(_) | Operation::SyncDir(_) => (&self.sync, rustix::io::Errno::IO),
             Operation::Allocate => (&self.allocate, rustix::io::Errno::NOSPC),
         };
@@ -81,7 +98,7 @@ impl Durable {
                 self.content.insert(inode(&metadata), content);
             }
             Operation::SyncDir(dir) => self.names = names(dir),
-            Operation::Write | Operation::Allocate => {}
+            Operation::Create | Operation::Write | Operation::Remove | Operation::Allocate => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! The log alone: what it keeps, what it refuses, and what every interruption leaves.
 
-mod crash;
+pub(crate) mod crash;
 mod damage;
 pub(crate) mod faults;
 mod segments;
@@ -16,35 +16,35 @@ use tempfile::TempDir;
 use super::*;
 use crate::LeaderId;
 
-pub(super) const NODE: u64 = 7;
+pub(crate) const NODE: u64 = 7;
 /// The smallest segment; it holds five entries of `entry`.
 pub(super) const SEGMENT: u64 = 16 << 10;
-pub(super) const ALL: Batch = Batch { entries: usize::MAX, bytes: usize::MAX };
+pub(crate) const ALL: Batch = Batch { entries: usize::MAX, bytes: usize::MAX };
 
 /// A directory and the disk it is on.
-pub(super) struct Env {
-    pub(super) dir: TempDir,
-    pub(super) disk: Disk,
+pub(crate) struct Env {
+    pub(crate) dir: TempDir,
+    pub(crate) disk: Disk,
     pub(super) cache_bytes: usize,
 }
 
 impl Env {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().unwrap(), disk: Disk::default(), cache_bytes: 1 << 20 }
     }
 
     /// For tests with thousands of openings, which are not about syncing.
-    pub(super) fn without_sync() -> Self {
+    pub(crate) fn without_sync() -> Self {
         let env = Self::new();
         env.disk.faults.pretend_sync.store(true, SeqCst);
         env
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub(super) fn open(&self) -> Result<Log, OpenError> {
+    pub(crate) fn open(&self) -> Result<Log, OpenError> {
         Log::open(self.options())
     }
 
@@ -88,18 +88,18 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
 }
 
 /// An entry of 700 bytes that knows its index.
-pub(super) fn entry(index: Index) -> Entry {
+pub(crate) fn entry(index: Index) -> Entry {
     in_term(1, index)
 }
 
-pub(super) fn in_term(term: u64, index: Index) -> Entry {
+pub(crate) fn in_term(term: u64, index: Index) -> Entry {
     let kind = if index == 0 { Kind::Membership } else { Kind::Record };
     let body = format!("{term}/{index}/").repeat(700).into_bytes();
     let id = EntryId { index, leader: LeaderId { term, node: NODE } };
     Entry { id, kind, body: Bytes::from(body).slice(..700 - record::HEAD) }
 }
 
-pub(super) fn append(log: &Log, entries: impl IntoIterator<Item = Entry>) -> Result<(), Arc<str>> {
+pub(crate) fn append(log: &Log, entries: impl IntoIterator<Item = Entry>) -> Result<(), Arc<str>> {
     wait(|done| log.append(entries.into_iter().collect(), done))
 }
 
@@ -107,7 +107,7 @@ pub(super) fn truncate(log: &Log, from: Index) -> Result<(), Arc<str>> {
     wait(|done| log.truncate(from, done))
 }
 
-pub(super) fn purge(log: &Log, upto: Index) -> Result<(), Arc<str>> {
+pub(crate) fn purge(log: &Log, upto: Index) -> Result<(), Arc<str>> {
     wait(|done| log.purge(entry(upto).id, done))?;
     log.sweep();
     Ok(())
@@ -127,7 +127,7 @@ fn wait(start: impl FnOnce(Done)) -> Result<(), Arc<str>> {
     told.recv().unwrap_or_else(|_| Err("the writer is gone".into()))
 }
 
-pub(super) fn all(log: &Log) -> Vec<Entry> {
+pub(crate) fn all(log: &Log) -> Vec<Entry> {
     log.read(0..Index::MAX, ALL).unwrap()
 }
 

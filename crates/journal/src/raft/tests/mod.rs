@@ -1,6 +1,8 @@
 //! The Raft journal as a whole: the promises, restarts, its death, and openraft's own tests of the store.
 
 mod death;
+mod disk;
+mod pace;
 mod restart;
 mod snapshots;
 mod suite;
