@@ -44,7 +44,7 @@ fn damage_by_chance_is_survived() {
     let (_dir, file, _) = segment();
     let good = std::fs::read(file).unwrap();
     fuzz::segment(&good);
-    let config = ProptestConfig::with_cases(200);
+    let config = ProptestConfig::with_cases(100);
     proptest!(config, |(hits in prop::collection::vec(hit(), 1..6))| {
         let mut bad = good.clone();
         hits.iter().for_each(|hit| strike(&mut bad, hit));

@@ -6,8 +6,8 @@ use super::*;
 use crate::output::Merge;
 
 #[test]
-fn fifty_thousand_tiny_attempts_share_a_few_files() {
-    const ATTEMPTS: u32 = 50_000;
+fn twenty_thousand_tiny_attempts_share_a_few_files() {
+    const ATTEMPTS: u32 = 20_000;
     let dir = TempDir::new().unwrap();
     let config = Config { dir: dir.path().to_owned(), ..Config::default() };
     let mut bench = Bench::new(config);
