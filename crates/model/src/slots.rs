@@ -281,6 +281,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
         #[test]
         fn it_does_as_one_long_line_would(steps in prop::collection::vec(step(), 0..600)) {
             let (mut slots, mut naive) = (Slots::new(cpus(0)), Naive::default());

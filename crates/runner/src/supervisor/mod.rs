@@ -14,6 +14,7 @@ mod ends;
 mod held;
 mod kernel;
 mod link;
+mod lock;
 mod log;
 mod poll;
 mod procedure;

@@ -2,16 +2,16 @@
 //! is left, and only then lets itself be found.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::slots::Slots;
 use model::{NodeId, Resources, SupervisorId};
-use rustix::fs::{FlockOperation, Mode, flock};
+use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::held::Seen;
@@ -19,7 +19,7 @@ use super::kernel::Kernel;
 use super::poll::{Poll, Timers};
 use super::running::Places;
 use super::starting::Starting;
-use super::{Args, clock, log, serve};
+use super::{Args, lock, log, serve};
 use crate::client::socket_path;
 use crate::containment::predecessor::{self, Predecessor};
 use crate::containment::{self, Containment, Kind, lower_oom_score};
@@ -29,8 +29,6 @@ use crate::user::User;
 
 /// Held as long as a supervisor lives, and by its children until they execute.
 const LOCK: &str = "supervisor.lock";
-/// How long another supervisor, which may be about to leave, is waited for.
-const LOCK_WAIT_US: u64 = 10_000_000;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Linux numbers its signals from 1 to this.
 const SIGNALS: i32 = 64;
@@ -60,7 +58,7 @@ pub(super) fn prepare(args: &Args) -> Result<(Kernel, Vec<Spawner>), Error> {
     let path = |what| move |source| Error::Path { what, path: data_dir.clone(), source };
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
     made.map_err(path("make the directory"))?;
-    lock(&data_dir.join(LOCK))?;
+    lock::take(&data_dir.join(LOCK))?;
     clean(data_dir, args.node_id);
     let reset_oom = lower_oom_score();
     let own_user = User::own();
@@ -137,23 +135,7 @@ pub(super) fn own_the_process() -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the lock, which is never given back but by the end of this process.
-fn lock(path: &Path) -> Result<(), Error> {
-    let fail = |source| Error::Path { what: "open", path: path.to_owned(), source };
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(fail)?;
-    let deadline = clock::boot_us() + LOCK_WAIT_US;
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => break,
-            Err(_) if clock::boot_us() < deadline => std::thread::sleep(LOOK_AGAIN),
-            Err(_) => return Err(Error::Locked(path.to_owned())),
-        }
-    }
-    keep_open(file);
-    Ok(())
-}
-
-fn keep_open(file: File) {
+pub(super) fn keep_open(file: File) {
     std::mem::forget(file);
 }
 

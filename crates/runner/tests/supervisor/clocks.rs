@@ -1,34 +1,13 @@
 //! The clocks of an attempt: its start, its run, and the warning before the end.
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 
-use model::{Ending, NotStarted, Outcome, StopCause, TaskSpec, Warn};
+use model::{Ending, NotStarted, Outcome, StopCause, Warn};
 use proto::supervisor::from_supervisor::Kind as Said;
 use runner::containment::Kind;
 
 use super::support::*;
-
-/// A program whose execution hangs until this is dropped.
-struct Hanging {
-    path: String,
-    _lease: Lease,
-}
-
-impl Hanging {
-    fn new(node: &Node, name: &str) -> Option<Hanging> {
-        let path = node.path(name);
-        fs::write(&path, "#!/bin/sh\nexit 3\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        let lease = Lease::new(File::options().write(true).open(&path).unwrap())?;
-        Some(Hanging { path: path.display().to_string(), _lease: lease })
-    }
-
-    fn task(&self) -> TaskSpec {
-        task(&[&self.path])
-    }
-}
 
 fn not_started(outcome: &Outcome) -> &NotStarted {
     match &outcome.ending {

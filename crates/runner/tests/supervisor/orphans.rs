@@ -83,6 +83,24 @@ fn none_slips_through_without_cgroups_as_the_supervisor_dies() {
 }
 
 #[test]
+fn one_that_hangs_before_its_program_keeps_no_supervisor_out() {
+    for kind in Kind::ALL {
+        let mut node = Node::with(Some(kind), 4000);
+        let Some(hanging) = Hanging::new(&node, "hangs") else { return };
+        node.start(&hanging.task(), &[1]);
+        until("it hangs", || hanging.lease.is_asked_for());
+        node.supervisor.kill().unwrap();
+        node.supervisor.wait().unwrap();
+        node.launch_again();
+        node.reconnect(4000);
+        assert!(hanging.lease.is_asked_for(), "{kind}");
+        assert_eq!(node.hello.held.len(), 0);
+        drop(hanging);
+        node.run(&task(&["true"]), 9);
+    }
+}
+
+#[test]
 fn a_record_of_another_start_of_the_machine_means_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let elsewhere = dir.path().join("elsewhere");

@@ -52,6 +52,27 @@ impl Lease {
     }
 }
 
+/// A program whose execution hangs until this is dropped.
+pub(crate) struct Hanging {
+    path: String,
+    pub(crate) lease: Lease,
+}
+
+impl Hanging {
+    pub(crate) fn new(node: &Node, name: &str) -> Option<Hanging> {
+        let path = node.path(name);
+        std::fs::write(&path, "#!/bin/sh\nexit 3\n").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let lease = Lease::new(File::options().write(true).open(&path).unwrap())?;
+        Some(Hanging { path: path.display().to_string(), lease })
+    }
+
+    pub(crate) fn task(&self) -> TaskSpec {
+        task(&[&self.path])
+    }
+}
+
 /// Waits for a condition; says what it was if it never came.
 #[track_caller]
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
