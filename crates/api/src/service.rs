@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use model::{Because, Selector};
-use node::query::Progress;
+use node::query::{Progress, RunFilter};
 use node::{Handle, Submitted};
 use proto::api::windlass_server::Windlass;
 use proto::api::*;
@@ -83,11 +83,12 @@ impl Windlass for Service {
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
         let ListRunsRequest { all, limit: most, before, filter: _ } = request.into_inner();
-        let page = self.handle.runs(all, before, limit(most)).await;
-        let (runs, next) = page.map_err(|refused| status(&refused))?;
+        let filter = RunFilter::default();
+        let page = self.handle.runs(&filter, all, before, limit(most)).await;
+        let page = page.map_err(|refused| status(&refused))?;
         Ok(Response::new(ListRunsResponse {
-            runs: runs.iter().map(convert::run).collect(),
-            next_before: next.map_or(0, |run| run.0),
+            runs: page.runs.iter().map(convert::run).collect(),
+            next_before: page.next.map_or(0, |run| run.0),
         }))
     }
 

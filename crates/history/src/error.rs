@@ -1,49 +1,46 @@
 //! What can go wrong, named for what the operator can do about it.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// The history could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The directory cannot be made or used.
-    #[error("cannot create the directory `{}` for history", path.display())]
-    Directory {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not, or no longer, a history.
+    /// The directory cannot be made, listed or used.
     #[error(
-        "cannot open the history in `{}`; hint: it can be moved away, the journal makes it anew",
+        "cannot {what} `{}` for history; hint: make it readable and writable for this user",
         path.display()
     )]
-    Database {
-        /// The file.
+    Directory {
+        /// `create`, `list`, …
+        what: &'static str,
+        /// The directory or the file in it.
         path: PathBuf,
         /// Why.
-        source: Box<redb::Error>,
+        source: io::Error,
     },
 }
 
-/// The history could not be read or written.
+/// The history could not be written. What is damaged as it is read is no error but a part of the
+/// answer.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {what} history")]
+#[error("cannot write history in `{}`", path.display())]
 pub struct Error {
-    /// `read` or `write`.
-    pub(crate) what: &'static str,
+    /// The directory.
+    pub(crate) path: PathBuf,
     /// Why.
-    pub(crate) source: Box<redb::Error>,
+    pub(crate) source: io::Error,
 }
 
 impl Error {
     /// Whether the disk has no room, so that freeing some is what helps.
     pub fn is_disk_full(&self) -> bool {
-        matches!(&*self.source, redb::Error::Io(error) if error.kind() == std::io::ErrorKind::StorageFull)
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.source.kind(), StorageFull | QuotaExceeded)
     }
 }
 
-/// Turns the database's errors into ours.
-pub(crate) fn failed<E: Into<redb::Error>>(what: &'static str) -> impl Fn(E) -> Error {
-    move |source| Error { what, source: Box::new(source.into()) }
+/// Says where a write failed.
+pub(crate) fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
+    |source| Error { path: path.to_owned(), source }
 }

@@ -1,48 +1,47 @@
-//! What has ended: append-only facts of runs and attempts, found again by run.
+//! What has ended: facts of attempts, elements and runs, found again by run.
 //!
 //! The machine keeps what decisions need; what has ended leaves it and is kept here, beside it.
-//! Facts are derived from the journal in its order, so commits need not be durable one by one: a
-//! crash loses the newest, and the journal brings them again. [`History::write`] takes each index
-//! once, whatever is replayed.
+//! Facts are derived from the journal in its order. They are in memory first, where readers see
+//! them at once, and on disk after [`History::flush`]: what a crash takes, the journal brings
+//! again.
 //!
-//! Facts are opaque bytes here. It must never decide what a fact means, and never change one.
+//! ```text
+//! add ──> memory ──flush──> part ─┐
+//!                           part ─┼─merge──> part      each written once, never changed
+//!                           part ─┘
+//! ```
+//!
+//! A part holds sorted blocks of columns, each with a checksum, so that one can be read for the
+//! sake of one element, and a damaged one costs only itself. Merging, letting old runs go and
+//! purging are done in bounded steps by whoever has the time ([`History::tend`]).
+//!
+//! It must never decide what a fact means, and never change one.
 
+mod block;
+mod bytes;
+mod codes;
+mod cover;
+mod elements;
 mod error;
+mod fact;
+mod filter;
+pub mod fuzz;
+mod gone;
+mod keep;
+mod memory;
+mod merge;
+mod part;
+mod purge;
+mod runs;
 mod store;
+mod tend;
+mod walk;
 
+pub use elements::{Elements, Told};
 pub use error::{Error, OpenError};
-pub use store::History;
-
-/// Something that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// Attempts of one task that ended, or elements that ended without one.
-    Task {
-        /// The run's number.
-        run: u64,
-        /// The position of the task in its job.
-        task: u32,
-        /// What kind of fact the bytes are; the writer's to define.
-        kind: u8,
-        /// The fact.
-        bytes: Vec<u8>,
-    },
-    /// A run that ended.
-    Run {
-        /// The run's number.
-        run: u64,
-        /// The job's name; empty for none.
-        name: String,
-        /// The fact.
-        bytes: Vec<u8>,
-    },
-}
-
-/// A fact of a task, as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskFact {
-    /// What kind it is.
-    pub kind: u8,
-    /// The fact.
-    pub bytes: Vec<u8>,
-}
+pub use fact::{AttemptFact, ElementsEnd, Fact, Profile, RunFact, RunHead, States};
+pub use filter::{RunFacts, RunFilter};
+pub use keep::Settings;
+pub use purge::{Purge, Purged};
+pub use runs::{Found, Page};
+pub use store::{History, Pending};

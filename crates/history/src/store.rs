@@ -1,172 +1,236 @@
-//! The facts in a redb file.
+//! The history of a node: facts in memory, then in parts.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
-
+use crate::cover::Ranges;
 use crate::error::failed;
-use crate::{Error, Fact, OpenError, TaskFact};
+use crate::fact::Fact;
+use crate::gone::Gone;
+use crate::keep::Settings;
+use crate::memory::{self, Memory};
+use crate::part::{self, Part, Writer};
+use crate::tend::Tender;
+use crate::{Error, OpenError};
 
-/// Run to its fact.
-const RUNS: TableDefinition<u64, &[u8]> = TableDefinition::new("runs");
-/// Job name and run, for the latest run of a name.
-const NAMES: TableDefinition<(&str, u64), ()> = TableDefinition::new("names");
-/// A run's task facts to their kind and bytes.
-const TASKS: TableDefinition<TaskKey, KindAndBytes> = TableDefinition::new("tasks");
-/// The journal index up to which facts are here.
-const MARK: TableDefinition<(), u64> = TableDefinition::new("mark");
+/// The part in the making by a flush.
+const FLUSH: &str = "flush.tmp";
 
-/// The file's name in the directory.
-const FILE: &str = "history.redb";
-/// Its name until it is whole: a process that dies as it makes one leaves what is no database.
-const INTERIM: &str = "history.redb.new";
-/// Memory for the database's cache, in bytes.
-const CACHE_BYTES: usize = 4 << 20;
-
-/// Run, task, journal index and number within it.
-type TaskKey = (u64, u32, u64, u32);
-type KindAndBytes<'a> = (u8, &'a [u8]);
-
-/// Facts of what has ended, on disk.
+/// Facts of what has ended. Everything may be called by any thread.
 pub struct History {
-    database: Database,
+    pub(crate) dir: PathBuf,
+    inner: RwLock<Inner>,
+    /// Whoever changes files; one at a time.
+    pub(crate) tender: Mutex<Tender>,
+}
+
+/// What readers look at.
+#[derive(Default)]
+pub(crate) struct Inner {
+    pub(crate) parts: Arc<Vec<Arc<Part>>>,
+    /// What is being written, or is to be written again.
+    pub(crate) frozen: Option<Arc<Memory>>,
+    pub(crate) active: Memory,
+    pub(crate) gone: Arc<Ranges>,
+    /// The journal entries whose facts are in parts.
+    durable: Ranges,
+    /// The journal entry that was given last.
+    given: Option<u64>,
+}
+
+/// How much waits to be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Facts.
+    pub facts: usize,
+    /// Bytes of memory they take, about.
+    pub bytes: usize,
 }
 
 impl History {
-    /// Opens the history in `dir`, or makes an empty one.
-    pub fn open(dir: &Path) -> Result<History, OpenError> {
-        fs::create_dir_all(dir)
-            .map_err(|source| OpenError::Directory { path: dir.to_owned(), source })?;
-        let path = dir.join(FILE);
-        let interim = dir.join(INTERIM);
-        let is_new = !path.exists();
-        let open = || -> Result<Database, redb::Error> {
-            if is_new && interim.exists() {
-                fs::remove_file(&interim)?;
-            }
-            let file = if is_new { &interim } else { &path };
-            let database = Database::builder().set_cache_size(CACHE_BYTES).create(file)?;
-            let write = database.begin_write()?;
-            write.open_table(RUNS)?;
-            write.open_table(NAMES)?;
-            write.open_table(TASKS)?;
-            write.open_table(MARK)?;
-            write.commit()?;
-            if is_new {
-                fs::rename(&interim, &path)?;
-                fs::File::open(dir)?.sync_all()?;
-            }
-            Ok(database)
+    /// Opens the history in `dir`, or makes an empty one. What is damaged is told in the log and
+    /// served as far as it is whole.
+    pub fn open(dir: &Path, settings: Settings) -> Result<History, OpenError> {
+        let failed = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| OpenError::Directory { what, path, source }
         };
-        let database = open()
-            .map_err(|source| OpenError::Database { path: path.clone(), source: source.into() })?;
-        Ok(History { database })
-    }
-
-    /// The journal index up to which facts are here; 0 where there are none.
-    pub fn mark(&self) -> Result<u64, Error> {
-        let read = || -> Result<u64, redb::Error> {
-            let mark = self.database.begin_read()?.open_table(MARK)?.get(())?;
-            Ok(mark.map_or(0, |mark| mark.value()))
-        };
-        read().map_err(failed("read"))
-    }
-
-    /// Adds the facts of journal entries, each with its index, in order, and raises the mark to
-    /// `upto`. Entries at or below the mark are known already and are passed over. `durable` says
-    /// whether it survives a crash of the machine; a crash of the process it always survives once
-    /// a later durable write has happened.
-    pub fn write(&self, upto: u64, facts: &[(u64, Fact)], durable: bool) -> Result<(), Error> {
-        let write = || -> Result<(), redb::Error> {
-            let mut write = self.database.begin_write()?;
-            write.set_durability(match durable {
-                true => Durability::Immediate,
-                false => Durability::None,
-            })?;
-            {
-                let mut marks = write.open_table(MARK)?;
-                let mark = marks.get(())?.map_or(0, |mark| mark.value());
-                let mut runs = write.open_table(RUNS)?;
-                let mut names = write.open_table(NAMES)?;
-                let mut tasks = write.open_table(TASKS)?;
-                let mut number = 0;
-                for (index, fact) in facts.iter().filter(|(index, _)| *index > mark) {
-                    match fact {
-                        Fact::Task { run, task, kind, bytes } => {
-                            number += 1;
-                            let key = (*run, *task, *index, number);
-                            tasks.insert(key, (*kind, bytes.as_slice()))?;
-                        }
-                        Fact::Run { run, name, bytes } => {
-                            runs.insert(*run, bytes.as_slice())?;
-                            if !name.is_empty() {
-                                names.insert((name.as_str(), *run), ())?;
-                            }
-                        }
+        fs::create_dir_all(dir).map_err(failed("create", dir))?;
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
+            names.push(entry.map_err(failed("list", dir))?.file_name());
+        }
+        let names: Vec<String> =
+            names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+        for interim in names.iter().filter(|name| name.ends_with(".tmp")) {
+            let path = dir.join(interim);
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+        let mut found: Vec<(u64, u64)> =
+            names.iter().filter_map(|name| part::flushes_of(name)).collect();
+        // The widest first: what it is a merge of, a crash has left.
+        found.sort_by_key(|(first, last)| (*first, std::cmp::Reverse(*last)));
+        let mut parts: Vec<Arc<Part>> = Vec::new();
+        for flushes in found {
+            let path = dir.join(part::name_of(flushes));
+            if parts.last().is_some_and(|wide| wide.flushes.1 >= flushes.1) {
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+                continue;
+            }
+            match Part::open(&path, flushes).map_err(failed("open", &path))? {
+                Some(part) => {
+                    if part.is_damaged() {
+                        let path = path.display();
+                        tracing::error!(%path, "a file of history is damaged; what is whole of it is served");
                     }
+                    parts.push(Arc::new(part));
                 }
-                if upto > mark {
-                    marks.insert((), upto)?;
-                }
+                None => set_aside(&path).map_err(failed("rename", &path))?,
             }
-            write.commit()?;
-            Ok(())
-        };
-        write().map_err(failed("write"))
+        }
+        let gone = Gone::open(dir).map_err(failed("open", dir))?;
+        let durable = durable(&parts);
+        if durable.len() > 1 {
+            tracing::error!(
+                dir = %dir.display(),
+                "history misses entries of the journal; they are filled in as far as the journal still has them"
+            );
+        }
+        for part in &parts {
+            part.estimate_dead(&gone.runs);
+        }
+        let runs = Arc::new(gone.runs.clone());
+        let inner = Inner { parts: Arc::new(parts), gone: runs, durable, ..Inner::default() };
+        Ok(History {
+            dir: dir.to_owned(),
+            inner: RwLock::new(inner),
+            tender: Mutex::new(Tender::new(gone, settings)),
+        })
     }
 
-    /// The fact of a run that has ended.
-    pub fn run(&self, run: u64) -> Result<Option<Vec<u8>>, Error> {
-        let read = || -> Result<Option<Vec<u8>>, redb::Error> {
-            let runs = self.database.begin_read()?.open_table(RUNS)?;
-            Ok(runs.get(run)?.map(|fact| fact.value().to_vec()))
-        };
-        read().map_err(failed("read"))
+    /// The journal entry up to which all facts survive a crash; 0 where there are none. What came
+    /// after it is to be given again.
+    pub fn mark(&self) -> u64 {
+        self.read().durable.last().unwrap_or(0)
     }
 
-    /// Gives `take` the latest ended runs below `before`, latest first, at most `limit`: one at a
-    /// time, for a fact holds a whole job, which may be large.
-    pub fn runs_before(
-        &self,
-        before: u64,
-        limit: usize,
-        mut take: impl FnMut(u64, &[u8]),
-    ) -> Result<(), Error> {
-        let mut read = || -> Result<(), redb::Error> {
-            let runs = self.database.begin_read()?.open_table(RUNS)?;
-            for entry in runs.range(..before)?.rev().take(limit) {
-                let (run, fact) = entry?;
-                take(run.value(), fact.value());
+    /// Whether the facts of a journal entry are still wanted: not if they are on disk. So an entry
+    /// that is replayed is not written twice, and one whose facts were lost is filled in.
+    pub fn wants(&self, index: u64) -> bool {
+        self.read().wants(index)
+    }
+
+    /// Adds the facts of journal entries, each with its index, in their order. From here on readers
+    /// see them. Entries that are here already are passed over; numbers that are left out are of
+    /// entries without facts.
+    pub fn add(&self, entries: impl IntoIterator<Item = (u64, Vec<Fact>)>) {
+        let mut inner = self.write();
+        for (index, facts) in entries {
+            // Before the first there is what was flushed before the journal was trimmed.
+            let first = match (inner.given, inner.durable.last().unwrap_or(0)) {
+                (Some(given), _) => given + 1,
+                (None, durable) => index.min(durable + 1),
+            };
+            inner.given = Some(index);
+            if inner.wants(index) {
+                inner.active.cover.insert_range(first, index);
+                facts.into_iter().for_each(|fact| inner.active.add(fact));
             }
-            Ok(())
-        };
-        read().map_err(failed("read"))
+        }
     }
 
-    /// The latest ended run of a job of this name.
-    pub fn latest_named(&self, name: &str) -> Result<Option<u64>, Error> {
-        let read = || -> Result<Option<u64>, redb::Error> {
-            let names = self.database.begin_read()?.open_table(NAMES)?;
-            let mut of_name = names.range((name, 0)..=(name, u64::MAX))?;
-            Ok(of_name.next_back().transpose()?.map(|(key, _)| key.value().1))
-        };
-        read().map_err(failed("read"))
+    /// What waits to be written.
+    pub fn pending(&self) -> Pending {
+        let inner = self.read();
+        let frozen = inner.frozen.as_deref();
+        Pending {
+            facts: inner.active.facts + frozen.map_or(0, |memory| memory.facts),
+            bytes: inner.active.bytes + frozen.map_or(0, |memory| memory.bytes),
+        }
     }
 
-    /// The facts of one task of a run, in the order they were written.
-    pub fn task_facts(&self, run: u64, task: u32) -> Result<Vec<TaskFact>, Error> {
-        let read = || -> Result<Vec<TaskFact>, redb::Error> {
-            let tasks = self.database.begin_read()?.open_table(TASKS)?;
-            let mut found = Vec::new();
-            let all = (run, task, 0, 0)..=(run, task, u64::MAX, u32::MAX);
-            for entry in tasks.range(all)? {
-                let (_, fact) = entry?;
-                let (kind, bytes) = fact.value();
-                found.push(TaskFact { kind, bytes: bytes.to_vec() });
+    /// Writes all facts there are, durably, and so raises the mark. An error loses nothing: the
+    /// facts stay in memory and can be written again.
+    pub fn flush(&self) -> Result<(), Error> {
+        let _one = self.tender();
+        // What an earlier flush could not write comes first.
+        self.flush_frozen().map_err(failed(&self.dir))?;
+        {
+            let mut inner = self.write();
+            if inner.active.cover.is_empty() {
+                return Ok(());
             }
-            Ok(found)
-        };
-        read().map_err(failed("read"))
+            inner.frozen = Some(Arc::new(std::mem::take(&mut inner.active)));
+        }
+        self.flush_frozen().map_err(failed(&self.dir))
     }
+
+    fn flush_frozen(&self) -> io::Result<()> {
+        let (frozen, number) = {
+            let inner = self.read();
+            let Some(frozen) = inner.frozen.clone() else { return Ok(()) };
+            (frozen, inner.parts.last().map_or(0, |part| part.flushes.1) + 1)
+        };
+        let mut writer = Writer::begin(&self.dir, FLUSH, frozen.cover.clone())?;
+        memory::write_all(&frozen, &mut writer)?;
+        let part = Arc::new(writer.finish((number, number))?);
+        let mut inner = self.write();
+        inner.durable.extend(&part.cover);
+        Arc::make_mut(&mut inner.parts).push(part);
+        inner.frozen = None;
+        Ok(())
+    }
+
+    /// Bytes on disk, about.
+    pub fn disk_bytes(&self) -> u64 {
+        self.read().parts.iter().map(|part| part.bytes).sum()
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tender(&self) -> MutexGuard<'_, Tender> {
+        self.tender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn wants(&self, index: u64) -> bool {
+        let frozen = self.frozen.as_ref();
+        !self.durable.contains(index)
+            && !self.active.cover.contains(index)
+            && frozen.is_none_or(|memory| !memory.cover.contains(index))
+    }
+
+    /// The memories there are.
+    pub(crate) fn memories(&self) -> impl Iterator<Item = &Memory> {
+        self.frozen.as_deref().into_iter().chain([&self.active])
+    }
+}
+
+fn durable(parts: &[Arc<Part>]) -> Ranges {
+    let mut durable = Ranges::default();
+    parts.iter().for_each(|part| durable.extend(&part.cover));
+    durable
+}
+
+/// Nothing of the file can be trusted: it is kept for whoever wants to look, and makes way.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".damaged-{now}"));
+    tracing::error!(
+        path = %path.display(),
+        aside = %Path::new(&aside).display(),
+        "a file of history is damaged beyond reading and set aside; its facts are filled in again as far as the journal still has them"
+    );
+    fs::rename(path, aside)
 }

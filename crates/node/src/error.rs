@@ -69,9 +69,6 @@ pub enum StartError {
     /// History cannot be opened.
     #[error(transparent)]
     History(#[from] history::OpenError),
-    /// History cannot be read.
-    #[error(transparent)]
-    HistoryRead(#[from] history::Error),
     /// A part of the node ended while it started.
     #[error("the node ended while it started: {0}")]
     Ended(String),
@@ -131,11 +128,4 @@ pub enum Refused {
 fn list(faults: &[Fault]) -> String {
     let texts: Vec<String> = faults.iter().map(Fault::to_string).collect();
     texts.join("; ")
-}
-
-impl From<history::Error> for Refused {
-    fn from(error: history::Error) -> Refused {
-        let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
-        Refused::Failed(format!("{error}{}", source.unwrap_or_default()))
-    }
 }

@@ -1,84 +1,119 @@
-//! From the machine's events to the facts that history keeps.
+//! From the machine's events to the facts that history keeps, and what a run shows of itself in
+//! either place.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use history::Fact;
+use history::{AttemptFact, ElementsEnd, Fact, Profile, RunFact, RunHead};
 use machine::{AttemptEnded, Event, Run};
-use model::{Because, RunId, TaskState};
+use model::{JobSpec, RunId, TaskState};
 use prost::Message;
-use proto::record::{AttemptFact, AttemptFacts, ElementsFact, RunFact, StateCount, TaskCounts};
 
-/// The kind of fact that tells of attempts.
-pub(crate) const ATTEMPTS: u8 = 1;
-/// The kind of fact that tells of elements that ended without an attempt.
-pub(crate) const ELEMENTS: u8 = 2;
+/// Characters of a command that a summary shows.
+const COMMAND_CHARS_MAX: usize = 200;
+/// For one state of a whole run: the first of these that occurs.
+const WORST_FIRST: [TaskState; 11] = [
+    TaskState::Running,
+    TaskState::Stopping,
+    TaskState::Unknown,
+    TaskState::Scheduled,
+    TaskState::Queued,
+    TaskState::Failed,
+    TaskState::TimedOut,
+    TaskState::Lost,
+    TaskState::Dead,
+    TaskState::Canceled,
+    TaskState::Succeeded,
+];
 
-/// The facts in the events of one journal entry. Attempts of one task share a fact.
+/// The facts in the events of one journal entry.
 pub(crate) fn facts(events: &[Event], time_ms: u64) -> Vec<Fact> {
-    let mut attempts: BTreeMap<(RunId, u32), AttemptFacts> = BTreeMap::new();
-    let mut rest = Vec::new();
-    for event in events {
-        match event {
-            Event::AttemptEnded(ended) => {
-                let element = ended.attempt.element;
-                let facts = attempts.entry((element.run, element.task)).or_default();
-                facts.facts.push(attempt(ended));
-            }
-            Event::ElementsEnded { run, task, ordinals, state, because } => {
-                let fact = ElementsFact {
-                    ordinals: proto::ranges(ordinals),
-                    state: state.name().to_owned(),
-                    because: Some(Because::clone(because).into()),
-                    ended_ms: time_ms,
-                };
-                let bytes = fact.encode_to_vec();
-                rest.push(Fact::Task { run: run.0, task: *task, kind: ELEMENTS, bytes });
-            }
-            Event::RunEnded { run, last, ended_ms } => {
-                let bytes = run_fact(last, *ended_ms).encode_to_vec();
-                rest.push(Fact::Run { run: run.0, name: last.spec.name.clone(), bytes });
-            }
-            _ => {}
+    let fact = |event: &Event| match event {
+        Event::AttemptEnded(ended) => Some(Fact::Attempt(attempt(ended))),
+        Event::ElementsEnded { run, task, ordinals, state, because } => {
+            let end = ElementsEnd { state: *state, because: because.clone(), ended_ms: time_ms };
+            let (run, task, ordinals) = (*run, *task, ordinals.clone());
+            Some(Fact::Elements { run, task, ordinals, end })
         }
-    }
-    let attempts = attempts.into_iter().map(|((run, task), facts)| Fact::Task {
-        run: run.0,
-        task,
-        kind: ATTEMPTS,
-        bytes: facts.encode_to_vec(),
-    });
-    attempts.chain(rest).collect()
+        Event::RunEnded { run, last, ended_ms } => {
+            let job = proto::job::Job::from(&*last.spec).encode_to_vec();
+            let head = head(*run, last, *ended_ms);
+            Some(Fact::Run(Box::new(RunFact { head, job })))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(fact).collect()
+}
+
+/// What was submitted, as a run's fact keeps it; `None` where the bytes are no job.
+pub(crate) fn job(bytes: &[u8]) -> Option<JobSpec> {
+    JobSpec::try_from(proto::job::Job::decode(bytes).ok()?).ok()
 }
 
 fn attempt(ended: &AttemptEnded) -> AttemptFact {
     AttemptFact {
-        index: ended.attempt.element.index,
+        run: ended.attempt.element.run,
+        task: ended.attempt.element.task,
+        ordinal: ended.ordinal,
         number: ended.attempt.number,
-        fence: ended.fence.0,
-        node_id: ended.node.to_bytes(),
+        fence: ended.fence,
+        node: ended.node,
         placed_ms: ended.placed_ms,
-        outcome: Some(ended.outcome.clone().into()),
-        because: ended.because.as_deref().cloned().map(Into::into),
-        state: ended.state.map_or("", TaskState::name).to_owned(),
+        outcome: ended.outcome.clone(),
+        because: ended.because.clone(),
+        state: ended.state,
     }
 }
 
-fn run_fact(run: &Run, ended_ms: u64) -> RunFact {
-    let counts = |task: &machine::TaskRun| TaskCounts {
-        states: (task.ended.iter())
-            .map(|(state, count)| StateCount { state: state.name().to_owned(), count: *count })
-            .collect(),
-    };
+fn head(id: RunId, run: &Run, ended_ms: u64) -> RunHead {
+    let spec = &run.spec;
+    let counts: Vec<Vec<(TaskState, u64)>> =
+        run.tasks.iter().map(|task| task.ended.iter().map(|(s, c)| (*s, *c)).collect()).collect();
     let failure = run.first_failure();
-    RunFact {
-        job: Some((&*run.spec).into()),
-        submitted_ms: run.submitted_ms,
-        ended_ms,
-        counts: run.tasks.iter().map(counts).collect(),
-        canceled: run.canceled.as_deref().cloned().map(Into::into),
-        started_us: run.started_us,
-        rerun_of: 0,
+    let profile = Profile {
+        namespace: spec.namespace.clone(),
+        owner: spec.owner.clone(),
+        name: spec.name.clone(),
+        labels: spec.labels.clone(),
+        command: command(spec),
+        state: worst(counts.iter().flatten().map(|(state, _)| *state)),
         exit_code: failure.map_or(0, |failure| failure.exit_code),
         summary: failure.map_or_else(|| "succeeded".to_owned(), |f| f.summary.clone()),
+        canceled: run.canceled.as_deref().cloned(),
+        elements: elements(spec),
+        counts,
+        rerun_of: run.rerun_of.map_or(0, |of| of.0),
+        retention: spec.retention,
+    };
+    RunHead {
+        run: id,
+        submitted_ms: run.submitted_ms,
+        started_us: run.started_us,
+        ended_ms,
+        profile: Arc::new(profile),
     }
+}
+
+/// The beginning of the first task's command, words separated by spaces.
+pub(crate) fn command(spec: &JobSpec) -> String {
+    let mut command = String::new();
+    for word in spec.tasks.first().map_or(&[][..], |task| &task.command) {
+        if command.len() > 4 * COMMAND_CHARS_MAX {
+            break;
+        }
+        let space = if command.is_empty() { "" } else { " " };
+        command.push_str(space);
+        command.extend(word.chars().take(COMMAND_CHARS_MAX));
+    }
+    command.chars().take(COMMAND_CHARS_MAX).collect()
+}
+
+/// How many elements a job has.
+pub(crate) fn elements(spec: &JobSpec) -> u64 {
+    spec.tasks.iter().map(|task| u64::from(task.indices().count())).sum()
+}
+
+/// One state for a whole of which these occur.
+pub(crate) fn worst(states: impl Iterator<Item = TaskState>) -> TaskState {
+    let rank = |state: &TaskState| WORST_FIRST.iter().position(|other| other == state);
+    states.min_by_key(rank).unwrap_or(TaskState::Queued)
 }

@@ -18,7 +18,9 @@ use crate::control;
 use crate::error::Refused;
 use crate::info::{Info, Stopped};
 use crate::logs::{self, Logs, LogsRequest};
-use crate::query::{self, NodeStatus, Progress, Resolved, RunDetail, RunEnd, RunSummary};
+use crate::query::{
+    self, NodeStatus, Progress, Purged, Resolved, RunDetail, RunEnd, RunFilter, RunPage,
+};
 use crate::shared::Shared;
 use crate::view::View;
 
@@ -181,23 +183,39 @@ impl Handle {
         view.map(|view| view.clone()).map_err(|_| Refused::Unavailable("the node stops".to_owned()))
     }
 
-    /// Runs below `before` (0: all), latest first.
+    /// Runs below `before` (0: all) that the filter wants, latest first; with `all` those too that
+    /// have ended.
     pub async fn runs(
         &self,
+        filter: &RunFilter,
         all: bool,
         before: u64,
         limit: usize,
-    ) -> Result<(Vec<RunSummary>, Option<RunId>), Refused> {
+    ) -> Result<RunPage, Refused> {
         let before = if before == 0 { RunId(u64::MAX) } else { RunId(before) };
         let view = self.view().await?;
-        query::runs(&view, &self.shared.history, all, before, limit)
+        Ok(query::runs(&view, &self.shared.history, filter, all, before, limit))
+    }
+
+    /// Deletes the ended runs that the filter wants from history; a dry one only counts them.
+    /// Whoever leaves early does not end it.
+    pub async fn purge(&self, filter: RunFilter, dry: bool) -> Result<Purged, Refused> {
+        self.view().await?;
+        let busy = || Refused::Unavailable("history is busy or ends; try again".to_owned());
+        let answer = self.shared.keeper.purge(filter, dry).ok_or_else(busy)?;
+        answer.await.map_err(|_| busy())
+    }
+
+    /// Why history cannot be written just now, while it cannot.
+    pub fn history_behind(&self) -> Option<String> {
+        self.shared.keeper.behind().borrow().clone()
     }
 
     /// A run and at most `limit` of the elements that `id` points at.
     pub async fn run(&self, id: &str, limit: usize) -> Result<RunDetail, Refused> {
         let view = self.view().await?;
         let resolved = self.resolve(&view, id)?;
-        query::detail(&view, &self.shared.history, &resolved, limit)
+        Ok(query::detail(&view, &self.shared.history, &resolved, limit))
     }
 
     /// How far what `id` points at has come.
@@ -227,7 +245,7 @@ impl Handle {
                 shown = Some(now);
             }
             if now.ended >= now.total {
-                return query::end(&view, &self.shared.history, &resolved);
+                return Ok(query::end(&view, &self.shared.history, &resolved));
             }
             let stopping = || Refused::Unavailable("the node stops".to_owned());
             let mut stopped = self.shared.stopped.clone();

@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod handle;
 mod info;
+mod keeper;
 mod lists;
 mod live;
 mod logs;

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Attempt, OutputRef, TaskPosition};
-use proto::job;
+use history::{States, Told};
+use model::{Attempt, Element, Ending, Outcome, OutputRef, TaskPosition};
 use proto::supervisor::Extent;
 use runner::output::{Merge, Stream};
 use tokio::sync::mpsc;
@@ -98,6 +98,9 @@ pub(crate) fn start(shared: Arc<Shared>, resolved: Resolved, request: LogsReques
     Logs { chunks, task_names, many: elements > 1 }
 }
 
+/// What is said in place of output whose facts are damaged.
+const DAMAGED: &str = "history is damaged there: the output of this element, and perhaps of some that follow, cannot be found";
+
 /// Ended attempts, each with what lists its output and how many bytes it wrote.
 type Ended = Vec<(Attempt, List, u64)>;
 
@@ -108,6 +111,8 @@ enum List {
     End(OutputRef),
     /// Its supervisor was killed before that; what was found of it then was kept, if any was.
     Lost,
+    /// Nothing: its facts are damaged.
+    Damaged,
 }
 
 /// More of an attempt's output.
@@ -138,7 +143,7 @@ impl Reader {
         let (live, follower) = shared.live.follow(run);
         let view = shared.views.borrow().clone();
         self.resolved.refresh(&view, &shared.history)?;
-        let ended = self.ended_output(&shared)?;
+        let ended = self.ended_output(&shared);
         let mut found = listed(&shared, ended).await?;
         for (attempt, extents) in live {
             found.entry(attempt).or_insert(More::Extents(extents));
@@ -181,7 +186,7 @@ impl Reader {
     /// when it was missing.
     async fn read_rest(&mut self, shared: &Shared) -> Result<(), Refused> {
         let Some(merge) = &self.merge else { return Ok(()) };
-        let mut ended = self.ended_output(shared)?;
+        let mut ended = self.ended_output(shared);
         ended.retain(|(attempt, list, bytes)| {
             matches!(list, List::Lost) || merge.position(*attempt) < *bytes
         });
@@ -190,30 +195,36 @@ impl Reader {
     }
 
     /// What lists the output of the selected attempts that history knows, and its length.
-    fn ended_output(&self, shared: &Shared) -> Result<Ended, Refused> {
+    fn ended_output(&self, shared: &Shared) -> Ended {
+        let run = self.resolved.run;
         let mut found = Vec::new();
         for (task, ordinals) in &self.resolved.tasks {
             let array = self.resolved.spec.tasks[*task as usize].indices();
-            let ordinal = |index| array.ordinal(index);
-            let facts = query::facts_of(&shared.history, self.resolved.run, *task, ordinal)?;
-            for (ordinal, attempts) in facts.attempts {
-                if !ordinals.contains(ordinal) {
-                    continue;
-                }
-                for fact in attempts {
-                    let element =
-                        model::Element { run: self.resolved.run, task: *task, index: fact.index };
-                    let attempt = Attempt { element, number: fact.number };
-                    let Some(outcome) = fact.outcome.filter(|_| self.selects(attempt)) else {
-                        continue;
-                    };
-                    if let Some(list) = list(&outcome) {
-                        found.push((attempt, list, outcome.output_bytes));
+            let attempt = |ordinal, number| {
+                let element = Element { run, task: *task, index: array.index(ordinal) };
+                Attempt { element, number }
+            };
+            for told in shared.history.elements(run, *task, ordinals, States::ANY) {
+                match told {
+                    Told::Attempt(fact) => {
+                        let attempt = attempt(fact.ordinal, fact.number);
+                        if let Some(list) = list(&fact.outcome).filter(|_| self.selects(attempt)) {
+                            found.push((attempt, list, fact.outcome.output_bytes));
+                        }
+                    }
+                    Told::Ended(..) => {}
+                    Told::Damaged(range) => {
+                        // One word for all of them, where the first of them would be.
+                        if let Some(first) = ordinals.ranges_from(*range.start()).next() {
+                            let first = (*first.start()).max(*range.start());
+                            let number = self.resolved.attempt.unwrap_or(1);
+                            found.push((attempt(first, number), List::Damaged, u64::MAX));
+                        }
                     }
                 }
             }
         }
-        Ok(found)
+        found
     }
 
     fn selects(&self, attempt: Attempt) -> bool {
@@ -280,11 +291,10 @@ impl Reader {
 }
 
 /// What lists an ended attempt's output, if it may have any.
-fn list(outcome: &job::Outcome) -> Option<List> {
-    let lost = matches!(outcome.ending, Some(job::outcome::Ending::Gone(_)));
-    match &outcome.output {
-        Some(at) => Some(List::End(OutputRef { segment: at.segment, offset: at.offset })),
-        None => lost.then_some(List::Lost),
+fn list(outcome: &Outcome) -> Option<List> {
+    match outcome.output {
+        Some(at) => Some(List::End(at)),
+        None => (outcome.ending == Ending::Gone).then_some(List::Lost),
     }
 }
 
@@ -295,6 +305,7 @@ async fn listed(shared: &Shared, ended: Ended) -> Result<BTreeMap<Attempt, More>
     let more = move |attempt, list| match list {
         List::End(at) => output.ended(at).map(|extents| Some(More::Extents(extents))),
         List::Lost => output.lost(attempt).map(|extents| extents.map(More::Lost)),
+        List::Damaged => Ok(Some(More::Unlisted(DAMAGED.to_owned()))),
     };
     let read = move || {
         let each = ended.into_iter().filter_map(|(attempt, list, _)| {

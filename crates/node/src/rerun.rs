@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{Because, JobSpec, Outcome, RangeSet, RunId, TaskPosition, TaskState};
+use history::{History, States, Told};
+use model::{JobSpec, Outcome, RangeSet, RunId, TaskPosition, TaskState};
 use proto::record;
 
 use crate::error::Refused;
@@ -76,21 +77,21 @@ impl Handle {
     fn ends(&self, resolved: &Resolved, task: TaskPosition) -> Result<Ends, Refused> {
         let mut ends = Ends::default();
         let mut left = resolved.spec.tasks[task as usize].ordinals(None);
-        let (mut run, mut older) = (resolved.run, rerun_of(resolved));
+        let mut run = resolved.run;
+        let mut older = resolved.ended.as_ref().and_then(query::rerun_of);
         for _ in 0..CHAIN_MAX {
-            self.add_ends(&mut ends, &mut left, &resolved.spec, run, task)?;
+            ends.add(&self.shared.history, &mut left, run, task);
             if left.is_empty() {
                 return Ok(ends);
             }
             let Some(next) = older else { break };
-            let found = query::ended_run(&self.shared.history, next)?;
-            let (_, ended) = found.ok_or_else(|| {
+            let head = query::ended_run(&self.shared.history, next)?.ok_or_else(|| {
                 Refused::NotFound(format!(
                     "run {run} took over results of run {next}, which is no longer in history: give the elements to repeat, `{}[FIRST-LAST]`",
                     resolved.run
                 ))
             })?;
-            older = Some(RunId(ended.fact.rerun_of)).filter(|of| of.0 > 0);
+            older = query::rerun_of(&head);
             run = next;
         }
         Err(Refused::Failed(format!(
@@ -98,54 +99,44 @@ impl Handle {
             left.len()
         )))
     }
-
-    /// Adds what history tells of those in `left` for one run, and takes them out.
-    fn add_ends(
-        &self,
-        ends: &mut Ends,
-        left: &mut RangeSet,
-        spec: &JobSpec,
-        run: RunId,
-        task: TaskPosition,
-    ) -> Result<(), Refused> {
-        let array = spec.tasks[task as usize].indices();
-        let facts = query::facts_of(&self.shared.history, run, task, |index| array.ordinal(index))?;
-        for (ordinal, attempts) in facts.attempts {
-            let Some(last) = attempts.into_iter().next_back() else { continue };
-            let Ok(state) = last.state.parse::<TaskState>() else { continue };
-            if !left.remove(ordinal) {
-                continue;
-            }
-            ends.states.entry(state).or_default().insert(ordinal);
-            let outcome = last.outcome.and_then(|outcome| Outcome::try_from(outcome).ok());
-            if let (true, Some(outcome)) = (state != TaskState::Succeeded, outcome) {
-                let words = format!("{state}: {}", outcome.describe());
-                ends.failures.insert(ordinal, (outcome.failure_code(state), words));
-            }
-        }
-        for fact in facts.elements {
-            let state = fact.state.parse().unwrap_or(TaskState::Canceled);
-            let because = fact.because.map(Because::from);
-            let why = because.map_or_else(String::new, |because| because.reason);
-            for range in proto::element_ranges(&fact.ordinals) {
-                let mut common = RangeSet::new();
-                common.append_common(left, range.clone());
-                left.remove_range(range);
-                if let Some(first) = common.first() {
-                    let words = format!("{state}: before it started: {why}");
-                    let words = words.trim_end_matches([':', ' ']).to_owned();
-                    ends.failures.insert(first, (Outcome::CANCELED_EXIT_CODE, words));
-                }
-                common.ranges().for_each(|range| {
-                    ends.states.entry(state).or_default().insert_range(range);
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Ends {
+    /// Adds what history tells of those in `left` for one run, and takes them out.
+    fn add(&mut self, history: &History, left: &mut RangeSet, run: RunId, task: TaskPosition) {
+        let wanted = left.clone();
+        for told in history.elements(run, task, &wanted, States::FINAL) {
+            match told {
+                Told::Attempt(fact) => {
+                    let Some(state) = fact.state.filter(|_| left.remove(fact.ordinal)) else {
+                        continue;
+                    };
+                    self.states.entry(state).or_default().insert(fact.ordinal);
+                    if state != TaskState::Succeeded {
+                        let words = format!("{state}: {}", fact.outcome.describe());
+                        self.failures
+                            .insert(fact.ordinal, (fact.outcome.failure_code(state), words));
+                    }
+                }
+                Told::Ended(range, end) => {
+                    let mut common = RangeSet::new();
+                    common.append_common(left, range.clone());
+                    left.remove_range(range);
+                    if let Some(first) = common.first() {
+                        let words =
+                            format!("{}: before it started: {}", end.state, end.because.reason);
+                        let words = words.trim_end_matches([':', ' ']).to_owned();
+                        self.failures.insert(first, (Outcome::CANCELED_EXIT_CODE, words));
+                    }
+                    let ended = self.states.entry(end.state).or_default();
+                    common.ranges().for_each(|range| ended.insert_range(range));
+                }
+                // Nobody can say how they ended; they stay in `left`.
+                Told::Damaged(_) => {}
+            }
+        }
+    }
+
     fn repeat(self, selected: &RangeSet, failed: bool) -> record::RerunTask {
         let mut repeated = RangeSet::new();
         let mut taken = Vec::new();
@@ -179,12 +170,6 @@ impl Ends {
         });
         record::RerunTask { ordinals: proto::ranges(&repeated), taken, failure }
     }
-}
-
-/// The run whose results this one took over.
-fn rerun_of(resolved: &Resolved) -> Option<RunId> {
-    let of = resolved.ended.as_ref().map_or(0, |ended| ended.fact.rerun_of);
-    Some(RunId(of)).filter(|of| of.0 > 0)
 }
 
 #[cfg(test)]

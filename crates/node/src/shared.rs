@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::blobs::Blobs;
 use crate::control;
 use crate::info::{Info, Stopped};
+use crate::keeper::Keeper;
 use crate::live::LiveOutput;
 use crate::view::View;
 use crate::watchers::Watchers;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) views: watch::Receiver<Arc<View>>,
     pub(crate) history: Arc<History>,
     pub(crate) blobs: Arc<Blobs>,
+    pub(crate) keeper: Keeper,
     pub(crate) output: Arc<Store>,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) watchers: Arc<Watchers>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use history::History;
+use history::{History, Settings};
 use journal::{Journal, Leadership, raft, raft::Raft};
 use model::Resources;
 use reactor::worker::Worker;
@@ -17,6 +17,7 @@ use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::handle::Handle;
 use crate::info::{Config, Info, Stopped};
+use crate::keeper::{self, Keeper};
 use crate::live::LiveOutput;
 use crate::noop;
 use crate::publish::{Publish, Publisher};
@@ -49,7 +50,9 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let identity = data_dir.identity()?;
     let capacity = capacity(config.capacity);
     let journal = open_journal(&data_dir, identity.journal_node()).await?;
-    let history = Arc::new(History::open(&data_dir.path.join("history"))?);
+    let history = History::open(&data_dir.path.join("history"), Settings::default())?;
+    let history = Arc::new(history);
+    let (keeper, keeping) = Keeper::new(history.clone());
     let output = Arc::new(Store::open(data_dir.path.join("output")));
 
     let blobs = open_blobs(&data_dir)?;
@@ -68,11 +71,12 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
 
     let publisher = Publisher {
         history: history.clone(),
+        keeper: keeper.clone(),
         views: views_tx,
         watchers: watchers.clone(),
         live: live.clone(),
     };
-    let publisher = spawn_publisher(publisher, publish_inbox, stopped_tx.clone())?;
+    let publisher = spawn_publisher(publisher, keeping, publish_inbox, stopped_tx.clone())?;
     let done = inputs.clone();
     thread("planner", move || control::planner(plans_inbox, done))?;
     let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
@@ -149,6 +153,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         views,
         history,
         blobs,
+        keeper,
         output,
         live,
         watchers,
@@ -224,27 +229,37 @@ async fn caught_up(
     }
 }
 
+/// The publisher, and the keeper, which it ends once it has ended itself.
 fn spawn_publisher(
     publisher: Publisher,
+    keeping: keeper::Work,
     inbox: mpsc::Receiver<Publish>,
     stopped: watch::Sender<Option<Stopped>>,
 ) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let runtime = tokio::runtime::Handle::current();
-    thread("history", move || {
+    let failed = stopped.clone();
+    let keeper = thread("history", move || {
+        if let Err(error) = keeping.run() {
+            stop(&failed, history_failed(&error));
+        }
+    })?;
+    thread("publisher", move || {
         let mut inbox = inbox;
         // Neither is dropped before the reason is told: the control part notices and tells less.
-        if let Err(error) = publisher.run(&mut inbox, &runtime) {
-            let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
-            let hint = match error.is_disk_full() {
-                true => {
-                    "\nhint: free some space on the disk of the data directory, then `windlass up`"
-                }
-                false => "",
-            };
-            let source = source.unwrap_or_default();
-            stop(&stopped, Stopped::Failed(format!("{error}{source}{hint}")));
+        if let Err(error) = publisher.run(&mut inbox) {
+            stop(&stopped, history_failed(&error));
         }
+        publisher.keeper.stop();
+        let _ = keeper.join(); // It has told its reason.
     })
+}
+
+fn history_failed(error: &history::Error) -> Stopped {
+    let source = std::error::Error::source(error).map(|s| format!(": {s}"));
+    let hint = match error.is_disk_full() {
+        true => "\nhint: free some space on the disk of the data directory, then `windlass up`",
+        false => "",
+    };
+    Stopped::Failed(format!("{error}{}{hint}", source.unwrap_or_default()))
 }
 
 fn spawn_control(control: control::Task<Raft>, stopped: watch::Sender<Option<Stopped>>) {

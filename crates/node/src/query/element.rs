@@ -1,55 +1,19 @@
-//! The status of elements: facts from history first, then what the state says of the rest.
+//! The status of elements: what history tells first, then what the state says of the rest.
+//!
+//! First it is found out which elements are shown, by ranges and in their order; then these alone
+//! are looked up. So a status costs what it shows, however many elements the run has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
-use history::History;
-use model::{
-    Attempt, Because, Element, Ending, Fence, NodeId, Outcome, RangeSet, RunId, TaskPosition,
-    TaskState,
-};
-use prost::Message;
-use proto::record::{AttemptFact, AttemptFacts, ElementsFact};
+use history::{AttemptFact, ElementsEnd, History, States, Told};
+use machine::TaskRun;
+use model::{Attempt, Because, Element, RangeSet, RunId, TaskPosition, TaskState};
 
+use super::live::{ended_of, shown_state, waiting_of};
 use super::resolve::Resolved;
 use super::{AttemptStatus, ElementStatus};
-use crate::error::Refused;
-use crate::facts;
 use crate::view::View;
-
-/// What history tells of one task: its ended attempts by ordinal, and elements without one.
-#[derive(Debug, Default)]
-pub(crate) struct TaskFacts {
-    pub(crate) attempts: BTreeMap<u32, Vec<AttemptFact>>,
-    pub(crate) elements: Vec<ElementsFact>,
-}
-
-/// Reads what history tells of one task. `ordinal` maps an index to its ordinal.
-pub(crate) fn facts_of(
-    history: &History,
-    run: RunId,
-    task: TaskPosition,
-    ordinal: impl Fn(u32) -> Option<u32>,
-) -> Result<TaskFacts, Refused> {
-    let mut facts = TaskFacts::default();
-    let damaged = || Refused::Failed(format!("history holds an invalid fact of run {run}"));
-    for fact in history.task_facts(run.0, task)? {
-        match fact.kind {
-            facts::ATTEMPTS => {
-                let attempts = AttemptFacts::decode(&*fact.bytes).map_err(|_| damaged())?;
-                for attempt in attempts.facts {
-                    let ordinal = ordinal(attempt.index).ok_or_else(damaged)?;
-                    facts.attempts.entry(ordinal).or_default().push(attempt);
-                }
-            }
-            facts::ELEMENTS => {
-                let elements = ElementsFact::decode(&*fact.bytes).map_err(|_| damaged())?;
-                facts.elements.push(elements);
-            }
-            _ => return Err(damaged()),
-        }
-    }
-    Ok(facts)
-}
 
 /// The selected elements of one run.
 pub(crate) struct Selected {
@@ -57,42 +21,196 @@ pub(crate) struct Selected {
     pub(crate) total: u64,
 }
 
+/// Who is said to have ended an element whose facts cannot be read.
+const DAMAGED: (&str, &str) =
+    ("history", "its facts are damaged on disk, so nobody can say how it ended");
+
 /// The status of what is selected, at most `limit`; what waits comes last.
 pub(crate) fn selected(
     view: &View,
     history: &History,
     resolved: &Resolved,
     limit: usize,
-) -> Result<Selected, Refused> {
-    let mut told = Vec::new();
-    let mut waiting = Vec::new();
-    let mut total = 0;
+) -> Selected {
+    let run = view.state.run(resolved.run);
+    let total = resolved.tasks.iter().map(|(_, ordinals)| ordinals.len()).sum();
+    let mut elements = Vec::new();
     for (task, ordinals) in &resolved.tasks {
-        total += ordinals.len();
-        let statuses = of_task(view, history, resolved, *task, ordinals)?;
-        for status in statuses {
-            let list = if status.state == TaskState::Queued { &mut waiting } else { &mut told };
-            if list.len() < limit {
-                list.push(status);
+        let room = limit - elements.len();
+        let live = run.as_ref().map(|run| &run.tasks[*task as usize]);
+        let found = told(history, live, resolved.run, *task, ordinals, States::FINAL);
+        elements.extend(statuses(view, history, resolved, *task, &lowest(room, found)));
+    }
+    let Some(run) = run else { return Selected { elements, total } };
+    let told = elements.len();
+    for (task, ordinals) in &resolved.tasks {
+        let room = limit - elements.len();
+        // History may call some of them ended that were told above: as many more are looked at.
+        let most = if room > 0 { room + told } else { 0 };
+        let waiting = waiting_of(&run.tasks[*task as usize], ordinals, most);
+        let statuses = statuses(view, history, resolved, *task, &waiting).into_iter();
+        let waiting = statuses.filter(|status| status.state == TaskState::Queued);
+        elements.extend(waiting.take(room));
+    }
+    Selected { elements, total }
+}
+
+/// The first selected element, by task and index, that ended without success, as far as history
+/// tells; where none can be found and facts are damaged, one of these.
+pub(crate) fn first_failure(
+    view: &View,
+    history: &History,
+    resolved: &Resolved,
+) -> Option<ElementStatus> {
+    let mut damaged = None;
+    for (task, ordinals) in &resolved.tasks {
+        for found in told(history, None, resolved.run, *task, ordinals, States::UNSUCCESSFUL) {
+            let Some(first) = found.ordinals.first() else { continue };
+            let shown = RangeSet::from_iter([first..=first]);
+            let status = statuses(view, history, resolved, *task, &shown).pop();
+            match found.is_damaged {
+                true => damaged = damaged.or(status.filter(|s| s.state == TaskState::Unknown)),
+                false => return status,
             }
         }
     }
-    let room = limit.saturating_sub(told.len());
-    told.extend(waiting.into_iter().take(room));
-    Ok(Selected { elements: told, total })
+    damaged
 }
 
-fn of_task<'a>(
-    view: &'a View,
+/// Elements that are not waiting, in order.
+struct Found {
+    ordinals: RangeSet,
+    is_damaged: bool,
+}
+
+impl Found {
+    fn first(&self) -> u32 {
+        self.ordinals.first().unwrap_or(0)
+    }
+}
+
+/// Elements that ended in one of these states and, with every state, those that are placed.
+fn told<'a>(
     history: &History,
-    resolved: &'a Resolved,
-    position: TaskPosition,
+    live: Option<&'a TaskRun>,
+    run: RunId,
+    task: TaskPosition,
     ordinals: &'a RangeSet,
-) -> Result<impl Iterator<Item = ElementStatus> + 'a, Refused> {
+    states: States,
+) -> impl Iterator<Item = Found> + 'a {
+    let clipped = |range: RangeInclusive<u32>| {
+        let mut set = RangeSet::new();
+        set.append_common(ordinals, range);
+        set
+    };
+    let found = move |told: Told| match told {
+        Told::Attempt(attempt) => {
+            let ordinals = RangeSet::from_iter([attempt.ordinal..=attempt.ordinal]);
+            Found { ordinals, is_damaged: false }
+        }
+        Told::Ended(range, _) => Found { ordinals: clipped(range), is_damaged: false },
+        Told::Damaged(range) => {
+            Found { ordinals: ended_of(live, ordinals, range), is_damaged: true }
+        }
+    };
+    let ended = history.elements(run, task, ordinals, states).map(found);
+    let ended = ended.filter(|found| !found.ordinals.is_empty());
+    let placed = live.into_iter().flat_map(|live| {
+        ordinals.ranges().flat_map(|range| live.live.range(range)).map(|(&ordinal, _)| Found {
+            ordinals: RangeSet::from_iter([ordinal..=ordinal]),
+            is_damaged: false,
+        })
+    });
+    in_order(ended, placed)
+}
+
+/// Both, the one with the lower first ordinal first.
+fn in_order(
+    left: impl Iterator<Item = Found>,
+    right: impl Iterator<Item = Found>,
+) -> impl Iterator<Item = Found> {
+    let (mut left, mut right) = (left.peekable(), right.peekable());
+    std::iter::from_fn(move || match (left.peek(), right.peek()) {
+        (Some(l), Some(r)) if l.first() <= r.first() => left.next(),
+        (_, Some(_)) => right.next(),
+        (_, None) => left.next(),
+    })
+}
+
+/// The lowest so many ordinals.
+fn lowest(limit: usize, found: impl Iterator<Item = Found>) -> RangeSet {
+    let mut lowest = BTreeSet::new();
+    for found in found {
+        // What follows is not lower than this.
+        let is_full = lowest.len() >= limit;
+        if is_full && lowest.last().is_none_or(|last| found.first() > *last) {
+            break;
+        }
+        lowest.extend(found.ordinals.iter().take(limit));
+        while lowest.len() > limit {
+            lowest.pop_last();
+        }
+    }
+    lowest.into_iter().collect()
+}
+
+/// What history tells of one element.
+#[derive(Default)]
+struct Facts {
+    attempts: Vec<AttemptFact>,
+    ended: Option<ElementsEnd>,
+    is_damaged: bool,
+}
+
+fn facts_of(
+    history: &History,
+    run: RunId,
+    task: TaskPosition,
+    ordinals: &RangeSet,
+) -> BTreeMap<u32, Facts> {
+    let mut facts: BTreeMap<u32, Facts> = BTreeMap::new();
+    let clipped = |range: RangeInclusive<u32>| {
+        let mut set = RangeSet::new();
+        set.append_common(ordinals, range);
+        set
+    };
+    for told in history.elements(run, task, ordinals, States::ANY) {
+        match told {
+            Told::Attempt(attempt) => {
+                facts.entry(attempt.ordinal).or_default().attempts.push(attempt);
+            }
+            Told::Ended(range, end) => {
+                for ordinal in clipped(range).iter() {
+                    facts.entry(ordinal).or_default().ended = Some(end.clone());
+                }
+            }
+            Told::Damaged(range) => {
+                for ordinal in clipped(range).iter() {
+                    facts.entry(ordinal).or_default().is_damaged = true;
+                }
+            }
+        }
+    }
+    facts
+}
+
+/// The status of each of these, which are not many.
+fn statuses(
+    view: &View,
+    history: &History,
+    resolved: &Resolved,
+    position: TaskPosition,
+    ordinals: &RangeSet,
+) -> Vec<ElementStatus> {
+    if ordinals.is_empty() {
+        return Vec::new();
+    }
     let spec = &resolved.spec.tasks[position as usize];
     let array = spec.indices();
-    let mut facts = facts_of(history, resolved.run, position, |index| array.ordinal(index))?;
-    Ok(ordinals.iter().map(move |ordinal| {
+    let run = view.state.run(resolved.run);
+    let live = run.as_ref().map(|run| &run.tasks[position as usize]);
+    let mut facts = facts_of(history, resolved.run, position, ordinals);
+    let status = |ordinal: u32| {
         let index = array.index(ordinal);
         let element = Element { run: resolved.run, task: position, index };
         let mut id = format!("{}/{}", resolved.run, spec.name);
@@ -107,36 +225,41 @@ fn of_task<'a>(
             attempts: Vec::new(),
             because: None,
         };
-        let mut ended = false;
-        for fact in facts.attempts.remove(&ordinal).unwrap_or_default() {
-            let attempt = ended_attempt(view, &fact);
-            if let Ok(state) = fact.state.parse::<TaskState>() {
-                status.state = state;
-                ended = true;
-            }
-            status.attempts.push(attempt);
-        }
-        if !ended {
-            let covers = |fact: &&ElementsFact| {
-                proto::element_ranges(&fact.ordinals).any(|range| range.contains(&ordinal))
-            };
-            if let Some(fact) = facts.elements.iter().find(covers) {
-                status.state = fact.state.parse().unwrap_or(TaskState::Canceled);
-                status.because = fact.because.clone().map(Because::from);
-            } else {
-                live(view, resolved.run, position, ordinal, &mut status);
-            }
-        }
+        told_status(view, live, ordinal, facts.remove(&ordinal).unwrap_or_default(), &mut status);
         status
-    }))
+    };
+    ordinals.iter().map(status).collect()
 }
 
-/// What the state says of an element that history does not call ended.
-fn live(view: &View, run: RunId, task: TaskPosition, ordinal: u32, status: &mut ElementStatus) {
-    let Some(run) = view.state.run(run) else { return };
-    let Some(live) = run.tasks[task as usize].live.get(&ordinal) else { return };
+/// What history tells; where that is not its end, what the state says.
+fn told_status(
+    view: &View,
+    live: Option<&TaskRun>,
+    ordinal: u32,
+    facts: Facts,
+    status: &mut ElementStatus,
+) {
+    let last = facts.attempts.iter().find_map(|attempt| attempt.state);
+    status.attempts.extend(facts.attempts.into_iter().map(|fact| ended_attempt(view, fact)));
+    if let Some(state) = last {
+        status.state = state;
+    } else if let Some(end) = facts.ended {
+        status.state = end.state;
+        status.because = Some((*end.because).clone());
+    } else if !is_live(view, live, ordinal, status) && facts.is_damaged {
+        status.state = TaskState::Unknown;
+        status.because = Some(Because::new(DAMAGED.0, DAMAGED.1));
+    }
+}
+
+/// What the state says of an element that history does not call ended; whether it knows it.
+fn is_live(view: &View, task: Option<&TaskRun>, ordinal: u32, status: &mut ElementStatus) -> bool {
+    let Some(task) = task else { return false };
+    let Some(live) = task.live.get(&ordinal) else {
+        return super::live::waiting(task).into_iter().any(|set| set.contains(ordinal));
+    };
     if status.attempts.iter().any(|attempt| attempt.number == live.number) {
-        return; // History is newer than the state: the attempt has ended and waits for its next.
+        return true; // History is newer than the state: the attempt has ended and waits for its next.
     }
     status.state = shown_state(view, live.node, live.state());
     status.attempts.push(AttemptStatus {
@@ -149,29 +272,19 @@ fn live(view: &View, run: RunId, task: TaskPosition, ordinal: u32, status: &mut 
         outcome: None,
         because: live.stop.as_ref().map(|(_, because)| (**because).clone()),
     });
+    true
 }
 
-/// `unknown` for what is started on a node that does not answer.
-pub(crate) fn shown_state(view: &View, node: NodeId, state: TaskState) -> TaskState {
-    match state {
-        TaskState::Running | TaskState::Stopping if !view.is_ready(node) => TaskState::Unknown,
-        state => state,
-    }
-}
-
-fn ended_attempt(view: &View, fact: &AttemptFact) -> AttemptStatus {
-    let outcome = fact.outcome.clone().and_then(|outcome| Outcome::try_from(outcome).ok());
-    let outcome = outcome.unwrap_or_else(|| Outcome::bare(Ending::Gone));
-    let node = NodeId::from_bytes(&fact.node_id).unwrap_or_default();
+fn ended_attempt(view: &View, fact: AttemptFact) -> AttemptStatus {
     AttemptStatus {
         number: fact.number,
-        state: fact.state.parse().unwrap_or(TaskState::Lost),
-        node: view.node_name(node),
-        fence: Fence(fact.fence),
+        state: fact.state.unwrap_or(TaskState::Lost),
+        node: view.node_name(fact.node),
+        fence: fact.fence,
         placed_ms: fact.placed_ms,
-        started_us: outcome.started_us,
-        outcome: Some(outcome),
-        because: fact.because.clone().map(Because::from),
+        started_us: fact.outcome.started_us,
+        outcome: Some(fact.outcome),
+        because: fact.because.as_deref().cloned(),
     }
 }
 

@@ -4,19 +4,25 @@
 //! An element that history calls ended has ended, whatever an older state says.
 
 mod element;
+mod list;
+mod live;
 mod nodes;
 mod resolve;
 mod runs;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Because, Element, Fence, JobSpec, Outcome, Resources, RunId, TaskState};
 
-pub(crate) use element::facts_of;
+pub use history::{Purged, RunFilter, States};
+
+pub(crate) use list::runs;
 pub(crate) use nodes::nodes;
-pub(crate) use resolve::{Resolved, ended_run, resolve};
-pub(crate) use runs::{detail, end, progress, runs};
+pub(crate) use resolve::{Resolved, ended_run, rerun_of, resolve};
+pub(crate) use runs::{detail, end, progress};
 
 /// A run in one line.
 #[derive(Clone, Debug)]
@@ -27,6 +33,10 @@ pub struct RunSummary {
     pub name: String,
     /// Whose it is.
     pub owner: String,
+    /// What the job belongs to.
+    pub namespace: String,
+    /// The job's labels.
+    pub labels: Vec<(String, String)>,
     /// When it was submitted, Unix milliseconds.
     pub submitted_ms: u64,
     /// When it ended, Unix milliseconds; 0 while it has not.
@@ -41,6 +51,20 @@ pub struct RunSummary {
     pub state: TaskState,
     /// How many elements it has.
     pub elements: u64,
+    /// What `run` and `wait` exit with; `None` while it has not ended.
+    pub exit_code: Option<i32>,
+}
+
+/// A stretch of a list of runs.
+#[derive(Clone, Debug, Default)]
+pub struct RunPage {
+    /// The runs, the latest first. There may be fewer than were asked for, or none, and more pages
+    /// all the same: a page looks at a bounded number of runs.
+    pub runs: Vec<RunSummary>,
+    /// The next page has the runs before this one; `None` where there is none.
+    pub next: Option<RunId>,
+    /// Runs that would perhaps be listed if history were not damaged where they are.
+    pub damaged: u64,
 }
 
 /// A run with its elements.

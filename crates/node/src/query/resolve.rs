@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use history::History;
+use history::{Found, History, RunHead};
 use model::selector::{RunSelector, TaskSelector};
-use model::{Because, JobSpec, RangeSet, RunId, Selector, TaskPosition};
-use prost::Message;
-use proto::record::RunFact;
+use model::{JobSpec, RangeSet, RunId, Selector, TaskPosition};
 
 use crate::error::Refused;
+use crate::facts;
 use crate::view::View;
 
 /// A selector that points at a run there is.
@@ -16,8 +15,8 @@ use crate::view::View;
 pub(crate) struct Resolved {
     pub(crate) run: RunId,
     pub(crate) spec: Arc<JobSpec>,
-    /// The run's fact, if it has ended.
-    pub(crate) ended: Option<EndedRun>,
+    /// What history says of the run, if it has ended.
+    pub(crate) ended: Option<RunHead>,
     /// The selected tasks with their selected ordinals.
     pub(crate) tasks: Vec<(TaskPosition, RangeSet)>,
     /// Only this attempt of each.
@@ -30,17 +29,10 @@ impl Resolved {
     /// Looks again whether the run has ended; what was selected stays.
     pub(crate) fn refresh(&mut self, view: &View, history: &History) -> Result<(), Refused> {
         if self.ended.is_none() && view.state.run(self.run).is_none() {
-            self.ended = ended_run(history, self.run)?.map(|(_, ended)| ended);
+            self.ended = ended_run(history, self.run)?;
         }
         Ok(())
     }
-}
-
-/// What history tells of an ended run.
-#[derive(Clone, Debug)]
-pub(crate) struct EndedRun {
-    pub(crate) fact: RunFact,
-    pub(crate) canceled: Option<Because>,
 }
 
 /// Looks up what `text` points at.
@@ -50,9 +42,9 @@ pub(crate) fn resolve(view: &View, history: &History, text: &str) -> Result<Reso
     let (spec, ended) = match view.state.run(run) {
         Some(live) => (live.spec.clone(), None),
         None => {
-            let (spec, ended) = ended_run(history, run)?
+            let head = ended_run(history, run)?
                 .ok_or_else(|| Refused::NotFound(format!("there is no run {run}")))?;
-            (spec, Some(ended))
+            (job(history, run)?, Some(head))
         }
     };
     let positions = find_tasks(&spec, run, selector.task.as_ref())?;
@@ -67,23 +59,32 @@ pub(crate) fn resolve(view: &View, history: &History, text: &str) -> Result<Reso
     Ok(Resolved { run, spec, ended, tasks, attempt: selector.attempt, whole })
 }
 
-/// The spec and the fact of a run that has ended.
-pub(crate) fn ended_run(
-    history: &History,
-    run: RunId,
-) -> Result<Option<(Arc<JobSpec>, EndedRun)>, Refused> {
-    let Some(bytes) = history.run(run.0)? else { return Ok(None) };
-    Ok(Some(decode_run(run, &bytes)?))
+/// What history says of a run, if it has ended.
+pub(crate) fn ended_run(history: &History, run: RunId) -> Result<Option<RunHead>, Refused> {
+    match history.head(run) {
+        Found::Known(head) => Ok(Some(head)),
+        Found::Unknown => Ok(None),
+        Found::Damaged => Err(damaged(run)),
+    }
 }
 
-/// Reads a run's fact.
-pub(crate) fn decode_run(run: RunId, bytes: &[u8]) -> Result<(Arc<JobSpec>, EndedRun), Refused> {
-    let damaged = || Refused::Failed(format!("history holds no valid fact of run {run}"));
-    let mut fact = RunFact::decode(bytes).map_err(|_| damaged())?;
-    let job = fact.job.take().ok_or_else(damaged)?;
-    let spec = JobSpec::try_from(job).map_err(|_| damaged())?;
-    let canceled = fact.canceled.take().map(Because::from);
-    Ok((Arc::new(spec), EndedRun { fact, canceled }))
+/// The run whose results this one took over.
+pub(crate) fn rerun_of(head: &RunHead) -> Option<RunId> {
+    Some(RunId(head.profile.rerun_of)).filter(|of| of.0 > 0)
+}
+
+/// The job of a run that has ended.
+fn job(history: &History, run: RunId) -> Result<Arc<JobSpec>, Refused> {
+    match history.job(run) {
+        Found::Known(bytes) => facts::job(&bytes).map(Arc::new).ok_or_else(|| damaged(run)),
+        Found::Unknown | Found::Damaged => Err(damaged(run)),
+    }
+}
+
+fn damaged(run: RunId) -> Refused {
+    Refused::Failed(format!(
+        "run {run} cannot be shown: where history keeps it, if it does, its file is damaged; `ps --all` lists the runs that are whole"
+    ))
 }
 
 fn find_run(view: &View, history: &History, selector: &Selector) -> Result<RunId, Refused> {
@@ -95,7 +96,7 @@ fn find_run(view: &View, history: &History, selector: &Selector) -> Result<RunId
         },
         RunSelector::Name(name) => {
             let live = view.state.latest_named(name);
-            let ended = history.latest_named(name)?.map(RunId);
+            let ended = history.latest_named(name);
             live.max(ended)
                 .ok_or_else(|| Refused::NotFound(format!("no run of a job named `{name}`")))
         }
