@@ -115,6 +115,9 @@ impl RaftStateMachine<Types> for Applied {
         let kept = tokio::task::spawn_blocking(keep).await.map_err(|error| failed(&error))?;
         kept.map_err(|error| failed(&error))?;
         self.store.trim(last).await?;
+        if self.log.positions().purged.is_none_or(|purged| purged.index < last.index) {
+            return Err(failed(&io::Error::from(io::ErrorKind::StorageFull)));
+        }
         self.shared.note_membership(meta.last_membership.clone());
         self.last = Some(last);
         self.shared.committed(last.index);

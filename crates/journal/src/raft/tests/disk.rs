@@ -81,12 +81,16 @@ async fn that_fails_once_refuses_the_checkpoint_and_no_more() {
     let journal = Raft::open_on(disk.clone(), config(dir.path()), settings()).await.unwrap();
     let leader = leads(&journal).await;
     let upto = journal.propose(leader, record(1)).await.unwrap();
-    // Creating, the header, two chunks, the last chunk, the footer, the sync, renaming, the directory.
-    for operation in 0..9 {
+    for operation in 0.. {
         disk.faults.once.store(operation, SeqCst);
-        let refused = soon(journal.checkpoint(upto, content(upto))).await;
-        let Err(JournalError::Checkpoint { asked, reason }) = refused else {
-            panic!("operation {operation} failed: {refused:?}")
+        let (asked, reason) = match soon(journal.checkpoint(upto, content(upto))).await {
+            Err(JournalError::Checkpoint { asked, reason }) => (asked, reason),
+            Err(error) => panic!("operation {operation} failed: {error}"),
+            Ok(()) => {
+                disk.faults.once.store(i64::MAX, SeqCst);
+                assert!(operation > 8, "create, header, three chunks, footer, sync, names");
+                break;
+            }
         };
         assert_eq!(asked, upto);
         assert!(reason.contains("cannot ") && reason.contains("check the disk"), "{reason}");
@@ -94,7 +98,7 @@ async fn that_fails_once_refuses_the_checkpoint_and_no_more() {
         assert!(files.keys().all(|name| !name.contains("snapshot")), "{:?}", files.keys());
         journal.propose(leader, "and on".into()).await.unwrap();
     }
-    goes_on(&journal, leader, upto).await;
+    goes_on(&journal, leader, upto + 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
