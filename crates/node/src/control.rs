@@ -4,11 +4,12 @@
 //! proposals, answers, and what to publish go out. It ends with the journal, never before.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use journal::{Delivered, Follow, Journal, LeaderId, Leadership, ProposeError, SnapshotReader};
-use machine::Answer;
+use machine::{Answer, snapshot};
 use proto::record::command::Kind;
 use proto::session::{ToControl, ToWorker};
 use reactor::Now;
@@ -28,6 +29,8 @@ pub(crate) enum Input {
     Message { session: SessionId, message: ToControl },
     /// Nothing more is to be placed.
     Close,
+    /// Nothing more is to be placed for now, or it may be again.
+    Hold(bool),
     /// A proposal failed.
     ProposeFailed { number: u64, retry: bool },
     /// A plan is made.
@@ -39,6 +42,9 @@ const RETRY_MS: u64 = 5;
 
 /// A timer that is not set.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// Bytes of a snapshot that are read at once.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// The control part's task.
 pub(crate) struct Task<J> {
@@ -109,7 +115,7 @@ impl<J: Journal> Task<J> {
                     },
                     Some(Delivered::Snapshot { index, reader, .. }) => {
                         match self.restore(index, reader) {
-                            Ok(()) => continue,
+                            Ok(restored) => restored,
                             Err(reason) => return reason,
                         }
                     }
@@ -147,11 +153,26 @@ impl<J: Journal> Task<J> {
         }
     }
 
-    /// Takes a snapshot for all that came before.
-    fn restore(&mut self, index: u64, _reader: SnapshotReader) -> Result<(), String> {
-        Err(format!(
-            "snapshots are not supported yet, and the journal begins with one of entry {index}"
-        ))
+    /// Reads a snapshot, which stands for all that came before.
+    fn restore(&self, index: u64, mut reader: SnapshotReader) -> Result<Event, String> {
+        let unreadable = |why: String| {
+            format!(
+                "the snapshot of entry {index} cannot be read: {why}\nhint: move that file out of the journal's directory; the snapshot before it is used then, if it is still there"
+            )
+        };
+        let state = tokio::task::block_in_place(|| {
+            let mut state = snapshot::Reader::new();
+            let mut piece = vec![0; PIECE_BYTES];
+            loop {
+                match reader.read(&mut piece).map_err(|error| unreadable(error.to_string()))? {
+                    0 => return state.finish().map_err(|error| unreadable(error.to_string())),
+                    count => state
+                        .push(&piece[..count])
+                        .map_err(|error| unreadable(error.to_string()))?,
+                }
+            }
+        })?;
+        Ok(Event::Restored { index, state })
     }
 
     fn last_words(&self) -> String {
@@ -175,6 +196,7 @@ impl<J: Journal> Task<J> {
             }
             Input::Message { session, message } => Event::Message { session, message },
             Input::Close => Event::Close,
+            Input::Hold(hold) => Event::Hold(hold),
             Input::ProposeFailed { number, retry } => Event::ProposeFailed { number, retry },
             Input::Planned(places) => Event::Planned(places),
         })

@@ -14,6 +14,7 @@ use reactor::control::Unavailable;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
+use crate::admission;
 use crate::control;
 use crate::error::Refused;
 use crate::info::{Info, Stopped};
@@ -92,6 +93,9 @@ impl Handle {
             return Err(Refused::Invalid(faults));
         }
         let job = proto::job::Job::from(&spec);
+        let view = self.shared.views.borrow().clone();
+        admission::check(&self.shared, &view, &spec, prost::Message::encoded_len(&job))?;
+        drop(view);
         let payload_hash = match key {
             "" => Vec::new(),
             _ => {

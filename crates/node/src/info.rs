@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use model::{ClusterId, NodeId, Resources};
 
 pub use crate::noop::NoopWorkers;
+pub use crate::upkeep::Keeping;
 
 /// What a node is told when it starts.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub exe: PathBuf,
     /// The version of the binary.
     pub version: String,
+    /// How it keeps what it has.
+    pub keeping: Keeping,
     /// Workers beside its own that run nothing.
     pub noop: NoopWorkers,
 }

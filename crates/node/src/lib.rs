@@ -7,6 +7,7 @@
 //! It must never decide: no placement, no state, no retry is made up here. And it never serves
 //! what is not applied: a node whose journal has died stops.
 
+mod admission;
 mod blobs;
 mod control;
 mod data_dir;
@@ -25,6 +26,7 @@ mod rerun;
 mod shared;
 mod start;
 mod supervisor;
+mod upkeep;
 mod view;
 mod watchers;
 mod worker;
@@ -32,7 +34,7 @@ mod worker;
 pub use blobs::Stored;
 pub use error::{Refused, StartError};
 pub use handle::{Canceled, Handle, Submitted};
-pub use info::{Config, Info, NoopWorkers, Stopped};
+pub use info::{Config, Info, Keeping, NoopWorkers, Stopped};
 pub use lists::Uploading;
 pub use logs::{Chunk, Logs, LogsRequest, Streams};
 pub use start::{Node, start};

@@ -13,6 +13,7 @@ use crate::control;
 use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
+use crate::upkeep::Disk;
 use crate::view::View;
 use crate::watchers::Watchers;
 
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) keeper: Keeper,
     pub(crate) output: Arc<Store>,
+    pub(crate) disk: Arc<Disk>,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) watchers: Arc<Watchers>,
     /// Attempts that run here, as the worker part counts them.

@@ -23,6 +23,7 @@ use crate::noop;
 use crate::publish::{Publish, Publisher};
 use crate::shared::Shared;
 use crate::supervisor::Reach;
+use crate::upkeep::{self, Disk};
 use crate::view::View;
 use crate::watchers::Watchers;
 use crate::worker;
@@ -133,6 +134,18 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     spawn_worker(worker, stopped_tx);
     spawn_closer(down_rx, inputs.clone(), closed);
+    let disk = Arc::new(Disk::new(data_dir.path.clone()));
+    let upkeep = upkeep::Task {
+        keeping: config.keeping,
+        node: info.node,
+        disk: disk.clone(),
+        journal: journal.clone(),
+        output: output.clone(),
+        views: views.clone(),
+        history: history.clone(),
+        control: inputs.clone(),
+    };
+    tokio::spawn(upkeep.run());
     // A supervisor that takes long is not a failed start: it may still have to prove that the
     // processes of a former one are gone. That there can be none is.
     let mut ended = stopped.clone();
@@ -155,6 +168,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         blobs,
         keeper,
         output,
+        disk,
         live,
         watchers,
         running,

@@ -40,6 +40,13 @@ pub enum Event {
         /// The batch.
         record: Bytes,
     },
+    /// The journal delivered a snapshot first, which stands for every entry up to `index`.
+    Restored {
+        /// The last of those entries.
+        index: u64,
+        /// The state as they made it.
+        state: State,
+    },
     /// A proposal failed.
     ProposeFailed {
         /// The batch's number.
@@ -60,6 +67,8 @@ pub enum Event {
     Planned(Vec<Place>),
     /// The time asked for has come.
     Timer,
+    /// Nothing is placed while this holds: the node's disk is nearly full.
+    Hold(bool),
     /// The node is going down: nothing more is placed.
     Close,
 }

@@ -51,6 +51,8 @@ pub struct Control {
     plan_wanted: bool,
     /// No new placements: the node is going down.
     closing: bool,
+    /// No new placements for now.
+    held: bool,
     time: Time,
     /// When the shell was asked to come back, in steady milliseconds.
     timer_at_ms: Option<u64>,
@@ -70,6 +72,7 @@ impl Control {
             planning: false,
             plan_wanted: false,
             closing: false,
+            held: false,
             time: Time::default(),
             timer_at_ms: None,
         }
@@ -104,6 +107,11 @@ impl Control {
             }
             Event::Planned(places) => self.planned(places),
             Event::Timer => self.timer_at_ms = None,
+            Event::Restored { index, state } => self.restored(index, state, &mut effects),
+            Event::Hold(hold) => {
+                self.held = hold;
+                self.plan_wanted = true;
+            }
             Event::Close => self.closing = true,
         }
         self.wake(now, &mut effects);
@@ -174,6 +182,15 @@ impl Control {
         self.catch_up();
     }
 
+    fn restored(&mut self, index: u64, mut state: State, effects: &mut Vec<Effect>) {
+        if index > state.applied() {
+            state.pass(index); // The journal's own entries behind the last batch.
+        }
+        self.state = state;
+        let state = self.state.clone();
+        effects.push(Effect::Happened { index, events: Vec::new(), state });
+    }
+
     fn found(&mut self) {
         if let (None, Some(id)) = (self.state.cluster(), self.config.found) {
             let found = record::Found { cluster_id: id.to_bytes(), incarnation: 1 };
@@ -238,7 +255,7 @@ impl Control {
         if !self.planning {
             return; // Leadership changed since; the plan is for a state that may be old.
         }
-        if places.is_empty() || self.closing {
+        if places.is_empty() || self.closing || self.held {
             self.planning = false;
             return;
         }
@@ -277,7 +294,8 @@ impl Control {
 
     /// Asks for a plan where one could place something.
     fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let may = self.leader.is_some() && self.caught_up && !self.closing && !self.planning;
+        let open = !self.closing && !self.held;
+        let may = self.leader.is_some() && self.caught_up && open && !self.planning;
         if !may || !self.plan_wanted {
             return;
         }

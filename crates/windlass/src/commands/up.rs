@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Offer SIZE of memory to tasks (else all)
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
     memory: Option<u64>,
+    /// Make a snapshot when so much of the journal lies behind the last one
+    #[arg(long, value_name = "SIZE", hide = true, value_parser = text::parse_size)]
+    checkpoint_size: Option<u64>,
     /// Beside the node itself, N workers that run nothing: for measuring
     #[arg(long, value_name = "N", hide = true, default_value_t = 0)]
     noop_workers: u32,

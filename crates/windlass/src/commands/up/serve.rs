@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::Resources;
-use node::{Config, Handle, Node, NoopWorkers, Stopped};
+use node::{Config, Handle, Keeping, Node, NoopWorkers, Stopped};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -161,8 +161,14 @@ fn config(args: &Args, data_dir: PathBuf) -> Result<Config, Failure> {
         capacity,
         exe,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        keeping: keeping(args),
         noop: NoopWorkers { count: args.noop_workers, slots: args.noop_slots },
     })
+}
+
+fn keeping(args: &Args) -> Keeping {
+    let usual = Keeping::default();
+    Keeping { checkpoint_bytes: args.checkpoint_size.unwrap_or(usual.checkpoint_bytes), ..usual }
 }
 
 fn machine_name() -> String {

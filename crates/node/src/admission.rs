@@ -1,0 +1,60 @@
+//! Whether there is room for one more run: refused here, before anything is written, so that what
+//! was accepted goes on.
+
+use std::time::Duration;
+
+use model::JobSpec;
+use model::job::Fault;
+
+use crate::error::Refused;
+use crate::shared::Shared;
+use crate::view::View;
+
+/// Runs that have not ended, of everybody, at most.
+const RUNS_MAX: usize = 2_500_000;
+/// Runs that have not ended, of one owner, at most.
+const RUNS_OF_OWNER_MAX: u64 = 2_000_000;
+/// Bytes of one job as it is written to the journal, at most.
+const JOB_BYTES_MAX: usize = 4 << 20;
+/// When to try again where runs have to end first, and where somebody has to free space.
+const QUEUE_RETRY: Duration = Duration::from_secs(5);
+const SPACE_RETRY: Duration = Duration::from_secs(30);
+
+/// Refuses a job there is no room for. `bytes` is its size.
+pub(crate) fn check(
+    shared: &Shared,
+    view: &View,
+    spec: &JobSpec,
+    bytes: usize,
+) -> Result<(), Refused> {
+    if bytes > JOB_BYTES_MAX {
+        let problem = format!(
+            "the job has {}, at most {} are taken; give long lists as items of a file",
+            model::text::size(bytes as u64),
+            model::text::size(JOB_BYTES_MAX as u64)
+        );
+        return Err(Refused::Invalid(vec![Fault { field: "job".to_owned(), problem }]));
+    }
+    if shared.disk.is_low() {
+        return Err(Refused::NoSpace {
+            why: format!(
+                "the disk of `{}` is nearly full: free some space there, or purge what has ended",
+                shared.disk.path()
+            ),
+            retry_after: SPACE_RETRY,
+        });
+    }
+    if let Some(why) = &*shared.keeper.behind().borrow() {
+        return Err(Refused::NoSpace { why: why.clone(), retry_after: SPACE_RETRY });
+    }
+    let overloaded = |why: String| Err(Refused::Overloaded { why, retry_after: QUEUE_RETRY });
+    let (all, of_owner) = (view.state.runs().len(), view.state.runs_of(&spec.owner));
+    if all >= RUNS_MAX {
+        return overloaded(format!("{all} runs have not ended, no more are taken before some do"));
+    }
+    if of_owner >= RUNS_OF_OWNER_MAX {
+        let owner = &spec.owner;
+        return overloaded(format!("{of_owner} runs of `{owner}` have not ended, as many as may"));
+    }
+    Ok(())
+}

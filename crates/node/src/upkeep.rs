@@ -1,0 +1,208 @@
+//! What a node does beside its work, every second: it keeps snapshots so that a start is short,
+//! watches the disk, and removes old output.
+//!
+//! It must never hold the work up: a snapshot is written from a view, and what fails here is said
+//! and tried again.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use history::History;
+use journal::{Journal, JournalError};
+use machine::{State, snapshot};
+use model::{Attempt, NodeId};
+use runner::output::{Limits, Store};
+use tokio::sync::{mpsc, watch};
+
+use crate::control::Input;
+use crate::view::View;
+
+/// How often everything is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// Output is looked at once in so many of those times.
+const SWEEP_EACH: u32 = 10;
+/// How long output is kept where the limit of its size does not come first.
+const OUTPUT_KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Calls that remove output, of 64 files each, in one go.
+const SWEEPS_MAX: usize = 16;
+/// The part of a disk that is kept for work that is going on: one in so many bytes, within bounds.
+const RESERVE_PART: u64 = 20;
+const RESERVE_BYTES: (u64, u64) = (16 << 20, 1 << 30);
+
+/// How a node keeps what it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// A snapshot is made when so many bytes of journal, or as many as the last snapshot has, lie
+    /// behind the last one.
+    pub checkpoint_bytes: u64,
+    /// Output beyond so many bytes is removed, the oldest first.
+    pub output_bytes: u64,
+}
+
+impl Default for Keeping {
+    fn default() -> Keeping {
+        Keeping { checkpoint_bytes: 64 << 20, output_bytes: 10 << 30 }
+    }
+}
+
+/// What is left of the disk.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    dir: PathBuf,
+    low: AtomicBool,
+}
+
+impl Disk {
+    pub(crate) fn new(dir: PathBuf) -> Disk {
+        Disk { dir, low: AtomicBool::new(false) }
+    }
+
+    /// Whether so little is left that only work which is going on may use it.
+    pub(crate) fn is_low(&self) -> bool {
+        self.low.load(Ordering::Relaxed)
+    }
+
+    /// Where it is, for people.
+    pub(crate) fn path(&self) -> std::path::Display<'_> {
+        self.dir.display()
+    }
+
+    /// Looks again; says whether new work must not be started either.
+    fn look(&self) -> bool {
+        let Ok(stat) = rustix::fs::statvfs(&self.dir) else { return false };
+        let (least, most) = RESERVE_BYTES;
+        let reserve = (stat.f_blocks * stat.f_frsize / RESERVE_PART).clamp(least, most);
+        let free = stat.f_bavail * stat.f_frsize;
+        let low = free < reserve;
+        if low != self.low.swap(low, Ordering::Relaxed) {
+            match low {
+                true => tracing::warn!(
+                    dir = %self.dir.display(),
+                    free = model::text::size(free),
+                    reserve = model::text::size(reserve),
+                    "the disk is nearly full: submits are refused until some space is freed; what was accepted goes on"
+                ),
+                false => {
+                    tracing::info!(dir = %self.dir.display(), "there is space on the disk again")
+                }
+            }
+        }
+        free < reserve / 2
+    }
+}
+
+/// The task.
+pub(crate) struct Task<J> {
+    pub(crate) keeping: Keeping,
+    pub(crate) node: NodeId,
+    pub(crate) disk: Arc<Disk>,
+    pub(crate) journal: Arc<J>,
+    pub(crate) output: Arc<Store>,
+    pub(crate) views: watch::Receiver<Arc<View>>,
+    pub(crate) history: Arc<History>,
+    pub(crate) control: mpsc::Sender<Input>,
+}
+
+impl<J: Journal> Task<J> {
+    /// Runs until the node stops.
+    pub(crate) async fn run(self) {
+        let (mut held, mut next_bytes) = (false, self.keeping.checkpoint_bytes);
+        let mut ticks = tokio::time::interval(EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for count in 1u32.. {
+            ticks.tick().await;
+            let hold = self.disk.look();
+            if hold != held {
+                held = hold;
+                if self.control.send(Input::Hold(hold)).await.is_err() {
+                    return;
+                }
+            }
+            if self.journal.log_bytes() >= next_bytes {
+                match self.checkpoint().await {
+                    Some(bytes) => next_bytes = bytes.max(self.keeping.checkpoint_bytes),
+                    None => return,
+                }
+            }
+            if count.is_multiple_of(SWEEP_EACH) || held {
+                self.sweep().await;
+            }
+        }
+    }
+
+    /// Keeps a snapshot of what is published now; says how many bytes it has, or `None` where the
+    /// node stops.
+    async fn checkpoint(&self) -> Option<u64> {
+        let state = self.views.borrow().state.clone();
+        // History must have on disk what the entries tell, before they go.
+        let history = self.history.clone();
+        let flush = move || history.flush();
+        match tokio::task::spawn_blocking(flush).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no snapshot is made while history cannot be written");
+                return Some(0);
+            }
+            Err(_) => return None,
+        }
+        let index = state.applied();
+        let bytes = Arc::new(AtomicU64::new(0));
+        let counted = bytes.clone();
+        let write = move |to: &mut dyn std::io::Write| write(&state, to, &counted);
+        match self.journal.checkpoint(index, Box::new(write)).await {
+            Ok(()) => tracing::debug!(index, "a snapshot is kept"),
+            Err(JournalError::Dead { .. }) => return None,
+            Err(error) => {
+                tracing::warn!(index, %error, "no snapshot could be kept; the journal grows until one can");
+            }
+        }
+        Some(bytes.load(Ordering::Relaxed))
+    }
+
+    /// Removes output that is too old or too much.
+    async fn sweep(&self) {
+        let view = self.views.borrow().clone();
+        if !view.is_ready(self.node) {
+            return; // Nobody knows what the supervisor holds.
+        }
+        let held: BTreeSet<Attempt> = placed(&view.state, self.node).collect();
+        let oldest = SystemTime::now().checked_sub(OUTPUT_KEPT).unwrap_or(UNIX_EPOCH);
+        let limits = Limits {
+            bytes_max: self.keeping.output_bytes,
+            oldest_us: oldest.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
+        };
+        let output = self.output.clone();
+        let swept = tokio::task::spawn_blocking(move || {
+            for _ in 0..SWEEPS_MAX {
+                if !output.sweep(&limits, &|attempt| held.contains(&attempt))?.more {
+                    break;
+                }
+            }
+            Ok::<(), std::io::Error>(())
+        });
+        if let Ok(Err(error)) = swept.await {
+            tracing::warn!(%error, "old output could not be removed");
+        }
+    }
+}
+
+fn write(state: &State, to: &mut dyn std::io::Write, bytes: &AtomicU64) -> std::io::Result<()> {
+    for piece in snapshot::encode(state) {
+        bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        to.write_all(&piece)?;
+    }
+    Ok(())
+}
+
+/// The attempts that are placed on a node.
+fn placed(state: &State, node: NodeId) -> impl Iterator<Item = Attempt> + '_ {
+    let assigned = state.node(node).into_iter().flat_map(|node| node.assigned.values());
+    assigned.filter_map(|at| {
+        let run = state.run(at.run)?;
+        let live = run.tasks[at.task as usize].live.get(&at.ordinal)?;
+        Some(run.attempt(at.run, at.task, at.ordinal, live.number))
+    })
+}
