@@ -2,8 +2,11 @@
 //!
 //! It is made from batches like those of a real node, which are also the seeds of the corpus.
 
+use std::sync::LazyLock;
+
 use machine::State;
-use model::{ArraySpec, JobSpec, NodeId, TaskSpec};
+use model::job::{ArraySpec, MaxFailed, Retries};
+use model::{JobSpec, NodeId, TaskSpec};
 use proto::job::outcome::Ending;
 use proto::record::command::Kind;
 use proto::record::{self, Batch, Command, Header};
@@ -16,28 +19,34 @@ const START_MS: u64 = 1_700_000_000_000;
 
 /// The batches of a short life of a cluster, in order.
 pub(crate) fn batches() -> Vec<Batch> {
-    let array = |last| Some(ArraySpec { first: 1, last, step: 1, parallel_max: 3 });
     let kinds = [
         vec![Kind::Found(record::Found { cluster_id: bytes(9), incarnation: 1 })],
         vec![register(1), register(2)],
         vec![
             submit("one", None, ""),
-            submit("many", array(9), "key"),
-            submit("more", array(4), ""),
+            submit("many", Some(array(9)), "key"),
+            submit("more", Some(array(4)), ""),
         ],
         vec![place(1, 1, 0, 0), place(1, 2, 0, 1), place(2, 2, 2, 2)],
         vec![started(1, 1, 0), started(1, 2, 0), ended(1, 2, 0, Ending::Exited(0))],
         vec![ended(1, 2, 1, Ending::Signaled(9)), ended(2, 2, 2, Ending::Exited(3))],
-        vec![cancel(2, None, 7, 8), cancel(3, Some(0), 0, 1), submit("again", array(9), "key")],
+        vec![
+            cancel(2, None, 7, 8),
+            cancel(3, Some(0), 0, 1),
+            submit("again", Some(array(9)), "key"),
+        ],
         vec![register(2)],
+        vec![Kind::Wake(record::Wake {})],
+        vec![rerun(2, 3)],
     ];
     let batch = |(number, kinds): (usize, Vec<Kind>)| Batch {
         header: Some(Header {
             leader_term: LEADER.0,
             leader_node: LEADER.1,
-            level: 1,
+            level: machine::LEVEL,
             incarnation: if number == 0 { 0 } else { 1 },
-            time_ms: START_MS + 1_000 * number as u64,
+            // The last ones find deadlines and waits that have passed.
+            time_ms: START_MS + if number < 8 { 1_000 } else { 20_000 } * number as u64,
             number: number as u64 + 1,
         }),
         commands: kinds.into_iter().map(|kind| Command { kind: Some(kind) }).collect(),
@@ -45,16 +54,19 @@ pub(crate) fn batches() -> Vec<Batch> {
     kinds.into_iter().enumerate().map(batch).collect()
 }
 
-/// The state after them, and the index of the last.
+/// The state after them, and the index of the last. Made once: a clone is a few pointers.
+#[allow(dead_code, reason = "the seeds are made of the batches alone")]
 pub(crate) fn state() -> (State, u64) {
-    let mut state = State::new();
-    let mut index = 0;
-    for batch in batches() {
-        index += 1;
-        let applied = state.apply(index, LEADER, &batch);
-        assert_eq!(applied.refused, None, "a batch of a short life is refused");
-    }
-    (state, index)
+    static STATE: LazyLock<(State, u64)> = LazyLock::new(|| {
+        let (mut state, mut index) = (State::new(), 0);
+        for batch in batches() {
+            index += 1;
+            let applied = state.apply(index, LEADER, &batch);
+            assert_eq!(applied.refused, None, "a batch of a short life is refused");
+        }
+        (state, index)
+    });
+    STATE.clone()
 }
 
 fn bytes(number: u128) -> Vec<u8> {
@@ -76,9 +88,19 @@ fn register(number: u128) -> Kind {
     })
 }
 
+fn array(last: u32) -> ArraySpec {
+    ArraySpec { first: 1, last, step: 1, parallel_max: 3 }
+}
+
 fn submit(name: &str, array: Option<ArraySpec>, key: &str) -> Kind {
     let mut task = TaskSpec::new(vec!["/bin/true".to_owned(), name.to_owned()]);
     task.array = array;
+    if array.is_some() {
+        task.retries = Retries { attempts: 2, base_ms: 500, ..Retries::default() };
+        task.max_failed = Some(MaxFailed::Percent(50));
+        task.total_timeout_ms = 120_000;
+        task.pending_timeout_ms = 60_000;
+    }
     let spec = JobSpec {
         namespace: "default".to_owned(),
         owner: "ann".to_owned(),
@@ -92,6 +114,18 @@ fn submit(name: &str, array: Option<ArraySpec>, key: &str) -> Kind {
         payload_hash: if key.is_empty() { Vec::new() } else { vec![7; 32] },
         ..Default::default()
     })
+}
+
+/// Repeats one element of a run and takes over what the rest has come to.
+fn rerun(of: u64, ordinal: u32) -> Kind {
+    let Kind::SubmitJob(mut submit) = submit("again", Some(array(9)), "") else {
+        unreachable!("a submit is a submit")
+    };
+    let taken = vec![record::StateCount { state: "succeeded".to_owned(), count: 8 }];
+    let ordinals = vec![record::Range { first: ordinal, last: ordinal }];
+    let task = record::RerunTask { ordinals, taken, failure: None };
+    submit.rerun = Some(record::Rerun { of, tasks: vec![task] });
+    Kind::SubmitJob(submit)
 }
 
 fn place(to: u128, run: u64, first: u32, last: u32) -> Kind {

@@ -7,6 +7,8 @@
 mod prepared;
 #[path = "../../../fuzz/checks/record.rs"]
 mod record;
+#[path = "../../../fuzz/checks/state.rs"]
+mod state;
 
 use std::fs;
 use std::path::Path;
@@ -28,4 +30,21 @@ fn each(target: &str, check: impl Fn(&[u8]) + std::panic::RefUnwindSafe) {
 #[test]
 fn records_of_the_journal() {
     each("record", record::check);
+}
+
+#[test]
+fn snapshots_of_the_state() {
+    each("state", state::check);
+}
+
+#[test]
+fn files_of_the_journal() {
+    each("journal_segment", journal::fuzz::segment);
+    each("journal_snapshot", journal::fuzz::snapshot);
+}
+
+#[test]
+fn files_of_output() {
+    each("output_segment", runner::fuzz::segment);
+    each("output_lists", runner::fuzz::lists);
 }

@@ -1,0 +1,5 @@
+//! Snapshot files of the journal.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| journal::fuzz::snapshot(bytes));
