@@ -2,6 +2,8 @@
 //!
 //! `cargo run --manifest-path fuzz/Cargo.toml --example seeds`, whenever a form has changed.
 
+#[path = "seeds/history.rs"]
+mod history_files;
 #[path = "seeds/journal.rs"]
 mod journal_files;
 #[path = "seeds/output.rs"]
@@ -24,7 +26,9 @@ fn main() -> io::Result<()> {
         let snapshot: Vec<u8> = encode(&state).flatten().collect();
         write("state", &format!("seed-{number}"), &snapshot)?;
     }
-    for (target, name, bytes) in journal_files::all()?.into_iter().chain(output::all()?) {
+    for (target, name, bytes) in
+        [journal_files::all()?, output::all()?, history_files::all()?].concat()
+    {
         write(target, &name, &bytes)?;
     }
     // The first two bytes or so decide what is read; the rest a fuzzer finds by itself.

@@ -3,6 +3,8 @@
 //!
 //! They stand here because the node may use all the crates whose bytes are read back from a disk.
 
+#[path = "../../../fuzz/checks/history_part.rs"]
+mod history_part;
 #[path = "../../../fuzz/checks/prepared.rs"]
 mod prepared;
 #[path = "../../../fuzz/checks/record.rs"]
@@ -47,4 +49,10 @@ fn files_of_the_journal() {
 fn files_of_output() {
     each("output_segment", runner::fuzz::segment);
     each("output_lists", runner::fuzz::lists);
+}
+
+#[test]
+fn files_of_history() {
+    each("history_block", history::fuzz::block);
+    each("history_part", history_part::check);
 }
