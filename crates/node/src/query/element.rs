@@ -11,7 +11,7 @@ use machine::TaskRun;
 use model::{Attempt, Because, Element, RangeSet, RunId, TaskPosition, TaskState};
 
 use super::live::{ended_of, shown_state, waiting_of};
-use super::resolve::Resolved;
+use super::resolve::{Resolved, ended_run, rerun_of};
 use super::{AttemptStatus, ElementStatus};
 use crate::view::View;
 
@@ -34,11 +34,14 @@ pub(crate) fn selected(
 ) -> Selected {
     let run = view.state.run(resolved.run);
     let total = resolved.tasks.iter().map(|(_, ordinals)| ordinals.len()).sum();
+    let older = older_runs(view, history, resolved);
     let mut elements = Vec::new();
     for (task, ordinals) in &resolved.tasks {
         let room = limit - elements.len();
         let live = run.as_ref().map(|run| &run.tasks[*task as usize]);
-        let found = told(history, live, resolved.run, *task, ordinals, States::FINAL);
+        let ended = ended_of(live, ordinals, 0..=u32::MAX);
+        let own = told(history, live, resolved.run, *task, ordinals, States::FINAL);
+        let found = or_older(history, own, &older, *task, &ended, States::FINAL);
         elements.extend(statuses(view, history, resolved, *task, &lowest(room, found)));
     }
     let Some(run) = run else { return Selected { elements, total } };
@@ -62,19 +65,68 @@ pub(crate) fn first_failure(
     history: &History,
     resolved: &Resolved,
 ) -> Option<ElementStatus> {
+    let older = older_runs(view, history, resolved);
     let mut damaged = None;
     for (task, ordinals) in &resolved.tasks {
-        for found in told(history, None, resolved.run, *task, ordinals, States::UNSUCCESSFUL) {
-            let Some(first) = found.ordinals.first() else { continue };
-            let shown = RangeSet::from_iter([first..=first]);
-            let status = statuses(view, history, resolved, *task, &shown).pop();
-            match found.is_damaged {
-                true => damaged = damaged.or(status.filter(|s| s.state == TaskState::Unknown)),
-                false => return status,
+        let own = told(history, None, resolved.run, *task, ordinals, States::UNSUCCESSFUL);
+        let found = or_older(history, own, &older, *task, ordinals, States::UNSUCCESSFUL);
+        let mut candidates = found.flat_map(|found| {
+            let most = if found.is_damaged { LOOKED_UP } else { usize::MAX };
+            let ranges: Vec<_> = found.ordinals.ranges().collect();
+            ranges.into_iter().flatten().take(most)
+        });
+        loop {
+            let some: RangeSet = candidates.by_ref().take(LOOKED_UP).collect();
+            if some.is_empty() {
+                break;
+            }
+            // What failed in an older run may have succeeded in this one.
+            for status in statuses(view, history, resolved, *task, &some) {
+                match status.state {
+                    TaskState::Unknown => damaged = damaged.or(Some(status)),
+                    TaskState::Succeeded => {}
+                    state if state.is_final() => return Some(status),
+                    _ => {}
+                }
             }
         }
     }
     damaged
+}
+
+/// Elements that are looked up at once.
+const LOOKED_UP: usize = 64;
+/// Runs that took over results of one another that are looked at.
+const OLDER_MAX: usize = 32;
+
+/// The runs that tell of what this one did not repeat, the latest first.
+fn older_runs(view: &View, history: &History, resolved: &Resolved) -> Vec<RunId> {
+    let mut next = match &resolved.ended {
+        Some(head) => rerun_of(head),
+        None => view.state.run(resolved.run).and_then(|run| run.rerun_of),
+    };
+    let mut older = Vec::new();
+    while let Some(run) = next.filter(|_| older.len() < OLDER_MAX) {
+        older.push(run);
+        next = ended_run(history, run).ok().flatten().as_ref().and_then(rerun_of);
+    }
+    older
+}
+
+/// What is found, and what older runs tell of the same elements.
+fn or_older<'a>(
+    history: &History,
+    own: impl Iterator<Item = Found> + 'a,
+    older: &[RunId],
+    task: TaskPosition,
+    ordinals: &'a RangeSet,
+    states: States,
+) -> Box<dyn Iterator<Item = Found> + 'a> {
+    let mut found: Box<dyn Iterator<Item = Found> + 'a> = Box::new(own);
+    for run in older {
+        found = Box::new(in_order(found, told(history, None, *run, task, ordinals, states)));
+    }
+    found
 }
 
 /// Elements that are not waiting, in order.
@@ -97,7 +149,7 @@ fn told<'a>(
     task: TaskPosition,
     ordinals: &'a RangeSet,
     states: States,
-) -> impl Iterator<Item = Found> + 'a {
+) -> impl Iterator<Item = Found> + use<'a> {
     let clipped = |range: RangeInclusive<u32>| {
         let mut set = RangeSet::new();
         set.append_common(ordinals, range);
@@ -125,10 +177,10 @@ fn told<'a>(
 }
 
 /// Both, the one with the lower first ordinal first.
-fn in_order(
-    left: impl Iterator<Item = Found>,
-    right: impl Iterator<Item = Found>,
-) -> impl Iterator<Item = Found> {
+fn in_order<L: Iterator<Item = Found>, R: Iterator<Item = Found>>(
+    left: L,
+    right: R,
+) -> impl Iterator<Item = Found> + use<L, R> {
     let (mut left, mut right) = (left.peekable(), right.peekable());
     std::iter::from_fn(move || match (left.peek(), right.peek()) {
         (Some(l), Some(r)) if l.first() <= r.first() => left.next(),
@@ -210,6 +262,7 @@ fn statuses(
     let run = view.state.run(resolved.run);
     let live = run.as_ref().map(|run| &run.tasks[position as usize]);
     let mut facts = facts_of(history, resolved.run, position, ordinals);
+    let taken = taken_over(view, history, resolved, position, ordinals, &mut facts);
     let status = |ordinal: u32| {
         let index = array.index(ordinal);
         let element = Element { run: resolved.run, task: position, index };
@@ -226,9 +279,41 @@ fn statuses(
             because: None,
         };
         told_status(view, live, ordinal, facts.remove(&ordinal).unwrap_or_default(), &mut status);
+        if let Some(older) = taken.get(&ordinal) {
+            let because = Because::new(format!("run:{older}"), "taken over from there");
+            status.because.get_or_insert(because);
+        }
         status
     };
     ordinals.iter().map(status).collect()
+}
+
+/// Adds the facts of those that this run did not repeat; says whose they are.
+fn taken_over(
+    view: &View,
+    history: &History,
+    resolved: &Resolved,
+    task: TaskPosition,
+    ordinals: &RangeSet,
+    facts: &mut BTreeMap<u32, Facts>,
+) -> BTreeMap<u32, RunId> {
+    let mut taken = BTreeMap::new();
+    let older = older_runs(view, history, resolved);
+    if older.is_empty() {
+        return taken;
+    }
+    let run = view.state.run(resolved.run);
+    let live = run.as_ref().map(|run| &run.tasks[task as usize]);
+    let mut missing = ended_of(live, ordinals, 0..=u32::MAX);
+    facts.keys().for_each(|ordinal| _ = missing.remove(*ordinal));
+    for run in older {
+        for (ordinal, found) in facts_of(history, run, task, &missing) {
+            missing.remove(ordinal);
+            facts.insert(ordinal, found);
+            taken.insert(ordinal, run);
+        }
+    }
+    taken
 }
 
 /// What history tells; where that is not its end, what the state says.

@@ -73,6 +73,19 @@ impl World {
         self.apply(Kind::Cancel(record::Cancel { run, ordinals, ..Default::default() }));
     }
 
+    /// The node reports how an attempt ended.
+    fn end(&mut self, run: u64, ordinal: u32, code: i32) {
+        let live = self.state.run(RunId(run)).unwrap().tasks[0].live[&ordinal].clone();
+        let attempt =
+            self.state.run(RunId(run)).unwrap().attempt(RunId(run), 0, ordinal, live.number);
+        let ended = record::End {
+            attempt: Some(attempt.into()),
+            outcome: Some(Outcome::bare(Ending::Exited { code }).into()),
+        };
+        let (node_id, ends) = (vec![1; 16], vec![ended]);
+        self.apply(Kind::Report(record::Report { node_id, epoch: 1, ends, ..Default::default() }));
+    }
+
     /// History alone hears that an element ended: it may be newer than the state.
     fn tell(&mut self, run: u64, ordinal: u32, code: i32) {
         let outcome = Outcome::bare(Ending::Exited { code });
@@ -236,6 +249,44 @@ fn one_list_has_the_live_and_the_ended_and_its_pages_join() {
     assert_eq!((ended.run, ended.spec.name.as_str()), (RunId(30), "even"));
     let summary = detail(&world.view(), &world.history, &ended, 0).summary;
     assert_eq!((summary.state, summary.exit_code, summary.elements), (Canceled, Some(130), 2));
+}
+
+#[test]
+fn a_repetition_tells_of_what_it_took_over() {
+    let mut world = World::new();
+    world.submit(&spec(4));
+    world.place(1, 0, 1);
+    world.cancel(1, 2, 3);
+    world.end(1, 0, 0);
+    world.end(1, 1, 3);
+    let ordinals = vec![record::Range { first: 1, last: 2 }];
+    let taken = |state: TaskState| record::StateCount { state: state.name().into(), count: 1 };
+    let failure = record::Failure { ordinal: 3, exit_code: 130, summary: "canceled".into() };
+    let taken = vec![taken(Succeeded), taken(Canceled)];
+    let task = record::RerunTask { ordinals, taken, failure: Some(failure) };
+    let rerun = Some(record::Rerun { of: 1, tasks: vec![task] });
+    let job = Some((&spec(4)).into());
+    world.apply(Kind::SubmitJob(record::SubmitJob { job, rerun, ..Default::default() }));
+    assert_eq!(world.shown("2", 9), [(1, Succeeded), (7, Canceled), (3, Queued), (5, Queued)]);
+    world.place(2, 1, 2);
+    world.end(2, 1, 0);
+    assert_eq!(
+        world.shown("2", 9),
+        [(1, Succeeded), (3, Succeeded), (5, Scheduled), (7, Canceled)]
+    );
+    world.end(2, 2, 0);
+    let all = [(1, Succeeded), (3, Succeeded), (5, Succeeded), (7, Canceled)];
+    assert_eq!(world.shown("2", 9), all);
+    let check = |text: &str, code| {
+        assert_eq!(
+            end(&world.view(), &world.history, &world.resolve(text)).exit_code,
+            code,
+            "{text}"
+        );
+    };
+    check("2/main[1-5]", 0);
+    check("2/main[7]", 130);
+    check("1/main[1-5]", 3);
 }
 
 #[test]
