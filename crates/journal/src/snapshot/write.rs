@@ -16,9 +16,9 @@ use crate::log::{Disk, DiskError};
 
 /// How many times as long as a sync the pause behind it is.
 ///
-/// On a disk that was busy with other work too, with 200 MiB to write: 8 MiB and one such pause made every second
-/// commit wait for 4 to 7 ms, 1 MiB and three pauses for 0.3 to 1.4 ms; the longest waits were 24 to 31 ms against
-/// 12 to 19. It takes 1 to 2 s instead of 0.4.
+/// On a disk that was busy with other work too, with 200 MiB to write: with 8 MiB between syncs and one such pause
+/// the median commit often took 4 to 7 ms, with 1 MiB and three of them 0.15 to 1.8 ms. It takes 0.6 to 2.8 s
+/// instead of 0.4.
 const PAUSE_FACTOR: u32 = 3;
 /// The longest pause after a sync: a disk that hangs is not waited for twice.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
