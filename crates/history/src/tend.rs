@@ -133,7 +133,10 @@ impl History {
             }
             // Readers that look at them still have them open.
             for old in parts.iter().filter(|old| old.path != path) {
-                fs::remove_file(&old.path)?;
+                match fs::remove_file(&old.path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
             }
         }
         Ok(true)
@@ -142,23 +145,10 @@ impl History {
     /// Neighbours that are to become one, or a part much of which is gone.
     fn to_merge(&self, tender: &Tender) -> Option<Vec<Arc<Part>>> {
         let parts = self.read().parts.clone();
-        let tier = |part: &Part| (part.bytes >> 12).max(1).ilog2() / 3;
-        for most in 0..=tier_max() {
-            let mut run: Vec<Arc<Part>> = Vec::new();
-            let mut bytes = 0;
-            for part in parts.iter() {
-                let fits = !part.is_damaged() && tier(part) <= most;
-                if !fits || bytes + part.bytes > PART_BYTES_MAX {
-                    (run, bytes) = (Vec::new(), 0);
-                }
-                if fits && part.bytes <= PART_BYTES_MAX {
-                    bytes += part.bytes;
-                    run.push(part.clone());
-                }
-                if run.len() >= MERGE_PARTS {
-                    return Some(run);
-                }
-            }
+        let sizes: Vec<Option<u64>> =
+            parts.iter().map(|part| (!part.is_damaged()).then_some(part.bytes)).collect();
+        if let Some(neighbours) = alike(&sizes) {
+            return Some(parts[neighbours].to_vec());
         }
         let tight = self.disk_bytes() > tender.settings.disk_bytes_max;
         let worth = |part: &&Arc<Part>| {
@@ -245,6 +235,7 @@ impl History {
         let mut runs = Ranges::default();
         heads.iter().for_each(|head| runs.insert(head.run.0));
         tender.gone.add(&runs)?;
+        tender.merge_after = None; // Now there is room to be had.
         let all = Arc::new(tender.gone.runs.clone());
         let parts = {
             let mut inner = self.write();
@@ -265,8 +256,30 @@ impl History {
     }
 }
 
-fn tier_max() -> u32 {
-    (PART_BYTES_MAX >> 12).ilog2() / 3
+/// Neighbours of about one size, the smallest first, or such as fill a part together. `None` stands
+/// for a part that is not to be touched.
+fn alike(sizes: &[Option<u64>]) -> Option<std::ops::Range<usize>> {
+    let tier = |bytes: u64| (bytes >> 12).max(1).ilog2() / 3;
+    for most in 0..=tier(PART_BYTES_MAX) {
+        let (mut first, mut sum) = (0, 0);
+        for (at, size) in sizes.iter().enumerate() {
+            let Some(size) = size.filter(|size| tier(*size) <= most) else {
+                (first, sum) = (at + 1, 0);
+                continue;
+            };
+            if sum + size > PART_BYTES_MAX {
+                if at - first >= 2 && sum >= PART_BYTES_MAX / 2 {
+                    return Some(first..at);
+                }
+                (first, sum) = (at, 0);
+            }
+            sum += size;
+            if at + 1 - first >= MERGE_PARTS {
+                return Some(first..at + 1);
+            }
+        }
+    }
+    None
 }
 
 pub(crate) fn is_full(error: &io::Error) -> bool {
@@ -307,5 +320,45 @@ impl Part {
             meta.bytes() * gone.count_in(first, last) / all
         });
         self.dead_bytes.store(dead.sum(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many parts there are after so many flushes of this size, each tended.
+    fn parts_after(flushes: u64, bytes: u64) -> Vec<u64> {
+        let mut sizes: Vec<u64> = Vec::new();
+        for _ in 0..flushes {
+            sizes.push(bytes);
+            while let Some(some) = alike(&sizes.iter().copied().map(Some).collect::<Vec<_>>()) {
+                assert!(some.len() >= 2);
+                let sum = sizes[some.clone()].iter().sum();
+                assert!(sum <= PART_BYTES_MAX);
+                sizes.splice(some, [sum]);
+            }
+        }
+        sizes
+    }
+
+    #[test]
+    fn parts_stay_few_whatever_the_size_of_a_flush() {
+        for bytes in [400, 5_000, 700_000, 2_200_000, 9 << 20, 17 << 20, 70 << 20] {
+            let flushes = (4 << 30) / bytes;
+            let parts = parts_after(flushes.min(30_000), bytes);
+            let sum: u64 = parts.iter().sum();
+            let most = 2 * sum / PART_BYTES_MAX + 40;
+            assert!(parts.len() as u64 <= most, "{bytes}: {} parts, {most} at most", parts.len());
+        }
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_in_no_merge() {
+        let mut sizes = vec![Some(400); 15];
+        sizes[7] = None;
+        assert_eq!(alike(&sizes), None);
+        sizes.push(Some(400));
+        assert_eq!(alike(&sizes), Some(8..16));
     }
 }
