@@ -16,6 +16,8 @@ use crate::part::{self, Part, Writer};
 use crate::tend::Tender;
 use crate::{Error, OpenError};
 
+/// Entries of the journal's own that may come before the first with facts.
+const OWN_ENTRIES_MAX: u64 = 64;
 /// The part in the making by a flush.
 const FLUSH: &str = "flush.tmp";
 
@@ -132,13 +134,26 @@ impl History {
             // Before the first there is what was flushed before the journal was trimmed.
             let first = match (inner.given, inner.durable.last().unwrap_or(0)) {
                 (Some(given), _) => given + 1,
-                (None, durable) => index.min(durable + 1),
+                (None, durable) => {
+                    self.note_lack(durable, index);
+                    index.min(durable + 1)
+                }
             };
             inner.given = Some(index);
             if inner.wants(index) {
                 inner.active.cover.insert_range(first, index);
                 facts.into_iter().for_each(|fact| inner.active.add(fact));
             }
+        }
+    }
+
+    /// Says it where the journal begins behind what is here: what was between is lost.
+    fn note_lack(&self, durable: u64, first: u64) {
+        if first > durable.saturating_add(OWN_ENTRIES_MAX) {
+            tracing::error!(
+                dir = %self.dir.display(),
+                "history lacks what ended from entry {durable} of the journal to {first}: its files are gone, and so are the entries; a copy of its directory would have them"
+            );
         }
     }
 

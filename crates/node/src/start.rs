@@ -51,7 +51,12 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let identity = data_dir.identity()?;
     let capacity = capacity(config.capacity);
     let journal = open_journal(&data_dir, identity.journal_node()).await?;
-    let history = History::open(&data_dir.path.join("history"), Settings::default())?;
+    let settings = Settings {
+        retention: config.keeping.retention,
+        disk_bytes_max: config.keeping.history_bytes,
+        ..Settings::default()
+    };
+    let history = History::open(&data_dir.path.join("history"), settings)?;
     let history = Arc::new(history);
     let (keeper, keeping) = Keeper::new(history.clone());
     let output = Arc::new(Store::open(data_dir.path.join("output")));

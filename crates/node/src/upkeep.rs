@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use history::History;
 use journal::{Journal, JournalError};
 use machine::{State, snapshot};
-use model::{Attempt, NodeId};
+use model::{Attempt, NodeId, Retention};
 use runner::output::{Limits, Store};
 use tokio::sync::{mpsc, watch};
 
@@ -40,11 +40,20 @@ pub struct Keeping {
     pub checkpoint_bytes: u64,
     /// Output beyond so many bytes is removed, the oldest first.
     pub output_bytes: u64,
+    /// History beyond so many bytes is removed, the oldest first.
+    pub history_bytes: u64,
+    /// How long history keeps runs whose job does not say it.
+    pub retention: Retention,
 }
 
 impl Default for Keeping {
     fn default() -> Keeping {
-        Keeping { checkpoint_bytes: 64 << 20, output_bytes: 10 << 30 }
+        Keeping {
+            checkpoint_bytes: 64 << 20,
+            output_bytes: 10 << 30,
+            history_bytes: 10 << 30,
+            retention: Retention::default(),
+        }
     }
 }
 
