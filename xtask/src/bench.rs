@@ -10,6 +10,7 @@ mod chain;
 mod crowd;
 mod durable;
 mod ground;
+mod history;
 mod idle;
 mod latency;
 mod noop;
@@ -48,6 +49,7 @@ const SCALE: &[Work] = &[
     Work { name: "crowd", rows: crowd::rows },
     Work { name: "chain", rows: chain::rows },
     Work { name: "noop", rows: noop::rows },
+    Work { name: "history", rows: history::rows },
     Work { name: "shapes", rows: shapes::rows },
     Work { name: "queued", rows: queued::rows },
 ];

@@ -21,8 +21,8 @@ usage: cargo xtask <chore>
   test [-- FILTER…]         build the binary, run every test, end with a count
   bench [--pairs N] [--scale SHARE] [--binary PATH] [WORK…]
                             build in release and print the table of speeds; all works by default:
-                            idle, array, latency; submit, durable, crowd, chain, noop, shapes,
-                            queued (of scale: 0.01 of each count is a rehearsal)
+                            idle, array, latency; submit, durable, crowd, chain, noop, history,
+                            shapes, queued (of scale: 0.01 of each count is a rehearsal)
   soak [--minutes N] [--disk-mib N] [--binary PATH]
                             work, kill and look for 30 minutes on a small disk of 512 MiB, and judge
 ";

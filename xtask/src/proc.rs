@@ -43,15 +43,6 @@ pub(crate) fn open_files(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(&path).with_context(|| format!("listing {path}"))?.count())
 }
 
-/// Whether the process has a handler for the signal: without one it would be its end.
-pub(crate) fn handles_signal(pid: u32, signal: u32) -> Result<bool> {
-    let caught = sum(&[pid], "status", |status| {
-        let mask = u64::from_str_radix(field(status, "SigCgt:")?, 16).ok()?;
-        Some(f64::from(u8::from(mask >> (signal - 1) & 1 == 1)))
-    })?;
-    Ok(caught > 0.0)
-}
-
 /// The process whose command line has all of the words.
 pub(crate) fn find(words: &[&str]) -> Option<u32> {
     let entries = fs::read_dir("/proc").ok()?.flatten();
@@ -134,12 +125,6 @@ mod tests {
         assert!(peak_mib(own).unwrap() >= resident_mib(&[own]).unwrap());
         assert!(threads(own).unwrap() >= 1.0 && open_files(own).unwrap() >= 3);
         assert!(cpu_seconds(&[own]).is_ok() && written_bytes(own).is_ok());
-    }
-
-    #[test]
-    fn a_signal_without_a_handler_is_known() {
-        // SIGUSR2: the test harness has no use for it.
-        assert!(!handles_signal(std::process::id(), 12).unwrap());
     }
 
     #[test]

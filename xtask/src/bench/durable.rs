@@ -11,7 +11,7 @@ const PER_SECOND_MIN: f64 = 20_000.0;
 
 /// Submits to a node that cannot start anything, beside as many calls that do nothing.
 pub(super) fn rows(ground: &Ground) -> Result<Vec<Row>> {
-    let node = ground.held_node("durable")?;
+    let node = ground.held_node("durable", &[])?;
     let jobs = ground.scaled(JOBS).to_string();
     let bare = node.load(&["ping", "--clients", CLIENTS, "--calls", &jobs])?;
     let found = node.load(&["submit", "--clients", CLIENTS, "--jobs", &jobs])?;

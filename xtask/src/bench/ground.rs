@@ -34,9 +34,9 @@ impl Ground {
     }
 
     /// A fresh node with one processor, which a task of the highest priority keeps for itself:
-    /// whatever else comes stays in the queue.
-    pub(super) fn held_node(&self, name: &str) -> Result<Node> {
-        let node = self.node(name, &["--cpus", "1"])?;
+    /// whatever else comes stays in the queue. `args` are more for `up`.
+    pub(super) fn held_node(&self, name: &str, args: &[&str]) -> Result<Node> {
+        let node = self.node(name, &[&["--cpus", "1"], args].concat())?;
         let sleep = ["run", "--detach", "--priority", "100", "--", "sleep", "1000000"];
         node.run(&sleep)?;
         let deadline = Instant::now() + HOLD_MAX;
@@ -81,6 +81,14 @@ pub(super) fn look(node: &Node) -> Result<Work> {
         running: number(&found, "running")? as u64,
         queued: number(&found, "queued")? as u64,
     })
+}
+
+/// Everything that waits: in the queue, and on the node itself for room.
+pub(super) fn waiting(node: &Node) -> Result<u64> {
+    let nodes = node.ask(&["node", "ls", "--json"])?;
+    let nodes: Value = serde_json::from_str(&nodes).context("understanding `node ls`")?;
+    let ahead = nodes["nodes"][0]["waiting"].as_u64().context("`node ls` tells of no waiting")?;
+    Ok(look(node)?.queued + ahead)
 }
 
 /// A figure of what the fast client says.

@@ -12,7 +12,7 @@ const ARRAY_MIB_MAX: f64 = 10.0;
 
 /// Submits large arrays to a node that cannot start them.
 pub(super) fn rows(ground: &Ground) -> Result<Vec<Row>> {
-    let node = ground.held_node("submit")?;
+    let node = ground.held_node("submit", &[])?;
     let ping = number(&node.load(&["ping", "--calls", "300"])?, "p50_ms")?;
     let mut rows = Vec::new();
     for (size, what, most) in [(1_000_000, "1 M", Some(ARRAY_MIB_MAX)), (10_000_000, "10 M", None)]

@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// From one beat to the next
     #[arg(long, value_name = "TIME", value_parser = text::parse_duration_ms, default_value = "1ms")]
     pause: u64,
+    /// Make each job so large: it fills the journal, and what is cancelled fills nothing else
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size, default_value = "0")]
+    payload: u64,
     /// Tell of each commit: when it began, in Unix milliseconds, and how long it took
     #[arg(long)]
     all: bool,
@@ -35,9 +38,12 @@ pub(super) async fn work(args: &Args, target: &Target) -> Result<Value, Failure>
     let mut client = Client::connect(target).await?;
     let mut times = Times::default();
     let mut commits = Vec::new();
+    let payload = "x".repeat(usize::try_from(args.payload).unwrap_or(usize::MAX));
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(args.duration) {
-        let beat = beat(&mut client).await.map_err(|status| client.failure("beat", &status))?;
+        let beat = beat(&mut client, payload.clone())
+            .await
+            .map_err(|status| client.failure("beat", &status))?;
         for (at_ms, took) in beat {
             times.add(took);
             if commits.len() < TOLD_MAX {
@@ -55,10 +61,11 @@ pub(super) async fn work(args: &Args, target: &Target) -> Result<Value, Failure>
 
 /// When each of the two commits began, and how long it took: a job of the lowest priority comes,
 /// and goes again.
-async fn beat(client: &mut Client) -> Result<[(u64, Duration); 2], Status> {
+async fn beat(client: &mut Client, payload: String) -> Result<[(u64, Duration); 2], Status> {
     let mut task = TaskSpec::new(vec!["/bin/true".to_owned()]);
     task.cwd = "/".to_owned();
     task.priority = 0;
+    task.env = vec![("PAYLOAD".to_owned(), payload)];
     let job = Some(job::Job::from(&super::job(task)));
     let (at_ms, start) = (now_ms(), Instant::now());
     let answer = client.rpc.submit(SubmitRequest { job, idempotency_key: String::new() }).await?;
