@@ -47,6 +47,10 @@ pub(crate) fn run(run: &query::RunSummary) -> api::RunSummary {
         state: run.state.to_string(),
         elements: run.elements,
         started_us: run.started_us,
+        labels: (run.labels.iter())
+            .map(|(name, value)| job::Variable { name: name.clone(), value: value.clone() })
+            .collect(),
+        exit_code: run.exit_code,
     }
 }
 
@@ -61,7 +65,7 @@ pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
         elements: detail.elements.into_iter().map(element).collect(),
         elements_total: detail.elements_total,
         canceled: detail.canceled.map(Into::into),
-        rerun_of: 0,
+        rerun_of: detail.rerun_of.map_or(0, |run| run.0),
     }
 }
 

@@ -11,6 +11,7 @@ mod server;
 mod token;
 
 mod convert;
+mod filter;
 mod output;
 mod refusal;
 mod service;

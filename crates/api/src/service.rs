@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use model::{Because, Selector};
-use node::query::{Progress, RunFilter};
+use node::query::{Progress, Purged};
 use node::{Handle, Submitted};
 use proto::api::windlass_server::Windlass;
 use proto::api::*;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert;
+use crate::filter;
 use crate::output;
 use crate::refusal::{invalid, status};
 use crate::streams::{Caller, Messages, answer};
@@ -38,7 +39,6 @@ impl Windlass for Service {
     type WaitStream = Messages<WaitEvent>;
     type LogsStream = Messages<OutputChunk>;
     type DownStream = Messages<DownEvent>;
-    type PurgeStream = Messages<PurgeEvent>;
 
     async fn submit(
         &self,
@@ -74,21 +74,29 @@ impl Windlass for Service {
         Ok(Response::new(SubmitResponse { run: run.0, repeated }))
     }
 
-    async fn purge(&self, _: Request<PurgeRequest>) -> Result<Response<Self::PurgeStream>, Status> {
-        Err(Status::unimplemented("history cannot forget on request yet"))
+    async fn purge(
+        &self,
+        request: Request<PurgeRequest>,
+    ) -> Result<Response<PurgeResponse>, Status> {
+        let PurgeRequest { filter, dry_run } = request.into_inner();
+        let filter = filter::runs(filter.unwrap_or_default())?;
+        let purged = self.handle.purge(filter, dry_run).await;
+        let Purged { runs, elements, bytes } = purged.map_err(|refused| status(&refused))?;
+        Ok(Response::new(PurgeResponse { runs, elements, bytes }))
     }
 
     async fn list_runs(
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let ListRunsRequest { all, limit: most, before, filter: _ } = request.into_inner();
-        let filter = RunFilter::default();
+        let ListRunsRequest { all, limit: most, before, filter } = request.into_inner();
+        let filter = filter::runs(filter.unwrap_or_default())?;
         let page = self.handle.runs(&filter, all, before, limit(most)).await;
         let page = page.map_err(|refused| status(&refused))?;
         Ok(Response::new(ListRunsResponse {
             runs: page.runs.iter().map(convert::run).collect(),
             next_before: page.next.map_or(0, |run| run.0),
+            damaged: page.damaged,
         }))
     }
 
@@ -96,8 +104,9 @@ impl Windlass for Service {
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<GetRunResponse>, Status> {
-        let GetRunRequest { id, limit: most, states: _ } = request.into_inner();
-        let detail = self.handle.run(&id, limit(most)).await;
+        let GetRunRequest { id, limit: most, states } = request.into_inner();
+        let states = filter::states(&states)?;
+        let detail = self.handle.run(&id, &states, limit(most)).await;
         Ok(Response::new(convert::detail(detail.map_err(|refused| status(&refused))?)))
     }
 

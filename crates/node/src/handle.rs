@@ -8,7 +8,7 @@ use journal::{Journal, JournalError};
 use machine::{Answer, Refusal};
 use model::job::Fault;
 use model::job::limits::{NAME_BYTES_MAX, REASON_BYTES_MAX};
-use model::{Because, JobSpec, Resources, RunId};
+use model::{Because, JobSpec, Resources, RunId, TaskState};
 use proto::record::{self, command::Kind};
 use reactor::control::Unavailable;
 use sha2::{Digest, Sha256};
@@ -215,11 +215,17 @@ impl Handle {
         self.shared.keeper.behind().borrow().clone()
     }
 
-    /// A run and at most `limit` of the elements that `id` points at.
-    pub async fn run(&self, id: &str, limit: usize) -> Result<RunDetail, Refused> {
+    /// A run and at most `limit` of the elements that `id` points at, only those in one of these
+    /// states where any is given.
+    pub async fn run(
+        &self,
+        id: &str,
+        states: &[TaskState],
+        limit: usize,
+    ) -> Result<RunDetail, Refused> {
         let view = self.view().await?;
         let resolved = self.resolve(&view, id)?;
-        Ok(query::detail(&view, &self.shared.history, &resolved, limit))
+        Ok(query::detail(&view, &self.shared.history, &resolved, states, limit))
     }
 
     /// How far what `id` points at has come.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use history::{History, States, Told};
+use history::{AttemptFact, States, Told};
 use model::{JobSpec, Outcome, RangeSet, RunId, TaskPosition, TaskState};
 use proto::record;
 
@@ -80,63 +80,74 @@ impl Handle {
         let mut run = resolved.run;
         let mut older = resolved.ended.as_ref().and_then(query::rerun_of);
         for _ in 0..CHAIN_MAX {
-            ends.add(&self.shared.history, &mut left, run, task);
-            if left.is_empty() {
-                return Ok(ends);
-            }
-            let Some(next) = older else { break };
+            self.add_ends(&mut ends, &mut left, run, older.is_none(), task)?;
+            let Some(next) = older.filter(|_| !left.is_empty()) else { return Ok(ends) };
             let head = query::ended_run(&self.shared.history, next)?.ok_or_else(|| {
                 Refused::NotFound(format!(
-                    "run {run} took over results of run {next}, which is no longer in history: give the elements to repeat, `{}[FIRST-LAST]`",
-                    resolved.run
+                    "run {run} took over results of run {next}, which is no longer in history, so nobody can say what is left to repeat; `windlass run` it again"
                 ))
             })?;
             older = query::rerun_of(&head);
             run = next;
         }
+        let count = left.len();
         Err(Refused::Failed(format!(
-            "history does not tell how {} elements of run {run} ended",
-            left.len()
+            "history does not tell how {count} elements of run {run} ended"
         )))
+    }
+
+    /// Adds what history tells of those in `left` for one run, and takes them out. Where all of
+    /// them ended in that run, only what did not succeed has to be read.
+    fn add_ends(
+        &self,
+        ends: &mut Ends,
+        left: &mut RangeSet,
+        run: RunId,
+        all: bool,
+        task: TaskPosition,
+    ) -> Result<(), Refused> {
+        let wanted = left.clone();
+        let states = if all { States::UNSUCCESSFUL } else { States::FINAL };
+        for told in self.shared.history.elements(run, task, &wanted, states) {
+            let (range, state, failure) = match told {
+                Told::Attempt(AttemptFact { ordinal, outcome, state: Some(state), .. }) => {
+                    let words = || format!("{state}: {}", outcome.describe());
+                    let failure = (state != TaskState::Succeeded)
+                        .then(|| (outcome.failure_code(state), words()));
+                    (ordinal..=ordinal, state, failure)
+                }
+                Told::Attempt(_) => continue,
+                Told::Ended(range, end) => {
+                    let words = format!("{}: {}", end.state, end.because.reason);
+                    let words = words.trim_end_matches([':', ' ']).to_owned();
+                    (range, end.state, Some((Outcome::CANCELED_EXIT_CODE, words)))
+                }
+                Told::Damaged(range) => {
+                    return Err(Refused::Failed(format!(
+                        "history is damaged where it tells of elements {}-{} of run {run}, so nobody can say what is left to repeat; `windlass run` it again",
+                        range.start(),
+                        range.end()
+                    )));
+                }
+            };
+            let mut found = RangeSet::new();
+            found.append_common(left, range.clone());
+            left.remove_range(range);
+            let Some(first) = found.first() else { continue };
+            failure.into_iter().for_each(|told| _ = ends.failures.insert(first, told));
+            let of_state = ends.states.entry(state).or_default();
+            found.ranges().for_each(|range| of_state.insert_range(range));
+        }
+        if all {
+            let rest = std::mem::take(left);
+            let succeeded = ends.states.entry(TaskState::Succeeded).or_default();
+            rest.ranges().for_each(|range| succeeded.insert_range(range));
+        }
+        Ok(())
     }
 }
 
 impl Ends {
-    /// Adds what history tells of those in `left` for one run, and takes them out.
-    fn add(&mut self, history: &History, left: &mut RangeSet, run: RunId, task: TaskPosition) {
-        let wanted = left.clone();
-        for told in history.elements(run, task, &wanted, States::FINAL) {
-            match told {
-                Told::Attempt(fact) => {
-                    let Some(state) = fact.state.filter(|_| left.remove(fact.ordinal)) else {
-                        continue;
-                    };
-                    self.states.entry(state).or_default().insert(fact.ordinal);
-                    if state != TaskState::Succeeded {
-                        let words = format!("{state}: {}", fact.outcome.describe());
-                        self.failures
-                            .insert(fact.ordinal, (fact.outcome.failure_code(state), words));
-                    }
-                }
-                Told::Ended(range, end) => {
-                    let mut common = RangeSet::new();
-                    common.append_common(left, range.clone());
-                    left.remove_range(range);
-                    if let Some(first) = common.first() {
-                        let words =
-                            format!("{}: before it started: {}", end.state, end.because.reason);
-                        let words = words.trim_end_matches([':', ' ']).to_owned();
-                        self.failures.insert(first, (Outcome::CANCELED_EXIT_CODE, words));
-                    }
-                    let ended = self.states.entry(end.state).or_default();
-                    common.ranges().for_each(|range| ended.insert_range(range));
-                }
-                // Nobody can say how they ended; they stay in `left`.
-                Told::Damaged(_) => {}
-            }
-        }
-    }
-
     fn repeat(self, selected: &RangeSet, failed: bool) -> record::RerunTask {
         let mut repeated = RangeSet::new();
         let mut taken = Vec::new();

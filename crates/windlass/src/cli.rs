@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::client::Target;
-use crate::commands::{cancel, down, load, logs, node, ps, rerun, run, status, up, version, wait};
+use crate::commands::{
+    cancel, down, load, logs, node, ps, purge, rerun, run, status, up, version, wait,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     /// Repeat what has ended, as a new run
     Rerun(rerun::Args),
+    /// Forget runs that have ended
+    Purge(purge::Args),
     /// List nodes
     #[command(visible_alias = "workers")]
     Node(node::Args),

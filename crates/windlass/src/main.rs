@@ -17,7 +17,7 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use commands::{
-    cancel, down, load, logs, node, ps, rerun, run, status, supervisor, up, version, wait,
+    cancel, down, load, logs, node, ps, purge, rerun, run, status, supervisor, up, version, wait,
 };
 use failure::Failure;
 
@@ -52,6 +52,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
             client(wait::execute(args, target)).map_err(Failure::beside_task_codes)
         }
         Command::Cancel(args) => client(cancel::execute(args, target)),
+        Command::Purge(args) => client(purge::execute(args, target)),
         Command::Rerun(args) => client(rerun::execute(args, target)),
         Command::Node(args) => client(node::execute(args, target)),
         Command::Version(args) => version::execute(&args),

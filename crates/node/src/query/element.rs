@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use history::{AttemptFact, ElementsEnd, History, States, Told};
-use machine::TaskRun;
+use machine::{Live, TaskRun};
 use model::{Attempt, Because, Element, RangeSet, RunId, TaskPosition, TaskState};
 
 use super::live::{ended_of, shown_state, waiting_of};
@@ -21,6 +21,28 @@ pub(crate) struct Selected {
     pub(crate) total: u64,
 }
 
+/// Which states are wanted.
+pub(crate) struct Wanted {
+    /// None for every state.
+    states: Vec<TaskState>,
+    ended: States,
+}
+
+impl Wanted {
+    /// Elements in one of these states, or in any where there is none.
+    pub(crate) fn new(states: &[TaskState]) -> Wanted {
+        let ended = match states {
+            [] => States::FINAL,
+            states => states.iter().copied().filter(|state| state.is_final()).collect(),
+        };
+        Wanted { states: states.to_vec(), ended }
+    }
+
+    fn has(&self, state: TaskState) -> bool {
+        self.states.is_empty() || self.states.contains(&state)
+    }
+}
+
 /// Who is said to have ended an element whose facts cannot be read.
 const DAMAGED: (&str, &str) =
     ("history", "its facts are damaged on disk, so nobody can say how it ended");
@@ -30,6 +52,7 @@ pub(crate) fn selected(
     view: &View,
     history: &History,
     resolved: &Resolved,
+    wanted: &Wanted,
     limit: usize,
 ) -> Selected {
     let run = view.state.run(resolved.run);
@@ -40,11 +63,21 @@ pub(crate) fn selected(
         let room = limit - elements.len();
         let live = run.as_ref().map(|run| &run.tasks[*task as usize]);
         let ended = ended_of(live, ordinals, 0..=u32::MAX);
-        let own = told(history, live, resolved.run, *task, ordinals, States::FINAL);
-        let found = or_older(history, own, &older, *task, &ended, States::FINAL);
-        elements.extend(statuses(view, history, resolved, *task, &lowest(room, found)));
+        let placed = |live: &Live| wanted.has(shown_state(view, live.node, live.state()));
+        let live = live.map(|live| (live, &placed as &dyn Fn(&Live) -> bool));
+        let own = told(history, live, resolved.run, *task, ordinals, wanted.ended);
+        let found = or_older(history, own, &older, *task, &ended, wanted.ended);
+        if wanted.states.is_empty() {
+            elements.extend(statuses(view, history, resolved, *task, &lowest(room, found)));
+            continue;
+        }
+        // What is found of an older run may be in another state by now, so it is looked up first.
+        let look_up = |some: &RangeSet| statuses(view, history, resolved, *task, some);
+        elements.extend(of_states(found, room, wanted, look_up));
     }
-    let Some(run) = run else { return Selected { elements, total } };
+    let Some(run) = run.filter(|_| wanted.has(TaskState::Queued)) else {
+        return Selected { elements, total };
+    };
     let told = elements.len();
     for (task, ordinals) in &resolved.tasks {
         let room = limit - elements.len();
@@ -100,7 +133,7 @@ const LOOKED_UP: usize = 64;
 const OLDER_MAX: usize = 32;
 
 /// The runs that tell of what this one did not repeat, the latest first.
-fn older_runs(view: &View, history: &History, resolved: &Resolved) -> Vec<RunId> {
+pub(super) fn older_runs(view: &View, history: &History, resolved: &Resolved) -> Vec<RunId> {
     let mut next = match &resolved.ended {
         Some(head) => rerun_of(head),
         None => view.state.run(resolved.run).and_then(|run| run.rerun_of),
@@ -111,6 +144,30 @@ fn older_runs(view: &View, history: &History, resolved: &Resolved) -> Vec<RunId>
         next = ended_run(history, run).ok().flatten().as_ref().and_then(rerun_of);
     }
     older
+}
+
+/// The first `limit` of those found that are in a wanted state.
+fn of_states(
+    found: impl Iterator<Item = Found>,
+    limit: usize,
+    wanted: &Wanted,
+    look_up: impl Fn(&RangeSet) -> Vec<ElementStatus>,
+) -> Vec<ElementStatus> {
+    let mut seen = RangeSet::new();
+    let mut candidates = found
+        .flat_map(|found| found.ordinals.ranges().collect::<Vec<_>>())
+        .flatten()
+        .filter(|ordinal| seen.insert(*ordinal));
+    let mut statuses = Vec::new();
+    while statuses.len() < limit {
+        let some: RangeSet = candidates.by_ref().take(LOOKED_UP).collect();
+        if some.is_empty() {
+            break;
+        }
+        statuses.extend(look_up(&some).into_iter().filter(|status| wanted.has(status.state)));
+    }
+    statuses.truncate(limit);
+    statuses
 }
 
 /// What is found, and what older runs tell of the same elements.
@@ -141,10 +198,13 @@ impl Found {
     }
 }
 
-/// Elements that ended in one of these states and, with every state, those that are placed.
+/// What the state says of a task, and what is wanted of those that are placed.
+type Placed<'a> = (&'a TaskRun, &'a dyn Fn(&Live) -> bool);
+
+/// Elements that ended in one of these states and those that are placed as wanted.
 fn told<'a>(
     history: &History,
-    live: Option<&'a TaskRun>,
+    live: Option<Placed<'a>>,
     run: RunId,
     task: TaskPosition,
     ordinals: &'a RangeSet,
@@ -161,14 +221,16 @@ fn told<'a>(
             Found { ordinals, is_damaged: false }
         }
         Told::Ended(range, _) => Found { ordinals: clipped(range), is_damaged: false },
-        Told::Damaged(range) => {
-            Found { ordinals: ended_of(live, ordinals, range), is_damaged: true }
-        }
+        Told::Damaged(range) => Found {
+            ordinals: ended_of(live.map(|(task, _)| task), ordinals, range),
+            is_damaged: true,
+        },
     };
     let ended = history.elements(run, task, ordinals, states).map(found);
     let ended = ended.filter(|found| !found.ordinals.is_empty());
-    let placed = live.into_iter().flat_map(|live| {
-        ordinals.ranges().flat_map(|range| live.live.range(range)).map(|(&ordinal, _)| Found {
+    let placed = live.into_iter().flat_map(|(task, wants)| {
+        let placed = ordinals.ranges().flat_map(|range| task.live.range(range));
+        placed.filter(move |(_, live)| wants(live)).map(|(&ordinal, _)| Found {
             ordinals: RangeSet::from_iter([ordinal..=ordinal]),
             is_damaged: false,
         })

@@ -78,8 +78,10 @@ pub struct RunDetail {
     pub canceled: Option<Because>,
     /// The selected elements, at most as many as were asked for; what waits comes last.
     pub elements: Vec<ElementStatus>,
-    /// How many are selected.
+    /// How many are selected, in whatever state.
     pub elements_total: u64,
+    /// The run whose results it takes over for what it does not repeat.
+    pub rerun_of: Option<RunId>,
 }
 
 /// An element and its attempts.

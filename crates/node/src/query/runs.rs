@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use history::{History, RunHead};
 use model::{Outcome, RangeSet, RunId, TaskState};
 
-use super::element::{first_failure, selected};
+use super::element::{Wanted, first_failure, older_runs, selected};
 use super::live::{left, left_of, shown_state, waiting_count};
 use super::resolve::Resolved;
 use super::{Progress, RunDetail, RunEnd, RunSummary};
@@ -17,9 +17,10 @@ pub(crate) fn detail(
     view: &View,
     history: &History,
     resolved: &Resolved,
+    states: &[TaskState],
     limit: usize,
 ) -> RunDetail {
-    let selected = selected(view, history, resolved, limit);
+    let selected = selected(view, history, resolved, &Wanted::new(states), limit);
     let canceled = match &resolved.ended {
         Some(head) => head.profile.canceled.clone(),
         None => view.state.run(resolved.run).and_then(|run| run.canceled.as_deref().cloned()),
@@ -30,6 +31,7 @@ pub(crate) fn detail(
         canceled,
         elements: selected.elements,
         elements_total: selected.total,
+        rerun_of: older_runs(view, history, resolved).first().copied(),
     }
 }
 

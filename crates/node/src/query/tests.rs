@@ -116,7 +116,7 @@ impl World {
 
     /// Index and state of what is shown.
     fn shown(&self, text: &str, limit: usize) -> Vec<(u32, TaskState)> {
-        let detail = detail(&self.view(), &self.history, &self.resolve(text), limit);
+        let detail = detail(&self.view(), &self.history, &self.resolve(text), &[], limit);
         detail.elements.iter().map(|status| (status.element.index, status.state)).collect()
     }
 }
@@ -247,7 +247,7 @@ fn one_list_has_the_live_and_the_ended_and_its_pages_join() {
     check(RunFilter { owner: Some("bob".into()), ..any() }, true, &|_| false);
     let ended = world.resolve("even");
     assert_eq!((ended.run, ended.spec.name.as_str()), (RunId(30), "even"));
-    let summary = detail(&world.view(), &world.history, &ended, 0).summary;
+    let summary = detail(&world.view(), &world.history, &ended, &[], 0).summary;
     assert_eq!((summary.state, summary.exit_code, summary.elements), (Canceled, Some(130), 2));
 }
 
@@ -308,6 +308,7 @@ fn damaged_facts_are_named_and_hide_no_others() {
             &View::default(),
             &world.history,
             &Resolved { ended: Some(head()), ..resolved },
+            &[],
             10,
         );
         detail.elements

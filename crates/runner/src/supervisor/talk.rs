@@ -167,6 +167,7 @@ impl Kernel {
         let spec = start.spec.as_ref();
         let priority = spec.map_or(0, |spec| spec.priority());
         let wants: Resources = spec.and_then(|spec| spec.resources).unwrap_or_default().into();
+        let has_list = spec.is_some_and(|spec| spec.items.is_some());
         let work = self.prepare(start).map(Arc::new);
         for (seq, attempt, item) in items {
             match (&work, &item) {
@@ -174,6 +175,10 @@ impl Kernel {
                 (_, Some(item)) if item.contains('\0') => {
                     let why = "its item has a NUL byte, which no variable can hold".to_owned();
                     self.never_started(attempt, NotStarted::Refused(why));
+                }
+                (_, None) if has_list => {
+                    let why = "its item cannot be read: its list is damaged or gone, see the node's log; submit it again with its list";
+                    self.never_started(attempt, NotStarted::Refused(why.to_owned()));
                 }
                 _ if self.held.len() >= HELD_MAX => {
                     let why = format!("the supervisor holds {HELD_MAX} attempts already");

@@ -4,9 +4,11 @@ pub(crate) mod up;
 
 pub(crate) mod cancel;
 pub(crate) mod down;
+pub(crate) mod filter;
 pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod ps;
+pub(crate) mod purge;
 pub(crate) mod rerun;
 pub(crate) mod run;
 pub(crate) mod status;

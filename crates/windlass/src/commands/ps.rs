@@ -1,8 +1,9 @@
 //! `windlass ps`: runs, latest first.
 
-use proto::api::{ListRunsRequest, RunSummary};
+use proto::api::{ListRunsRequest, ListRunsResponse, RunSummary};
 
 use crate::client::{Client, Target};
+use crate::commands::filter::FilterArgs;
 use crate::failure::Failure;
 use crate::show::table::{Align, Table, cut};
 use crate::show::{json, out, time};
@@ -14,6 +15,8 @@ const EXAMPLES: &str = "\
 Examples:
   windlass ps                       what is queued or runs
   windlass ps --all -n 10           the last ten runs, ended ones too
+  windlass ps --state failed --since 2h
+  windlass ps --all --name nightly --label team=a
   windlass ps --json | jq '.runs[].run'";
 
 #[derive(clap::Args, Debug)]
@@ -29,6 +32,8 @@ pub(crate) struct Args {
     /// Show only runs before this one, to go on where a list ended
     #[arg(long, value_name = "RUN", default_value_t = 0, hide_default_value = true)]
     before: u64,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -36,21 +41,44 @@ pub(crate) struct Args {
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let mut client = Client::connect(&target).await?;
-    let request =
-        ListRunsRequest { all: args.all, limit: args.limit, before: args.before, filter: None };
-    let answer = client.rpc.list_runs(request).await;
-    let answer = answer.map_err(|status| client.failure("list runs", &status))?.into_inner();
+    let answer = list(&mut client, &args).await?;
     if args.json {
         out::json(&json::runs(&answer.runs, answer.next_before))?;
         return Ok(0);
     }
     out::data(table(&answer.runs, time::now_ms()))?;
+    if answer.damaged > 0 {
+        let count = answer.damaged;
+        out::note(format!("history is damaged: {count} runs, if they are meant, cannot be shown"));
+    }
     if answer.next_before > 0 {
         out::note(format!("there are more: add `--before {}`", answer.next_before));
-    } else if answer.runs.is_empty() && !args.all {
+    } else if answer.runs.is_empty() && !args.all && args.filter.is_empty() {
         out::note("nothing is queued or running; `--all` shows ended runs");
     }
     Ok(0)
+}
+
+/// As many runs as are wanted. A node looks at so many for one answer, so that a page may be short,
+/// or empty, and others follow.
+async fn list(client: &mut Client, args: &Args) -> Result<ListRunsResponse, Failure> {
+    let mut found = ListRunsResponse { next_before: args.before, ..Default::default() };
+    loop {
+        let request = ListRunsRequest {
+            all: args.all || args.filter.looks_back(),
+            limit: args.limit - found.runs.len() as u32,
+            before: found.next_before,
+            filter: Some(args.filter.filter()),
+        };
+        let page = client.rpc.list_runs(request).await;
+        let page = page.map_err(|status| client.failure("list runs", &status))?.into_inner();
+        found.runs.extend(page.runs);
+        found.damaged += page.damaged;
+        found.next_before = page.next_before;
+        if found.next_before == 0 || found.runs.len() >= args.limit as usize {
+            return Ok(found);
+        }
+    }
 }
 
 fn table(runs: &[RunSummary], now_ms: u64) -> String {

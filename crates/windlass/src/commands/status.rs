@@ -7,6 +7,7 @@ use model::text::duration_ms;
 use proto::api::{AttemptStatus, ElementStatus, GetRunRequest, GetRunResponse, RunSummary};
 use proto::job::Because;
 
+use super::filter;
 use super::ps::took;
 use crate::client::{self, Client, Target};
 use crate::failure::Failure;
@@ -18,6 +19,7 @@ Examples:
   windlass status last              the latest run
   windlass status nightly           the latest run of that name
   windlass status 812/main[3-5]     some elements of an array
+  windlass status 812 --state failed -n 5
   windlass status 812/main[3]       one in full: times, cpu, memory, attempts";
 
 #[derive(clap::Args, Debug)]
@@ -30,6 +32,10 @@ pub(crate) struct Args {
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
+    /// Show only elements in one of these states: `failed,timed_out`
+    #[arg(long = "state", value_name = "STATES", value_delimiter = ',')]
+    #[arg(value_parser = filter::state)]
+    states: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,7 +44,8 @@ pub(crate) struct Args {
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     client::check_id(&args.id)?;
     let mut client = Client::connect(&target).await?;
-    let request = GetRunRequest { id: args.id.clone(), limit: args.limit, states: vec![] };
+    let request =
+        GetRunRequest { id: args.id.clone(), limit: args.limit, states: args.states.clone() };
     let answer = client.rpc.get_run(request).await;
     let answer = answer
         .map_err(|status| client.failure(&format!("show `{}`", args.id), &status))?
@@ -49,7 +56,11 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     }
     out::data(text(&answer, time::now_ms()))?;
     let shown = answer.elements.len() as u64;
-    if shown < answer.elements_total {
+    if !args.states.is_empty() {
+        if shown >= u64::from(args.limit) {
+            out::note(format!("the first {shown}; `--limit` shows more"));
+        }
+    } else if shown < answer.elements_total {
         let total = answer.elements_total;
         out::note(format!("{shown} of {total} elements; select others with `ID[FIRST-LAST]`"));
     }

@@ -8,9 +8,10 @@ mod serve;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use model::text;
+use model::{Keep, Retention, text};
 
 use crate::client::addr;
+use crate::commands::run::policy::keep;
 use crate::failure::Failure;
 
 /// Bytes of a node's name: as long as a machine's may be.
@@ -59,6 +60,18 @@ pub(crate) struct Args {
     /// Processors that each of those claims
     #[arg(long, value_name = "N", hide = true, default_value_t = 64)]
     noop_slots: u32,
+    /// Keep ended runs for DAYS, or as one of the latest RUNS of their name (30,1000)
+    #[arg(long, value_name = "DAYS,RUNS", value_parser = keep, hide_short_help = true)]
+    history_keep: Option<Keep>,
+    /// The same for runs that did not succeed (as `--history-keep`)
+    #[arg(long, value_name = "DAYS,RUNS", value_parser = keep, hide_short_help = true)]
+    history_keep_failed: Option<Keep>,
+    /// Let history take SIZE of the disk; beyond, the oldest runs go (10GiB)
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size, hide_short_help = true)]
+    history_disk: Option<u64>,
+    /// Let output of ended tasks take SIZE; beyond, the oldest goes (10GiB)
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_size, hide_short_help = true)]
+    output_disk: Option<u64>,
     /// Write addresses and pids to FILE as JSON once the node serves
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -70,6 +83,14 @@ pub(crate) fn execute(args: Args, verbose: u8) -> Result<u8, Failure> {
     let api = api_addr(&args.api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
     serve::serve(args, api, dir)
+}
+
+impl Args {
+    /// How long ended runs are kept.
+    fn retention(&self) -> Retention {
+        let success = self.history_keep.unwrap_or_default();
+        Retention { success, failure: self.history_keep_failed.unwrap_or(success) }
+    }
 }
 
 /// Where to listen: on loopback alone, for there is no encryption yet.

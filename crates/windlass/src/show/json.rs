@@ -13,9 +13,12 @@ use super::time::{rfc3339_ms, rfc3339_us};
 pub(crate) fn run(run: &api::RunSummary) -> Value {
     let counts: Map<String, Value> =
         run.counts.iter().map(|count| (count.state.clone(), json!(count.count))).collect();
+    let labels: Map<String, Value> =
+        run.labels.iter().map(|label| (label.name.clone(), json!(label.value))).collect();
     json!({
         "run": run.run,
         "name": text(&run.name),
+        "labels": labels,
         "owner": text(&run.owner),
         "state": run.state,
         "elements": run.elements,
@@ -24,6 +27,7 @@ pub(crate) fn run(run: &api::RunSummary) -> Value {
         "submitted_at": at_ms(run.submitted_ms),
         "started_at": at_us(run.started_us),
         "ended_at": at_ms(run.ended_ms),
+        "exit_code": run.exit_code,
     })
 }
 

@@ -15,5 +15,7 @@ mod gate;
 mod life;
 mod look;
 mod lost;
+mod many;
+mod past;
 mod run;
 mod usage;

@@ -105,7 +105,6 @@ impl Windlass for Scripted {
     type WaitStream = Events<WaitEvent>;
     type LogsStream = Events<OutputChunk>;
     type DownStream = Events<DownEvent>;
-    type PurgeStream = Events<PurgeEvent>;
 
     async fn run(
         &self,
@@ -161,7 +160,7 @@ impl Windlass for Scripted {
         unasked()
     }
 
-    async fn purge(&self, _: Request<PurgeRequest>) -> Result<Response<Self::PurgeStream>, Status> {
+    async fn purge(&self, _: Request<PurgeRequest>) -> Result<Response<PurgeResponse>, Status> {
         unasked()
     }
 

@@ -158,6 +158,7 @@ fn help_and_version_are_data() {
       wait  Wait for runs to end, exit with their code
       cancel  Stop runs, or parts of them
       rerun  Repeat what has ended, as a new run
+      purge  Forget runs that have ended
       node  List nodes [alias: workers]
       version  Show the version
       help  Print this message or the help of the given subcommand(s)
@@ -266,11 +267,33 @@ fn help_and_version_are_data() {
       --before <RUN>
       Show only runs before this one, to go on where a list ended
 
-      --json
-      Print JSON
-
       -h, --help
       Print help (see a summary with '-h')
+
+    Which runs:
+      --state <STATES>
+      In one of these states: `failed,timed_out`
+
+      --name <NAME>
+      Of the job NAME
+
+      --owner <NAME>
+      Of the owner NAME
+
+      --label <KEY=VALUE>
+      With this label, and all others that are given
+
+      --since <WHEN>
+      That lived since then: `2h`, `2026-11-20`, `2026-11-20T16:50`, in UTC
+
+      --until <WHEN>
+      Submitted by then
+
+      --exit-code <N>
+      Ended with this code
+
+      --json
+      Print JSON
 
     Every command:
       -N, --node <ADDR>
@@ -288,6 +311,8 @@ fn help_and_version_are_data() {
     Examples:
       windlass ps  what is queued or runs
       windlass ps --all -n 10  the last ten runs, ended ones too
+      windlass ps --state failed --since 2h
+      windlass ps --all --name nightly --label team=a
       windlass ps --json | jq '.runs[].run'
     ");
 }

@@ -168,7 +168,12 @@ fn config(args: &Args, data_dir: PathBuf) -> Result<Config, Failure> {
 
 fn keeping(args: &Args) -> Keeping {
     let usual = Keeping::default();
-    Keeping { checkpoint_bytes: args.checkpoint_size.unwrap_or(usual.checkpoint_bytes), ..usual }
+    Keeping {
+        checkpoint_bytes: args.checkpoint_size.unwrap_or(usual.checkpoint_bytes),
+        output_bytes: args.output_disk.unwrap_or(usual.output_bytes),
+        retention: args.retention(),
+        history_bytes: args.history_disk.unwrap_or(usual.history_bytes),
+    }
 }
 
 fn machine_name() -> String {

@@ -1,0 +1,56 @@
+//! Which runs and elements a caller wants.
+
+use model::TaskState;
+use node::query::RunFilter;
+use proto::api;
+use tonic::Status;
+
+use crate::refusal::invalid;
+
+/// Labels of one filter; a job has no more.
+const LABELS_MAX: usize = model::job::limits::LABELS_MAX;
+/// States of one filter, each named once or several times.
+const STATES_MAX: usize = 100;
+
+/// Which runs.
+pub(crate) fn runs(filter: api::RunFilter) -> Result<RunFilter, Status> {
+    let text = |text: String| (!text.is_empty()).then_some(text);
+    let time = |ms: u64| (ms > 0).then_some(ms);
+    if filter.labels.len() > LABELS_MAX {
+        return Err(invalid(format!("labels: at most {LABELS_MAX} are allowed")));
+    }
+    Ok(RunFilter {
+        states: states(&filter.states)?.into_iter().collect(),
+        name: text(filter.name),
+        owner: text(filter.owner),
+        labels: filter.labels.into_iter().map(|label| (label.name, label.value)).collect(),
+        since_ms: time(filter.since_ms),
+        until_ms: time(filter.until_ms),
+        ended_before_ms: time(filter.ended_before_ms),
+        exit_code: filter.exit_code,
+        ..RunFilter::default()
+    })
+}
+
+/// Which states.
+pub(crate) fn states(names: &[String]) -> Result<Vec<TaskState>, Status> {
+    if names.len() > STATES_MAX {
+        return Err(invalid(format!("states: at most {STATES_MAX} are allowed")));
+    }
+    let state = |name: &String| {
+        name.parse().map_err(|()| invalid(format!("states: `{name}` is no state such as `failed`")))
+    };
+    names.iter().map(state).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_wants_all() {
+        assert_eq!(runs(api::RunFilter::default()).unwrap(), RunFilter::default());
+        let unknown = api::RunFilter { states: vec!["asleep".into()], ..Default::default() };
+        assert!(runs(unknown).is_err_and(|status| status.message().contains("asleep")));
+    }
+}

@@ -1,0 +1,109 @@
+//! `windlass purge`: forgets runs that have ended.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use proto::api::{PurgeRequest, PurgeResponse, RunFilter};
+use serde_json::json;
+
+use crate::client::{Client, Target};
+use crate::commands::filter::FilterArgs;
+use crate::failure::Failure;
+use crate::show::{out, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass purge --older-than 30d --dry-run
+  windlass purge --name nightly --state succeeded -y
+
+Only runs that have ended go: their facts at once, their output with its
+files. It goes on in small steps even where this command is left.";
+
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Ended so long ago: `90s`, `2h`, `30d`
+    #[arg(long, value_name = "TIME", value_parser = model::text::parse_duration_ms, help_heading = "Which runs")]
+    older_than: Option<u64>,
+    /// Every run that has ended
+    #[arg(long, help_heading = "Which runs")]
+    all: bool,
+    /// Only count what would go
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    let any = args.filter.is_empty() && args.older_than.is_none();
+    if any != args.all {
+        return Err(match any {
+            true => Failure::usage("which runs are to go?")
+                .hint("say which, such as `--older-than 30d`, or `--all`"),
+            false => Failure::usage("`--all` and a choice of runs disagree"),
+        });
+    }
+    let asks = !args.yes && !args.dry_run;
+    if asks && !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("nobody is there to be asked")
+            .hint("give `-y` to purge, or `--dry-run` to count"));
+    }
+    let mut filter = args.filter.filter();
+    filter.ended_before_ms =
+        args.older_than.map_or(0, |age| time::now_ms().saturating_sub(age).max(1));
+    let mut client = Client::connect(&target).await?;
+    let would = match asks || args.dry_run {
+        true => Some(purge(&mut client, &filter, true).await?),
+        false => None,
+    };
+    let purged = match would {
+        Some(would) if args.dry_run => would,
+        Some(would) if !is_wanted(&would)? => return Ok(1),
+        _ => purge(&mut client, &filter, false).await?,
+    };
+    if args.json {
+        out::json(&json!({
+            "runs": purged.runs,
+            "elements": purged.elements,
+            "bytes": purged.bytes,
+            "dry_run": args.dry_run,
+        }))?;
+    } else {
+        let went = if args.dry_run { "would go" } else { "went" };
+        out::line(format!("{} {went}", words(&purged)))?;
+    }
+    Ok(0)
+}
+
+async fn purge(
+    client: &mut Client,
+    filter: &RunFilter,
+    dry_run: bool,
+) -> Result<PurgeResponse, Failure> {
+    let request = PurgeRequest { filter: Some(filter.clone()), dry_run };
+    let answer = client.rpc.purge(request).await;
+    Ok(answer.map_err(|status| client.failure("purge", &status))?.into_inner())
+}
+
+fn is_wanted(would: &PurgeResponse) -> Result<bool, Failure> {
+    let failed = |error| Failure::new(format!("cannot ask: {error}"));
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "{} will go. Go on? [y/N] ", words(would)).map_err(failed)?;
+    stderr.flush().map_err(failed)?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn words(purged: &PurgeResponse) -> String {
+    let PurgeResponse { runs, elements, bytes } = purged;
+    let s = |count: &u64| if *count == 1 { "" } else { "s" };
+    let size = model::text::size(*bytes);
+    format!("{runs} run{} with {elements} element{}, about {size}", s(runs), s(elements))
+}
