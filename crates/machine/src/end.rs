@@ -82,8 +82,11 @@ pub(crate) fn attempt(
             state.requeue(element.run, element.task);
         }
         Verdict::Final(TaskState::Succeeded) if spec.indices().parallel_max == 0 => {}
-        Verdict::Final(_) => {
-            give_up::if_too_many_failed(state, context, element.run, element.task);
+        Verdict::Final(ended) => {
+            // Only a failure of its own: what a rerun has taken over ends nothing.
+            if !matches!(ended, TaskState::Succeeded | TaskState::Canceled) {
+                give_up::if_too_many_failed(state, context, element.run, element.task);
+            }
             state.requeue(element.run, element.task);
         }
     }

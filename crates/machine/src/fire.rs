@@ -57,8 +57,10 @@ fn pending(state: &mut State, context: &mut Context, run: RunId, position: TaskP
         because: &Arc::new(Because::new("timeout", "no node took it within its pending timeout")),
         failure: (125, "dead: no node took it within its pending timeout"),
     };
-    give_up::apply(state, context, &give_up);
-    give_up::if_too_many_failed(state, context, run, position);
+    let (ended, _) = give_up::apply(state, context, &give_up);
+    if ended > 0 {
+        give_up::if_too_many_failed(state, context, run, position);
+    }
     end::run_if_over(state, context, run);
 }
 

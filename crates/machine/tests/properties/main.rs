@@ -1,0 +1,161 @@
+//! Random command sequences: whatever comes, the invariants hold, every element ends once, fences
+//! grow, and a second machine that applies the same batches is the same, from the first or from a
+//! snapshot on.
+
+#![allow(clippy::unwrap_used)]
+
+mod naive;
+mod steps;
+mod world;
+
+use machine::{Answer, State};
+use model::{RunId, TaskSpec};
+use proptest::prelude::*;
+use proto::record::{self, Batch, Header, command::Kind};
+use steps::{place, register, report, step, submit};
+use world::{World, restored, told};
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_the_invariants_hold(steps in prop::collection::vec(step(), 1..120)) {
+        let mut world = World::default();
+        let found = record::Found { cluster_id: vec![1; 16], incarnation: 1 };
+        world.apply(Kind::Found(found), (1, 1));
+        for step in steps {
+            world.step(step);
+        }
+        world.finish();
+
+        let mut second = State::new();
+        for (i, batch) in world.batches.iter().enumerate() {
+            second.apply(i as u64 + 1, (1, 1), batch);
+        }
+        prop_assert_eq!(format!("{second:?}"), format!("{:?}", world.state));
+    }
+
+    #[test]
+    fn a_machine_from_a_snapshot_goes_on_like_one_that_never_stopped(
+        steps in prop::collection::vec(step(), 1..120),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut world = founded();
+        for step in steps {
+            world.step(step);
+        }
+        world.finish();
+
+        let cut = cut.index(world.batches.len());
+        let (before, after) = world.batches.split_at(cut);
+        let mut first = State::new();
+        for (batch, index) in before.iter().zip(1..) {
+            first.apply(index, (1, 1), batch);
+        }
+        let mut second = restored(&first, 100);
+        for (batch, index) in after.iter().zip(cut as u64 + 1..) {
+            let (one, other) = (first.apply(index, (1, 1), batch), second.apply(index, (1, 1), batch));
+            prop_assert_eq!(format!("{one:?}"), format!("{other:?}"), "batch {}", index);
+            naive::check(&second);
+            if index % 16 == 0 {
+                prop_assert_eq!(told(&first), told(&second), "after batch {}", index);
+            }
+        }
+        prop_assert_eq!(told(&first), told(&second));
+    }
+}
+
+fn founded() -> World {
+    let mut world = World::default();
+    let found = record::Found { cluster_id: vec![1; 16], incarnation: 1 };
+    world.apply(Kind::Found(found), (1, 1));
+    world
+}
+
+#[test]
+fn a_key_gives_its_first_answer_again_and_refuses_another_payload() {
+    let mut world = founded();
+    let run = RunId(1);
+    let first = world.apply(submit(3, 1, 7, 0), (1, 1));
+    assert_eq!(first, [Answer::Submitted { run, repeated: false }]);
+    let again = world.apply(submit(3, 1, 7, 0), (1, 1));
+    assert_eq!(again, [Answer::Submitted { run, repeated: true }]);
+    let other = world.apply(submit(4, 1, 7, 0), (1, 1));
+    assert_eq!(other, [Answer::Refused(machine::Refusal::KeyUsed { run })]);
+    assert_eq!(world.state.last_run(), run);
+}
+
+#[test]
+fn a_node_is_never_given_more_seats_than_it_has() {
+    let mut world = founded();
+    world.apply(register(0, 0, 2), (1, 1));
+    world.apply(submit(9, 1, 0, 0), (1, 1));
+    let kind = place(&world.state, 0, 0, 3, false, false).unwrap();
+    assert_eq!(world.apply(kind, (1, 1)), [Answer::Placed { count: 0 }]);
+    let kind = place(&world.state, 0, 0, 2, false, false).unwrap();
+    assert_eq!(world.apply(kind, (1, 1)), [Answer::Placed { count: 2 }]);
+    let kind = place(&world.state, 0, 0, 4, true, false).unwrap();
+    assert_eq!(world.apply(kind, (1, 1)), [Answer::Placed { count: 4 }]);
+}
+
+#[test]
+fn a_new_supervisor_voids_the_old_epoch_and_returns_its_attempts() {
+    let mut world = founded();
+    world.apply(register(0, 0, 2), (1, 1));
+    world.apply(submit(2, 1, 0, 0), (1, 1));
+    let kind = place(&world.state, 0, 0, 2, false, false).unwrap();
+    world.apply(kind, (1, 1));
+    let late = report(&world.state, 0, 0, 1, false).unwrap();
+    assert_eq!(world.apply(register(0, 1, 2), (1, 1)), [Answer::Registered { epoch: 2 }]);
+    let task = &world.state.run(RunId(1)).unwrap().tasks[0];
+    assert_eq!((task.queued.len(), task.live.len()), (2, 0));
+    assert!(matches!(
+        world.apply(late, (1, 1))[..],
+        [Answer::Refused(machine::Refusal::StaleEpoch { current: 2, given: 1, .. })]
+    ));
+}
+
+#[test]
+fn a_task_that_kills_its_supervisor_stops_after_its_losses() {
+    let mut world = founded();
+    world.apply(register(0, 0, 1), (1, 1));
+    world.apply(submit(1, 1, 0, 0), (1, 1));
+    let mut lives = 0;
+    while !world.state.runs().is_empty() {
+        let kind = place(&world.state, 0, 0, 1, false, false).unwrap();
+        world.apply(kind, (1, 1));
+        lives += 1;
+        world.apply(register(0, lives, 1), (1, 1));
+    }
+    assert_eq!(u32::from(lives), TaskSpec::LOSSES_MAX + 1);
+}
+
+#[test]
+fn a_newer_level_is_not_applied() {
+    let header = Header { level: machine::LEVEL + 1, ..Header::default() };
+    let bytes = machine::encode(&Batch { header: Some(header), commands: vec![] });
+    let error = machine::decode(5, &bytes).unwrap_err();
+    assert!(error.to_string().contains("newer version"), "{error}");
+    assert!(machine::decode(5, b"\xff\xff").is_err());
+}
+
+#[test]
+fn what_a_rerun_takes_over_gives_nothing_up() {
+    let mut world = founded();
+    world.apply(register(0, 0, 3), (1, 1));
+    // One of 4 may fail; the rerun of two takes over two that have, and runs at most 2 at once.
+    let Kind::SubmitJob(mut again) = submit(4, 1, 0, 24 + 3) else { unreachable!() };
+    let ordinals = vec![record::Range { first: 0, last: 1 }];
+    let taken = vec![record::StateCount { state: "failed".into(), count: 2 }];
+    let tasks = vec![record::RerunTask { ordinals, taken, failure: None }];
+    again.rerun = Some(record::Rerun { of: 1, tasks });
+    world.apply(Kind::SubmitJob(again), (1, 1));
+    for left in [1, 0] {
+        let kind = place(&world.state, 0, 0, 1, false, false).unwrap();
+        assert_eq!(world.apply(kind, (1, 1)), [Answer::Placed { count: 1 }]);
+        let succeeded = report(&world.state, 0, 0, 1, false).unwrap();
+        world.apply(succeeded, (1, 1));
+        let waiting = world.state.run(RunId(1)).map_or(0, |run| run.tasks[0].waiting());
+        assert_eq!(waiting, left, "a success ends nothing else");
+    }
+}

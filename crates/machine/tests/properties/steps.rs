@@ -1,0 +1,159 @@
+//! The steps of a random sequence, and the commands they stand for.
+
+use machine::State;
+use model::{ArraySpec, JobSpec, MaxFailed, NodeId, OnLost, Retries, TaskSpec};
+use proptest::prelude::*;
+use proto::record::{self, command::Kind};
+use uuid::Uuid;
+
+/// A step, told by small numbers; what they point at depends on the state at that moment.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Register { node: u8, supervisor: u8, cpus: u8 },
+    Submit { elements: u8, cpus: u8, key: u8, flavor: u8 },
+    Place { node: u8, skip: u8, count: u8, ahead: bool, stale: bool },
+    Report { node: u8, which: u8, how: u8, stale: bool },
+    Cancel { run: u8, first: u8, last: u8 },
+    Wait { ms: u16 },
+    Rerun { elements: u8, first: u8, last: u8 },
+    ForeignLeader,
+}
+
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => (0..3u8, 0..3u8, 1..4u8)
+            .prop_map(|(node, supervisor, cpus)| Step::Register { node, supervisor, cpus }),
+        2 => (1..12u8, 1..3u8, 0..4u8, 0..96u8)
+            .prop_map(|(elements, cpus, key, flavor)| Step::Submit { elements, cpus, key, flavor }),
+        6 => (0..3u8, 0..3u8, 1..5u8, any::<bool>(), prop::bool::weighted(0.1))
+            .prop_map(|(node, skip, count, ahead, stale)| Step::Place { node, skip, count, ahead, stale }),
+        6 => (0..3u8, any::<u8>(), 0..10u8, prop::bool::weighted(0.1))
+            .prop_map(|(node, which, how, stale)| Step::Report { node, which, how, stale }),
+        1 => (any::<u8>(), 0..12u8, 0..12u8)
+            .prop_map(|(run, first, last)| Step::Cancel { run, first, last }),
+        2 => (0..600u16).prop_map(|ms| Step::Wait { ms }),
+        1 => (1..12u8, 0..12u8, 0..12u8)
+            .prop_map(|(elements, first, last)| Step::Rerun { elements, first, last }),
+        1 => Just(Step::ForeignLeader),
+    ]
+}
+
+pub(crate) fn node_id(node: u8) -> NodeId {
+    NodeId(Uuid::from_u128(u128::from(node) + 1))
+}
+
+pub(crate) fn register(node: u8, supervisor: u8, cpus: u8) -> Kind {
+    Kind::RegisterNode(record::RegisterNode {
+        node_id: node_id(node).to_bytes(),
+        name: format!("n{node}"),
+        capacity: Some(proto::job::Resources {
+            cpu_milli: u64::from(cpus) * 1000,
+            memory_bytes: 0,
+        }),
+        supervisor_id: Uuid::from_u128(u128::from(supervisor) + 100).as_bytes().to_vec(),
+        ..Default::default()
+    })
+}
+
+pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
+    let mut task = TaskSpec::new(vec!["true".into()]);
+    task.resources.cpu_milli = u64::from(cpus) * 1000;
+    let parallel_max = if flavor % 4 == 3 { 2 } else { 0 };
+    let last = 5 + 3 * (u32::from(elements) - 1);
+    task.array = Some(ArraySpec { first: 5, last, step: 3, parallel_max });
+    task.on_lost = [OnLost::Requeue, OnLost::Fail, OnLost::Wait][flavor as usize % 3];
+    task.at_most_once = flavor % 12 == 11;
+    // The upper half of the flavor: what is tried again, given up, or over in time.
+    let upper = flavor / 12;
+    if upper & 1 > 0 {
+        task.retries = Retries { attempts: 2, base_ms: 100, max_ms: 150, ..Retries::default() };
+    }
+    if upper & 2 > 0 {
+        task.max_failed = Some(MaxFailed::Percent(25));
+        task.pending_timeout_ms = 300;
+    }
+    if upper & 4 > 0 {
+        task.total_timeout_ms = 500;
+        task.losses_max = 1;
+    }
+    let name = if flavor.is_multiple_of(5) { "nightly" } else { "" }.to_owned();
+    let owner = format!("u{}", flavor % 2);
+    let spec = JobSpec { name, owner, tasks: vec![task], ..JobSpec::default() };
+    Kind::SubmitJob(record::SubmitJob {
+        job: Some(proto::job::Job::from(&spec)),
+        idempotency_key: if key == 0 { String::new() } else { key.to_string() },
+        payload_hash: vec![elements, cpus, flavor],
+        rerun: None,
+    })
+}
+
+/// A rerun of `first` to `last` where these are elements, else one that does not add up.
+pub(crate) fn rerun(elements: u8, first: u8, last: u8) -> Kind {
+    let Kind::SubmitJob(mut again) = submit(elements, 1, 0, 0) else { unreachable!() };
+    let all = 0..elements;
+    let repeated = all.filter(|at| (first..=last).contains(at)).count() as u64;
+    let ordinals = vec![record::Range { first: first.into(), last: last.into() }];
+    let count = u64::from(elements) - repeated;
+    let taken = vec![record::StateCount { state: "succeeded".into(), count }];
+    let task = record::RerunTask { ordinals, taken, failure: None };
+    again.rerun = Some(record::Rerun { of: 1, tasks: vec![task] });
+    Kind::SubmitJob(again)
+}
+
+pub(crate) fn place(
+    state: &State,
+    node: u8,
+    skip: u8,
+    count: u8,
+    ahead: bool,
+    stale: bool,
+) -> Option<Kind> {
+    let (_, run, task) = state.queue().iter().nth(skip as usize % state.queue().len().max(1))?;
+    let mut queued = state.run(run)?.tasks[task as usize].queued.clone();
+    let ordinals = proto::ranges(&queued.take_first(u64::from(count)));
+    let epoch = state.node(node_id(node)).map_or(1, |node| node.epoch);
+    let epoch = if stale { epoch.wrapping_sub(1) } else { epoch };
+    let picks = vec![record::Pick { run: run.0, task, ordinals, ahead }];
+    Some(Kind::Place(record::Place { node_id: node_id(node).to_bytes(), epoch, picks }))
+}
+
+pub(crate) fn report(state: &State, node: u8, which: u8, how: u8, stale: bool) -> Option<Kind> {
+    let home = state.node(node_id(node))?;
+    let assigned = home.assigned.values().nth(which as usize % home.assigned.len().max(1))?;
+    let run = state.run(assigned.run)?;
+    let live = &run.tasks[assigned.task as usize].live[&assigned.ordinal];
+    let number = live.number + u32::from(stale);
+    let attempt = run.attempt(assigned.run, assigned.task, assigned.ordinal, number).into();
+    let mut report = record::Report {
+        node_id: node_id(node).to_bytes(),
+        epoch: home.epoch,
+        ..Default::default()
+    };
+    if how == 0 {
+        report.starts.push(record::Start { attempt: Some(attempt), started_us: 7 });
+        return Some(Kind::Report(report));
+    }
+    use proto::job::{Gone, NotStarted, Outcome, StopCause, outcome::Ending};
+    let (ending, stopped) = match how {
+        1 | 2 => (Ending::Exited(0), StopCause::None),
+        3 => (Ending::Exited(1), StopCause::None),
+        4 => (Ending::Signaled(15), StopCause::Down),
+        5 => (Ending::Gone(Gone {}), StopCause::None),
+        6 => (Ending::NotStarted(NotStarted::default()), StopCause::Cancel),
+        7 => (Ending::NotStarted(NotStarted { kind: 4, why: String::new() }), StopCause::None),
+        8 => (Ending::Signaled(9), StopCause::Deadline),
+        _ => (Ending::Signaled(9), StopCause::Timeout),
+    };
+    let outcome = Outcome { ending: Some(ending), stopped: stopped as i32, ..Outcome::default() };
+    report.ends.push(record::End { attempt: Some(attempt), outcome: Some(outcome) });
+    Some(Kind::Report(report))
+}
+
+pub(crate) fn cancel(state: &State, run: u8, first: u8, last: u8) -> Kind {
+    let run = 1 + u64::from(run) % state.last_run().0.max(1);
+    let ordinals = match first <= last {
+        true => vec![record::Range { first: first.into(), last: last.into() }],
+        false => vec![],
+    };
+    Kind::Cancel(record::Cancel { run, task: None, ordinals, because: None })
+}

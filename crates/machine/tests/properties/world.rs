@@ -1,0 +1,179 @@
+//! A machine under random commands, checked after each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use machine::snapshot::{Reader, encode};
+use machine::{Answer, Event, State};
+use model::RunId;
+use proto::record::{self, Batch, Command, Header, command::Kind};
+
+use crate::naive;
+use crate::steps::{Step, cancel, place, register, report, rerun, submit};
+
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) state: State,
+    pub(crate) index: u64,
+    pub(crate) batches: Vec<Batch>,
+    /// Elements of each run.
+    pub(crate) runs: BTreeMap<RunId, u32>,
+    /// Elements of reruns that are not repeated.
+    pub(crate) taken: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) ended: BTreeSet<(RunId, u32)>,
+    pub(crate) fences: BTreeMap<(RunId, u32), (u64, u32)>,
+}
+
+impl World {
+    pub(crate) fn apply(&mut self, kind: Kind, leader: (u64, u64)) -> Vec<Answer> {
+        self.index += 1;
+        self.time_ms += 1;
+        let incarnation = self.state.cluster().map_or(0, |c| u32::from(c.incarnation));
+        let header = Header {
+            leader_term: leader.0,
+            leader_node: leader.1,
+            level: machine::LEVEL,
+            incarnation,
+            time_ms: self.time_ms,
+            number: self.index,
+        };
+        let batch = Batch { header: Some(header), commands: vec![Command { kind: Some(kind) }] };
+        let bytes = machine::encode(&batch);
+        let batch = machine::decode(self.index, &bytes).unwrap();
+        let applied = self.state.apply(self.index, (1, 1), &batch);
+        self.batches.push(batch);
+        for event in applied.events {
+            self.check_event(event);
+        }
+        self.check_snapshot();
+        naive::check(&self.state);
+        let broken = self.state.check_invariants();
+        assert!(broken.is_empty(), "after {:?}: {broken:#?}", self.batches.last());
+        applied.answers
+    }
+
+    /// What is read from a snapshot is the state.
+    fn check_snapshot(&self) {
+        if !self.index.is_multiple_of(7) {
+            return;
+        }
+        let read = restored(&self.state, 1 + self.index as usize % 50);
+        assert_eq!(read.check_invariants(), Vec::<String>::new());
+        assert_eq!(told(&read), told(&self.state));
+    }
+
+    fn check_event(&mut self, event: Event) {
+        match event {
+            Event::RunCreated { run } => {
+                let made = self.state.run(run).unwrap();
+                let count = made.spec.tasks[0].indices().count();
+                let left = made.tasks[0].queued.clone();
+                for ordinal in (0..count).filter(|ordinal| !left.contains(*ordinal)) {
+                    assert!(made.rerun_of.is_some(), "only a rerun takes anything over");
+                    self.ended.insert((run, ordinal));
+                    self.taken += 1;
+                }
+                assert_eq!(self.runs.insert(run, count), None, "a number is given once");
+            }
+            Event::Assigned { run, items, fence, .. } => {
+                for (index, number) in items {
+                    let before = self.fences.insert((run, index), (fence.0, number));
+                    let (old_fence, old_number) = before.unwrap_or_default();
+                    assert!(old_fence < fence.0, "fences grow");
+                    assert_eq!(old_number + 1, number, "attempts count from 1");
+                }
+            }
+            Event::AttemptEnded(end) if end.state.is_some() => {
+                let element = (end.attempt.element.run, end.ordinal);
+                assert!(self.ended.insert(element), "an element ends once");
+            }
+            Event::ElementsEnded { run, ordinals, .. } => {
+                for ordinal in ordinals.iter() {
+                    assert!(self.ended.insert((run, ordinal)), "an element ends once");
+                }
+            }
+            Event::RunEnded { run, last, .. } => {
+                let count = self.runs[&run];
+                assert!((0..count).all(|ordinal| self.ended.contains(&(run, ordinal))));
+                assert_eq!(last.tasks[0].ended_count(), u64::from(count));
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn step(&mut self, step: Step) {
+        let kind = match step {
+            Step::Register { node, supervisor, cpus } => Some(register(node, supervisor, cpus)),
+            Step::Submit { elements, cpus, key, flavor } => {
+                Some(submit(elements, cpus, key, flavor))
+            }
+            Step::Place { node, skip, count, ahead, stale } => {
+                place(&self.state, node, skip, count, ahead, stale)
+            }
+            Step::Report { node, which, how, stale } => {
+                report(&self.state, node, which, how, stale)
+            }
+            Step::Cancel { run, first, last } => Some(cancel(&self.state, run, first, last)),
+            Step::Wait { ms } => {
+                self.time_ms += u64::from(ms);
+                Some(Kind::Wake(record::Wake {}))
+            }
+            Step::Rerun { elements, first, last } => Some(rerun(elements, first, last)),
+            Step::ForeignLeader => {
+                let before = format!("{:?}", self.state.runs());
+                assert!(self.apply(submit(1, 1, 0, 0), (9, 9)).is_empty());
+                assert_eq!(before, format!("{:?}", self.state.runs()), "refused whole");
+                None
+            }
+        };
+        if let Some(kind) = kind {
+            self.apply(kind, (1, 1));
+        }
+    }
+
+    /// Everything that is left is run to its end: nothing may be stuck or forgotten.
+    pub(crate) fn finish(&mut self) {
+        self.apply(register(0, 200, 3), (1, 1));
+        for _ in 0..10_000 {
+            if self.state.runs().is_empty() {
+                break;
+            }
+            for node in 0..3 {
+                while let Some(kind) = report(&self.state, node, 0, 1, false) {
+                    self.apply(kind, (1, 1));
+                }
+            }
+            match place(&self.state, 0, 0, 1, false, false) {
+                Some(kind) => _ = self.apply(kind, (1, 1)),
+                None => self.step(Step::Wait { ms: 100 }),
+            }
+        }
+        assert!(self.state.timers().next_ms().is_none(), "a timer outlived its run");
+        assert!(self.state.runs().is_empty(), "something never ended: {:?}", self.state.runs());
+        let all: u32 = self.runs.values().sum();
+        assert_eq!(self.ended.len() as u32, all, "every element has ended");
+    }
+}
+
+/// The state by way of a snapshot that is read in pieces.
+pub(crate) fn restored(state: &State, piece: usize) -> State {
+    let mut reader = Reader::new();
+    for part in
+        encode(state).flat_map(|bytes| bytes.chunks(piece).map(Vec::from).collect::<Vec<_>>())
+    {
+        reader.push(&part).unwrap();
+    }
+    reader.finish().unwrap()
+}
+
+/// The state in words, without what is only an upper or lower bound in it.
+pub(crate) fn told(state: &State) -> String {
+    let text = format!("{state:?}");
+    let mut plain = String::new();
+    for (at, part) in text.split("ahead_from: ").enumerate() {
+        let rest =
+            if at == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) };
+        plain.push_str(rest);
+    }
+    plain
+}
