@@ -9,7 +9,7 @@ use reactor::control::RequestId;
 /// One wish, which may need several requests.
 #[derive(Clone, Debug)]
 pub(super) enum Ask {
-    Submit { key: String, payload: u64, job: JobSpec },
+    Submit { key: String, payload: u64, job: JobSpec, rerun: Option<record::Rerun> },
     Cancel { run: RunId, task: Option<u32>, ordinals: Option<(u32, u32)> },
 }
 
@@ -18,13 +18,13 @@ impl Ask {
     pub(super) fn command(&self, id: RequestId) -> Kind {
         let mark = format!("request:{id}");
         match self {
-            Ask::Submit { key, payload, job } => {
+            Ask::Submit { key, payload, job, rerun } => {
                 let job = JobSpec { actor: mark, ..job.clone() };
                 Kind::SubmitJob(record::SubmitJob {
                     job: Some((&job).into()),
                     idempotency_key: key.clone(),
                     payload_hash: payload.to_be_bytes().to_vec(),
-                    rerun: None,
+                    rerun: rerun.clone(),
                 })
             }
             Ask::Cancel { run, task, ordinals } => Kind::Cancel(record::Cancel {
@@ -52,8 +52,12 @@ pub(super) fn mark(command: &Kind) -> Option<RequestId> {
 impl fmt::Display for Ask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Ask::Submit { key, job, .. } => {
+            Ask::Submit { key, job, rerun, .. } => {
                 write!(f, "submit `{key}`")?;
+                if let Some(rerun) = rerun {
+                    let repeated: Vec<_> = rerun.tasks.iter().map(|task| &task.ordinals).collect();
+                    write!(f, " again {repeated:?}")?;
+                }
                 for task in &job.tasks {
                     let count = task.indices().count();
                     let milli = task.resources.cpu_milli;

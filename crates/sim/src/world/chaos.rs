@@ -9,7 +9,7 @@ impl World {
             return;
         }
         let node = self.rng.below(self.nodes.len() as u64) as usize;
-        match self.rng.below(24) {
+        match self.rng.below(27) {
             0..3 => self.crash_control(0),
             3..7 => self.crash_daemon(node),
             7..11 => self.crash_supervisor(node),
@@ -29,6 +29,9 @@ impl World {
             18 | 21 => self.change_leader(),
             19 => self.hang_up(node),
             20 => self.go_down(),
+            24 => self.jump_clock(),
+            25 => self.suspend(),
+            26 => self.hold(),
             _ => {
                 self.crash_supervisor(node);
                 self.crash_daemon(node);
@@ -96,6 +99,7 @@ impl World {
     /// Whether everything has ended and nobody has anything left to say.
     pub(super) fn is_over(&self) -> bool {
         !self.hostile
+            && !self.stream.is_active()
             && self.all_answered()
             && self.truth.state.runs().is_empty()
             && self.processes.live().next().is_none()

@@ -7,6 +7,7 @@ use model::{Attempt, Fence, Outcome, Resources};
 use reactor::control::{RequestId, Unavailable};
 
 use super::World;
+use super::snapshot::told;
 
 impl World {
     /// A process is about to start: its attempt is committed, for this node, and has not ended.
@@ -100,7 +101,7 @@ impl World {
             return Err(format!("at the end: runs {unfinished:?} have elements without an end"));
         }
         let control = self.host.control.as_ref().ok_or("at the end: no control part lives")?;
-        if format!("{:?}", control.state()) != format!("{:?}", self.truth.state) {
+        if told(control.state()) != told(&self.truth.state) {
             return Err("at the end: the control part's state is not what the journal makes".into());
         }
         let assigned = self.truth.state.nodes().values().map(|node| node.assigned.len()).sum();

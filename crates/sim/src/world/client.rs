@@ -68,24 +68,42 @@ impl World {
     }
 
     fn submit_new(&mut self) {
-        let job = task::draw_job(&mut self.rng);
-        self.clients.last_key += 1;
-        let payload = self.clients.last_key;
-        let key = if self.rng.chance(800) { format!("k{payload}") } else { String::new() };
+        let job = task::draw_job(&mut self.rng, &self.profile);
+        if self.rng.chance(100) {
+            return self.rerun(job);
+        }
+        let (key, payload) = self.new_key();
+        let key = if self.rng.chance(800) { key } else { String::new() };
         if !key.is_empty() {
             self.clients.keys.push((key.clone(), payload, job.clone()));
         }
-        self.ask(Ask::Submit { key, payload, job });
+        self.ask(Ask::Submit { key, payload, job, rerun: None });
+    }
+
+    /// A key that was never used, and what stands for the payload under it.
+    pub(super) fn new_key(&mut self) -> (String, u64) {
+        self.clients.last_key += 1;
+        let payload = self.clients.last_key;
+        (format!("k{payload}"), payload)
+    }
+
+    /// Repeats a part of a job and takes the rest over, as if it had run before.
+    fn rerun(&mut self, job: JobSpec) {
+        let of = self.rng.within(1, self.truth.state.last_run().0.max(1));
+        let rerun = task::draw_rerun(&mut self.rng, of, &job);
+        let (key, payload) = self.new_key();
+        self.ask(Ask::Submit { key, payload, job, rerun: Some(rerun) });
     }
 
     /// Uses a key once more, sometimes for something else.
     fn submit_again(&mut self) {
         let Some((key, payload, job)) = self.rng.pick(&self.clients.keys).cloned() else { return };
         if self.rng.chance(300) {
-            let job = task::draw_job(&mut self.rng);
-            return self.ask(Ask::Submit { key, payload: payload + 1_000_000, job });
+            let job = task::draw_job(&mut self.rng, &self.profile);
+            let payload = payload + 1_000_000;
+            return self.ask(Ask::Submit { key, payload, job, rerun: None });
         }
-        self.ask(Ask::Submit { key, payload, job });
+        self.ask(Ask::Submit { key, payload, job, rerun: None });
     }
 
     fn draw_cancel(&mut self, run: RunId) -> Ask {
@@ -157,6 +175,7 @@ impl World {
 
     /// Cancels every run that would not end by itself, until none is left.
     fn sweep(&mut self) {
+        self.check_timers();
         let nodes: Vec<_> = self.nodes.iter().map(|node| node.capacity).collect();
         for run in self.truth.need_cancel(&nodes) {
             let asked = |ask: &Ask| matches!(ask, Ask::Cancel { run: r, task: None, ordinals: None } if *r == run);

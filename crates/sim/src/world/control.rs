@@ -1,10 +1,9 @@
 //! The process of the control part: it performs effects, dies between any two of them, and begins
-//! again from the first entry.
+//! again from a snapshot, or the first entry.
 
 use machine::State;
 use model::ClusterId;
 use proto::record::{Pick, Place};
-use reactor::Now;
 use reactor::control::{self, Config, Control, Effect, LeaderId, Room};
 
 use super::{MS, SECOND, World, client, journal, note};
@@ -17,8 +16,6 @@ pub(super) struct Host {
     pub(super) control: Option<Control>,
     /// Entries that it has been given.
     pub(super) delivered: u64,
-    /// How far its clock on the wall is off.
-    skew_ms: i64,
 }
 
 #[derive(Debug)]
@@ -44,6 +41,10 @@ pub(super) enum Event {
     Timer {
         life: u64,
     },
+    /// Its disk has room again.
+    Released {
+        life: u64,
+    },
 }
 
 impl World {
@@ -66,14 +67,19 @@ impl World {
                 self.control(control::Event::Planned(places));
             }
             Event::Timer { life } if life == self.host.life => self.control(control::Event::Timer),
+            Event::Released { life } if life == self.host.life => {
+                self.control(control::Event::Hold(false));
+            }
             _ => {}
         }
     }
 
     /// Gives the control part an event and performs what it wants, if it lives.
     pub(super) fn control(&mut self, event: control::Event) {
-        let wall_ms = 1_700_000_000_000 + (self.now_us / MS) as i64 + self.host.skew_ms;
-        let now = Now { unix_ms: wall_ms as u64, steady_ms: self.now_us / MS };
+        if self.host.control.is_none() {
+            return;
+        }
+        let now = self.control_now();
         let Some(control) = &mut self.host.control else { return };
         let effects = control.handle(now, event);
         let torn = self.hostile && self.rng.chance(self.profile.torn);
@@ -93,7 +99,10 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Propose { number, leader, record } => self.propose(number, leader, record),
+            Effect::Propose { number, leader, record } => {
+                self.check_stamp(number, leader, &record);
+                self.propose(number, leader, record);
+            }
             Effect::Answer { id, answer } => {
                 self.check_answer(id, &answer);
                 let delay = self.rng.skewed(10, self.profile.link_us);
@@ -104,6 +113,7 @@ impl World {
                 if index != self.host.delivered || state.applied() != index {
                     self.broken(format!("entry {index} happened out of its turn"));
                 }
+                self.perhaps_take_snapshot(&state);
             }
             Effect::Plan { state, room } => {
                 let places = match self.hostile && self.rng.chance(100) {
@@ -145,10 +155,17 @@ impl World {
             return;
         }
         self.host.life += 1;
-        self.host.delivered = 0;
+        let snapshot = self.read_snapshot();
+        self.host.delivered = snapshot.as_ref().map_or(0, |(index, _)| *index);
         let id = ClusterId::from_bytes(&[self.host.life as u8; 16]);
         self.host.control = Some(Control::new(Config { found: id }));
         note!(self, "control: life {} begins", self.host.life);
+        if let Some((index, state)) = snapshot {
+            self.control(control::Event::Restored { index, state });
+        }
+        if self.host.control.is_none() {
+            return;
+        }
         let after = self.elect();
         let life = self.host.life;
         self.after(after, super::Event::Journal(journal::Event::Deliver { life }));
@@ -168,6 +185,14 @@ impl World {
         self.rng.skewed(0, 50 * MS)
     }
 
+    /// The disk of the control part is nearly full for a while: it places nothing.
+    pub(super) fn hold(&mut self) {
+        note!(self, "control: places nothing for a while");
+        self.control(control::Event::Hold(true));
+        let (delay, life) = (self.rng.skewed(MS, 5 * SECOND), self.host.life);
+        self.after(delay, super::Event::Control(Event::Released { life }));
+    }
+
     /// The process dies, and begins again after a while.
     pub(super) fn crash_control(&mut self, more_us: u64) {
         if self.host.control.take().is_none() {
@@ -176,6 +201,7 @@ impl World {
         self.crashes += 1;
         note!(self, "control: life {} is over", self.host.life);
         self.settle_pending();
+        self.lose_snapshot();
         self.control_died();
         for node in 0..self.nodes.len() {
             if self.nodes[node].daemon.as_ref().is_some_and(|daemon| daemon.down) {
@@ -185,11 +211,5 @@ impl World {
         self.lose_asks();
         let delay = more_us + self.rng.skewed(MS, 2 * SECOND);
         self.after(delay, super::Event::Control(Event::Starts));
-    }
-
-    /// The wall clock of the control part jumps.
-    pub(super) fn jump_clock(&mut self) {
-        self.host.skew_ms = self.rng.below(20_000) as i64 - 10_000;
-        note!(self, "control: the clock is off by {} ms", self.host.skew_ms);
     }
 }

@@ -13,7 +13,10 @@ use super::{MS, World, control, note};
 /// What is durable, and what is on its way to be.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    entries: Vec<Entry>,
+    /// Those that are not trimmed.
+    entries: VecDeque<Entry>,
+    /// How many are.
+    trimmed: u64,
     pending: VecDeque<Proposal>,
     tickets: u64,
     written_until_us: u64,
@@ -54,12 +57,37 @@ pub(super) enum Event {
     /// The disk has come to this proposal.
     Write(u64),
     /// The control part hears of some of what is durable.
-    Deliver { life: u64 },
+    Deliver {
+        life: u64,
+    },
+    SnapshotWritten {
+        life: u64,
+    },
 }
 
 impl Journal {
     pub(super) fn len(&self) -> u64 {
-        self.entries.len() as u64
+        self.trimmed + self.entries.len() as u64
+    }
+
+    pub(super) fn trimmed(&self) -> u64 {
+        self.trimmed
+    }
+
+    /// Forgets the entries up to `index`.
+    pub(super) fn trim(&mut self, index: u64) {
+        let count = index.saturating_sub(self.trimmed);
+        self.entries.drain(..count as usize);
+        self.trimmed += count;
+    }
+
+    /// Whether the entry is there and none of the control part's.
+    pub(super) fn is_own(&self, index: u64) -> bool {
+        self.entry(index).is_some_and(|entry| entry.record.is_empty())
+    }
+
+    fn entry(&self, index: u64) -> Option<&Entry> {
+        self.entries.get((index - 1).checked_sub(self.trimmed)? as usize)
     }
 }
 
@@ -68,7 +96,8 @@ impl World {
         match event {
             Event::Write(ticket) => self.write(ticket),
             Event::Deliver { life } if life == self.host.life => self.deliver(life),
-            Event::Deliver { .. } => {}
+            Event::SnapshotWritten { life } if life == self.host.life => self.snapshot_written(),
+            Event::Deliver { .. } | Event::SnapshotWritten { .. } => {}
         }
     }
 
@@ -125,7 +154,7 @@ impl World {
 
     /// Makes an entry durable; it is delivered some time later.
     pub(super) fn append(&mut self, entry: Entry) {
-        self.journal.entries.push(entry.clone());
+        self.journal.entries.push_back(entry.clone());
         self.commit(self.journal.len(), &entry);
         let delay = self.rng.skewed(10, self.profile.deliver_us);
         let life = self.host.life;
@@ -140,8 +169,10 @@ impl World {
         let count = 1 + self.rng.below(behind);
         note!(self, "journal: {count} of {behind} entries are delivered");
         for _ in 0..count {
-            let entry = self.journal.entries[self.host.delivered as usize].clone();
             self.host.delivered += 1;
+            let Some(entry) = self.journal.entry(self.host.delivered).cloned() else {
+                return self.broken(format!("entry {} is trimmed", self.host.delivered));
+            };
             let (index, Entry { leader, record }) = (self.host.delivered, entry);
             self.control(reactor::control::Event::Delivered { index, leader, record });
             if self.host.life != life || self.host.control.is_none() {

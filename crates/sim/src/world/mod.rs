@@ -8,6 +8,7 @@ mod care;
 mod chaos;
 mod check;
 mod client;
+mod clock;
 mod control;
 mod daemon;
 mod journal;
@@ -15,6 +16,9 @@ mod link;
 mod node;
 mod process;
 mod profile;
+mod promises;
+mod snapshot;
+mod stream;
 mod supervisor;
 mod task;
 mod truth;
@@ -51,6 +55,7 @@ enum Event {
     Process(process::Event),
     Client(client::Event),
     Chaos,
+    Stream(stream::Event),
 }
 
 /// All there is.
@@ -63,13 +68,16 @@ struct World {
     scheduled: u64,
     profile: Profile,
     hostile: bool,
+    clock: clock::Clock,
     journal: journal::Journal,
+    snapshots: snapshot::Snapshots,
     host: control::Host,
     links: link::Links,
     nodes: Vec<node::Node>,
     processes: process::Processes,
     clients: client::Clients,
     truth: truth::Truth,
+    stream: stream::Stream,
     crashes: u64,
     /// The first promise that was broken.
     broken: Option<String>,
@@ -83,12 +91,10 @@ pub(crate) fn run(options: Options) -> Result<Summary, String> {
         world.step()?;
     }
     world.heal();
-    let (steps, until_us) = (world.steps + HEALING_STEPS_MAX, world.now_us + HEALING_US_MAX);
-    while !world.is_over() {
-        if world.now_us > until_us || world.steps > steps {
-            return Err(world.stuck());
-        }
-        world.step()?;
+    world.run_until_over()?;
+    if world.profile.stream {
+        world.begin_stream();
+        world.run_until_over()?;
     }
     world.check_end()?;
     Ok(world.summary())
@@ -108,13 +114,16 @@ impl World {
             scheduled: 0,
             profile,
             hostile: true,
+            clock: clock::Clock::default(),
             journal: journal::Journal::default(),
+            snapshots: snapshot::Snapshots::default(),
             host: control::Host::default(),
             links: link::Links::default(),
             nodes,
             processes: process::Processes::default(),
             clients: client::Clients::default(),
             truth: truth::Truth::default(),
+            stream: stream::Stream::default(),
             crashes: 0,
             broken: None,
         }
@@ -141,11 +150,22 @@ impl World {
         self.queue.insert((at_us.max(self.now_us), self.scheduled), event);
     }
 
+    fn run_until_over(&mut self) -> Result<(), String> {
+        let (steps, until_us) = (self.steps + HEALING_STEPS_MAX, self.now_us + HEALING_US_MAX);
+        while !self.is_over() {
+            if self.now_us > until_us || self.steps > steps {
+                return Err(self.stuck());
+            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
     fn step(&mut self) -> Result<(), String> {
         let Some(((at_us, _), event)) = self.queue.pop_first() else {
             return Err(format!("step {}: nothing is left to happen", self.steps));
         };
-        self.now_us = at_us;
+        self.now_us = self.now_us.max(at_us);
         self.steps += 1;
         let started = self.processes.started();
         match event {
@@ -156,6 +176,7 @@ impl World {
             Event::Process(event) => self.process_event(event),
             Event::Client(event) => self.client_event(event),
             Event::Chaos => self.chaos(),
+            Event::Stream(event) => self.stream_event(event),
         }
         self.trace.number(self.rng.print());
         if self.processes.started() != started {

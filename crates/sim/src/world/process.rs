@@ -148,7 +148,7 @@ impl World {
         self.check_start(node, attempt, fence);
         if let Some((low, high)) = behaviour.runs_us {
             let delay = self.rng.skewed(low, high);
-            let ending = Ending::Exited { code: behaviour.code };
+            let ending = behaviour.ending(attempt.number);
             self.after(delay, super::Event::Process(Event::Ends { pid, ending }));
         }
         if spec.timeout_ms > 0 {

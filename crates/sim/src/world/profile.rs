@@ -31,6 +31,16 @@ pub(super) struct Profile {
     pub(super) deliver_us: u64,
     /// The longest making of a plan.
     pub(super) plan_us: u64,
+    /// Snapshots, in a thousand entries.
+    pub(super) snapshot: u64,
+    /// Starts that are refused for a passing lack, in a thousand.
+    pub(super) lack: u64,
+    /// Tasks want many different amounts.
+    pub(super) shapes: bool,
+    /// Backoffs and deadlines are longer than the hostile phase.
+    pub(super) slow: bool,
+    /// At the end a steady stream of small tasks comes, and a big one.
+    pub(super) stream: bool,
 }
 
 impl Profile {
@@ -50,6 +60,11 @@ impl Profile {
             write_us: of(&[MS, 10 * MS, 100 * MS]),
             deliver_us: of(&[MS, 5 * MS, 5 * MS, SECOND]),
             plan_us: of(&[MS, 30 * MS, SECOND]),
+            snapshot: of(&[0, 20, 60, 200]),
+            lack: of(&[0, 0, 30, 200]),
+            shapes: of(&[0, 0, 1]) == 1,
+            slow: of(&[0, 1]) == 1,
+            stream: of(&[0, 0, 0, 0, 0, 1]) == 1,
         }
     }
 }

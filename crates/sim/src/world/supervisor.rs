@@ -160,6 +160,18 @@ impl World {
             let Some(attempt) = supervisor.slots.start_next() else { return };
             let Some(held) = supervisor.held.get(&attempt) else { return };
             let (spec, fence) = (held.spec.clone(), held.fence);
+            if self.hostile && self.rng.chance(self.profile.lack) {
+                let why = NotStarted::Transient("no process is free".to_owned());
+                self.end(node, id, attempt, Outcome::bare(Ending::NotStarted(why)));
+                continue;
+            }
+            if spec.start_timeout_ms > 0 && self.rng.chance(100) {
+                let why = NotStarted::Refused("it was not executed in time".to_owned());
+                let stopped = Some(StopCause::Timeout);
+                let outcome = Outcome { stopped, ..Outcome::bare(Ending::NotStarted(why)) };
+                self.end(node, id, attempt, outcome);
+                continue;
+            }
             if Behaviour::of(&spec).missing {
                 let why = NotStarted::NotFound("no such file".to_owned());
                 self.end(node, id, attempt, Outcome::bare(Ending::NotStarted(why)));

@@ -5,18 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use machine::{Answer, AttemptEnded, Event, State};
-use model::TaskState;
 use model::{Attempt, Element, Ending, JobSpec, NodeId, Outcome, Resources, RunId, SupervisorId};
-use proto::record::{Batch, command::Kind};
+use model::{StopCause, TaskState};
+use proto::record::{Batch, Rerun, command::Kind};
 use reactor::control::RequestId;
 
+use super::clock::Mark;
 use super::journal::Entry;
+use super::promises::{self, Deadline, Tries};
 use super::{World, ask, task};
 
 #[derive(Debug, Default)]
 pub(super) struct Truth {
     pub(super) state: State,
-    runs: BTreeMap<RunId, Run>,
+    pub(super) runs: BTreeMap<RunId, Run>,
     /// What each key has made, and from which payload.
     keys: BTreeMap<String, (RunId, u64)>,
     /// Requests that are applied.
@@ -24,17 +26,40 @@ pub(super) struct Truth {
     /// Requests whose client was told that nothing was or will be done.
     pub(super) disowned: BTreeSet<RequestId>,
     /// The latest attempt of each element that was placed.
-    placed: BTreeMap<Element, u32>,
+    pub(super) placed: BTreeMap<Element, u32>,
+    /// What each element has behind it.
+    pub(super) tries: BTreeMap<Element, Tries>,
+    /// The deadlines that have not passed.
+    pub(super) deadlines: BTreeSet<Deadline>,
     /// How each attempt ended, as the cluster has it.
     outcomes: BTreeMap<Attempt, Outcome>,
 }
 
 #[derive(Debug)]
-struct Run {
-    spec: Arc<JobSpec>,
-    ended: BTreeMap<Element, TaskState>,
-    stopping: BTreeSet<Element>,
+pub(super) struct Run {
+    pub(super) spec: Arc<JobSpec>,
+    pub(super) submitted: Mark,
+    pub(super) ended: BTreeMap<Element, TaskState>,
+    pub(super) stopping: BTreeSet<Element>,
+    /// How many elements of each task have failed.
+    pub(super) failed: BTreeMap<u32, u64>,
+    /// Tasks of which more have failed than may.
+    pub(super) given_up: BTreeSet<u32>,
     over: bool,
+}
+
+impl Run {
+    fn new(spec: Arc<JobSpec>, submitted: Mark) -> Run {
+        Run {
+            spec,
+            submitted,
+            ended: BTreeMap::new(),
+            stopping: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+            over: false,
+        }
+    }
 }
 
 impl Truth {
@@ -56,6 +81,11 @@ impl Truth {
 
     pub(super) fn outcome(&self, attempt: Attempt) -> Option<&Outcome> {
         self.outcomes.get(&attempt)
+    }
+
+    /// Whether there ever was a run of a job of this name.
+    pub(super) fn had_named(&self, name: &str) -> bool {
+        self.runs.values().any(|run| run.spec.name == name)
     }
 
     /// Whether the key has made this run, from a payload that is as asked.
@@ -165,11 +195,30 @@ impl World {
             self.broken(format!("entry {index} turns the time back"));
         }
         let header = batch.header.unwrap_or_default();
-        if (header.leader_term, header.leader_node) != entry.leader && applied.refused.is_none() {
+        let made_by = (header.leader_term, header.leader_node);
+        if made_by != entry.leader && applied.refused.is_none() {
             self.broken(format!("entry {index} is applied, but its batch is of another leader"));
         }
+        if applied.refused.is_some() {
+            return;
+        }
+        let Some(now) = self.clock.sealed(made_by, header.number) else {
+            return self.broken(format!("entry {index}: nobody made its batch"));
+        };
+        let now = now.stamped(self.truth.state.time_ms());
+        let kinds = batch.commands.iter().filter_map(|command| command.kind.as_ref());
+        let reruns = kinds.zip(&applied.answers).filter_map(|made| match made {
+            (Kind::SubmitJob(submit), Answer::Submitted { run, repeated: false }) => {
+                Some((*run, submit.rerun.as_ref()?))
+            }
+            _ => None,
+        });
+        let reruns: BTreeMap<RunId, &Rerun> = reruns.collect();
         for event in &applied.events {
-            self.committed(event, &registers);
+            self.committed(event, &registers, &reruns, now);
+        }
+        if let Some(what) = self.truth.outlives_its_deadline(now) {
+            self.broken(what);
         }
         let kinds = batch.commands.iter().filter_map(|command| command.kind.as_ref());
         for (kind, answer) in kinds.zip(&applied.answers) {
@@ -216,39 +265,69 @@ impl World {
         registers
     }
 
-    fn committed(&mut self, event: &Event, registers: &BTreeMap<NodeId, SupervisorId>) {
+    fn committed(
+        &mut self,
+        event: &Event,
+        registers: &BTreeMap<NodeId, SupervisorId>,
+        reruns: &BTreeMap<RunId, &Rerun>,
+        now: Mark,
+    ) {
         let broken = match event {
             Event::RunCreated { run } => {
                 // A run without work left could be over within its batch, but none is made so.
                 let Some(made) = self.truth.state.run(*run) else {
                     return self.broken(format!("run {run} is made and not there"));
                 };
-                let (spec, ended) = (made.spec.clone(), BTreeMap::new());
-                let made = Run { spec, ended, stopping: BTreeSet::new(), over: false };
-                self.truth.runs.insert(*run, made).map(|_| format!("run {run} is made twice"))
+                let mut made = Run::new(made.spec.clone(), now);
+                if let Some(rerun) = reruns.get(run) {
+                    promises::taken_over(*run, rerun, &mut made);
+                }
+                let before = self.truth.runs.insert(*run, made);
+                self.truth.note_deadlines(*run);
+                before.map(|_| format!("run {run} is made twice"))
             }
             Event::Assigned { run, task, items, .. } => {
                 items.iter().find_map(|&(index, number)| {
                     let element = Element { run: *run, task: *task, index };
-                    self.truth.assigned(Attempt { element, number })
+                    let attempt = Attempt { element, number };
+                    self.truth.assigned(attempt).or_else(|| self.truth.note_placed(attempt, now))
                 })
             }
             Event::AttemptEnded(ended) => {
                 self.check_ended(ended, registers);
                 self.truth.outcomes.insert(ended.attempt, ended.outcome.clone());
+                let broken = self.truth.note_end(ended, now);
+                broken.into_iter().for_each(|what| self.broken(what));
                 ended.state.and_then(|state| self.truth.element_ends(ended.attempt.element, state))
             }
-            Event::ElementsEnded { run, task, ordinals, state, .. } => {
+            Event::ElementsEnded { run, task, ordinals, state, because } => {
                 let array = self.truth.runs[run].spec.tasks[*task as usize].indices();
                 let elements = ordinals.iter().map(|ordinal| array.index(ordinal));
                 let elements = elements.map(|index| Element { run: *run, task: *task, index });
-                elements.filter_map(|e| self.truth.element_ends(e, *state)).next()
+                let elements: Vec<Element> = elements.collect();
+                let truth = &mut self.truth;
+                let broken = truth.note_waiting_ended(&elements, *state, &because.actor, now);
+                let ended = elements.into_iter().filter_map(|e| truth.element_ends(e, *state));
+                ended.collect::<Vec<_>>().into_iter().next().or(broken)
             }
             Event::RunEnded { run, .. } => {
                 self.truth.runs.entry(*run).and_modify(|run| run.over = true);
                 None
             }
-            Event::NodeRegistered { .. } | Event::Stop { .. } | Event::Started { .. } => None,
+            Event::Stop { attempts, cause, .. } => {
+                let early = |attempt: &&Attempt| {
+                    *cause == StopCause::Deadline
+                        && self.truth.is_deadline_early(attempt.element, now)
+                };
+                let early = attempts.iter().find(early);
+                for attempt in attempts {
+                    if let Some(run) = self.truth.runs.get_mut(&attempt.element.run) {
+                        run.stopping.insert(attempt.element);
+                    }
+                }
+                early.map(|attempt| format!("{attempt} is stopped before its deadline"))
+            }
+            Event::NodeRegistered { .. } | Event::Started { .. } => None,
         };
         broken.into_iter().for_each(|what| self.broken(what));
     }
