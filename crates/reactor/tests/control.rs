@@ -17,12 +17,20 @@ struct World {
     proposed: Vec<(u64, Bytes)>,
     answers: Vec<(u64, Result<Answer, Unavailable>)>,
     sent: Vec<(SessionId, ToWorker)>,
+    timers_ms: Vec<u64>,
 }
 
 impl World {
     fn new() -> World {
         let control = Control::new(Config { found: ClusterId::from_bytes(&[7; 16]) });
-        World { control, index: 0, proposed: vec![], answers: vec![], sent: vec![] }
+        World {
+            control,
+            index: 0,
+            proposed: vec![],
+            answers: vec![],
+            sent: vec![],
+            timers_ms: vec![],
+        }
     }
 
     /// A control part that leads a cluster with nothing in it.
@@ -40,6 +48,7 @@ impl World {
                 Effect::Propose { number, record, .. } => self.proposed.push((number, record)),
                 Effect::Answer { id, answer } => self.answers.push((id, answer)),
                 Effect::Send { session, message } => self.sent.push((session, message)),
+                Effect::Timer(at_ms) => self.timers_ms.push(at_ms),
                 _ => {}
             }
         }
@@ -63,7 +72,11 @@ impl World {
     }
 
     fn submit(&mut self, id: u64) {
-        let tasks = vec![TaskSpec::new(vec!["true".into()])];
+        self.submit_task(id, TaskSpec::new(vec!["true".into()]));
+    }
+
+    fn submit_task(&mut self, id: u64, task: TaskSpec) {
+        let tasks = vec![task];
         let spec = JobSpec { namespace: "default".into(), tasks, ..JobSpec::default() };
         let job = Some((&spec).into());
         let command = Kind::SubmitJob(record::SubmitJob { job, ..Default::default() });
@@ -217,4 +230,16 @@ fn the_hello_of_a_dead_supervisor_that_comes_late_ends_nothing() {
     world.hello(4, 3);
     world.commit();
     assert_eq!(world.epoch(), 2);
+}
+
+#[test]
+fn a_far_deadline_is_waited_for_in_short_steps_that_a_suspend_may_stretch() {
+    let mut world = World::founded();
+    let mut task = TaskSpec::new(vec!["true".into()]);
+    task.total_timeout_ms = 3_600_000;
+    world.submit_task(1, task);
+    world.commit();
+    assert_eq!(world.timers_ms, [10_000]);
+    world.handle(Event::Timer);
+    assert_eq!(world.timers_ms, [10_000; 2], "it is not over, and asked for again");
 }
