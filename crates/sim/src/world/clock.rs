@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use reactor::Now;
 use reactor::control::LeaderId;
 
-use super::{Event, MS, SECOND, World, control, note, process};
+use super::{MS, SECOND, World, note};
 
 const MINUTE: u64 = 60 * SECOND;
 /// Milliseconds that a stamp leaps at most when the wall clock is nearly reached.
@@ -170,8 +170,8 @@ impl World {
         note!(self, "control: the clock is off by {} ms", self.clock.skew_ms);
     }
 
-    /// All machines are suspended: both clocks go on, nothing else does. What waits for a time finds
-    /// it past.
+    /// All machines are suspended: the clocks go on, nothing else does, and whatever sleeps has as
+    /// long to sleep as before.
     pub(super) fn suspend(&mut self) {
         if self.clock.suspends == SUSPENDS_MAX {
             return;
@@ -179,19 +179,8 @@ impl World {
         self.clock.suspends += 1;
         let slept_us = self.rng.skewed(MINUTE, 300 * MINUTE);
         note!(self, "everything is suspended for {} s", slept_us / SECOND);
-        for ((at_us, number), event) in std::mem::take(&mut self.queue) {
-            let late_us = if waits_for_a_time(&event) { 0 } else { slept_us };
-            self.queue.insert((at_us + late_us, number), event);
-        }
+        let queue = std::mem::take(&mut self.queue).into_iter();
+        self.queue = queue.map(|((at_us, number), e)| ((at_us + slept_us, number), e)).collect();
         self.now_us += slept_us;
     }
-}
-
-fn waits_for_a_time(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Control(control::Event::Timer { .. })
-            | Event::Node(super::node::Event::Timer { .. })
-            | Event::Process(process::Event::TimesOut { .. } | process::Event::GraceIsOver { .. })
-    )
 }
