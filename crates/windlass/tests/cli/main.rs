@@ -18,4 +18,5 @@ mod lost;
 mod many;
 mod past;
 mod run;
+mod slow;
 mod usage;

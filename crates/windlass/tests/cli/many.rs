@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::node::{Home, Node, Shown};
+use crate::node::{Home, Node, Shown, peak_mib};
 
 /// Runs a command with something on its standard input.
 fn with_stdin(node: &Node, args: &[&str], stdin: &[u8]) -> Shown {
@@ -136,13 +136,6 @@ fn an_element_whose_list_is_gone_never_starts() {
     assert_eq!(element["state"], "dead", "{status:#}");
     let why = element["attempts"][0]["summary"].as_str().unwrap();
     assert!(why.contains("its list is damaged or gone"), "{why}");
-}
-
-/// Resident memory of a process at its peak, in MiB.
-fn peak_mib(pid: u64) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
 #[test]
