@@ -52,9 +52,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let place = workspace::target_directory()?.join(format!("soak-{}", std::process::id()));
     let disk = Disk::make(&place, options.disk_mib)?;
     println!("{} minutes on {}", options.minutes, disk.what());
-    let up = options::retention(&binary, options.disk_mib)?;
-    println!("up {}", if up.is_empty() { "without limits for history and output" } else { &up });
-    let up: Vec<&str> = up.split_whitespace().collect();
+    let up = options::limits(&binary, options.disk_mib)?;
+    println!("windlass up {}", up.join(" "));
+    let up: Vec<&str> = up.iter().map(String::as_str).collect();
     let mut node = Node::start(&binary, disk.directory(), &up)?;
 
     let tally = Tally::default();

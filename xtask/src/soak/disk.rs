@@ -55,7 +55,7 @@ fn mount(place: &Path, root: &Path, mib: u64) -> Option<&'static str> {
     let [image_path, root] = [image.to_string_lossy(), root.to_string_lossy()];
     let made = fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).is_ok();
     if made
-        && run("mkfs.ext4", &["-q", "-F", &image_path])
+        && run("mkfs.ext4", &["-q", "-F", "-m", "0", &image_path])
         && run("mount", &["-o", "loop", &image_path, &root])
     {
         return Some("ext4 in a file");

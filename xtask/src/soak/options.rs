@@ -1,7 +1,7 @@
 //! What the command line of the soak asks for, and what the binary can be asked for.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -34,16 +34,28 @@ impl Options {
     }
 }
 
-/// The flags of `up` that bound history and output to shares of the disk, as far as the binary has them.
-pub(super) fn retention(binary: &Path, disk_mib: u64) -> Result<String> {
-    let help = Command::new(binary).args(["up", "--help"]).output().context("asking for help")?;
-    Ok(flags(&String::from_utf8_lossy(&help.stdout), disk_mib))
+/// The flags of `up` that bound what it keeps to shares of the disk, as far as the binary has them.
+pub(super) fn limits(binary: &Path, disk_mib: u64) -> Result<Vec<String>> {
+    let mut known = Vec::new();
+    for (flag, mib) in shares(disk_mib) {
+        let value = format!("{mib}MiB");
+        // A flag that is hidden stands in no help, but help is given only where it is understood.
+        let mut up = Command::new(binary);
+        up.args(["up", flag, &value, "--help"]).stdout(Stdio::null()).stderr(Stdio::null());
+        if up.status().context("asking for help")?.success() {
+            known.extend([flag.to_owned(), value]);
+        }
+    }
+    Ok(known)
 }
 
-fn flags(help: &str, disk_mib: u64) -> String {
-    let flags = [("--history-disk", disk_mib / 16), ("--output-disk", disk_mib / 4)];
-    let known = flags.iter().filter(|(flag, _)| help.contains(flag));
-    known.map(|(flag, mib)| format!("{flag} {mib}MiB")).collect::<Vec<_>>().join(" ")
+/// Each limit's share: what is left over is for the segments of the journal.
+fn shares(disk_mib: u64) -> [(&'static str, u64); 3] {
+    [
+        ("--history-disk", disk_mib / 16),
+        ("--output-disk", disk_mib / 4),
+        ("--checkpoint-size", disk_mib / 32),
+    ]
 }
 
 #[cfg(test)]
@@ -63,9 +75,9 @@ mod tests {
     }
 
     #[test]
-    fn only_flags_that_are_there_are_used() {
-        assert_eq!(flags("  --name <NAME>", 512), "");
-        let help = "--history-disk <SIZE> --output-disk <SIZE>";
-        assert_eq!(flags(help, 512), "--history-disk 32MiB --output-disk 128MiB");
+    fn only_flags_that_are_understood_are_used() {
+        assert_eq!(limits(Path::new("/bin/false"), 512).unwrap(), Vec::<String>::new());
+        let all = limits(Path::new("/bin/true"), 512).unwrap().join(" ");
+        assert_eq!(all, "--history-disk 32MiB --output-disk 128MiB --checkpoint-size 16MiB");
     }
 }
