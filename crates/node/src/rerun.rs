@@ -120,7 +120,7 @@ impl Handle {
                 Told::Ended(range, end) => {
                     let words = format!("{}: {}", end.state, end.because.reason);
                     let words = words.trim_end_matches([':', ' ']).to_owned();
-                    (range, end.state, Some((Outcome::CANCELED_EXIT_CODE, words)))
+                    (range, end.state, Some((query::code_without_attempt(end.state), words)))
                 }
                 Told::Damaged(range) => {
                     return Err(Refused::Failed(format!(

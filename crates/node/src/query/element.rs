@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use history::{AttemptFact, ElementsEnd, History, States, Told};
 use machine::{Live, TaskRun};
-use model::{Attempt, Because, Element, RangeSet, RunId, TaskPosition, TaskState};
+use model::{Attempt, Because, Element, RangeSet, RunId, TaskPosition, TaskSpec, TaskState};
 
 use super::live::{ended_of, shown_state, waiting_of};
 use super::resolve::{Resolved, ended_run, rerun_of};
@@ -340,7 +340,14 @@ fn statuses(
             attempts: Vec::new(),
             because: None,
         };
-        told_status(view, live, ordinal, facts.remove(&ordinal).unwrap_or_default(), &mut status);
+        told_status(
+            view,
+            live,
+            spec,
+            ordinal,
+            facts.remove(&ordinal).unwrap_or_default(),
+            &mut status,
+        );
         if let Some(older) = taken.get(&ordinal) {
             let because = Because::new(format!("run:{older}"), "taken over from there");
             status.because.get_or_insert(because);
@@ -382,12 +389,13 @@ fn taken_over(
 fn told_status(
     view: &View,
     live: Option<&TaskRun>,
+    spec: &TaskSpec,
     ordinal: u32,
     facts: Facts,
     status: &mut ElementStatus,
 ) {
     let last = facts.attempts.iter().find_map(|attempt| attempt.state);
-    status.attempts.extend(facts.attempts.into_iter().map(|fact| ended_attempt(view, fact)));
+    status.attempts.extend(facts.attempts.into_iter().map(|fact| ended_attempt(view, spec, fact)));
     if let Some(state) = last {
         status.state = state;
     } else if let Some(end) = facts.ended {
@@ -422,10 +430,12 @@ fn is_live(view: &View, task: Option<&TaskRun>, ordinal: u32, status: &mut Eleme
     true
 }
 
-fn ended_attempt(view: &View, fact: AttemptFact) -> AttemptStatus {
+fn ended_attempt(view: &View, spec: &TaskSpec, fact: AttemptFact) -> AttemptStatus {
+    // After a failure that is tried again the element went on, but the attempt has failed.
+    let own = || fact.outcome.state(&spec.success_codes);
     AttemptStatus {
         number: fact.number,
-        state: fact.state.unwrap_or(TaskState::Lost),
+        state: fact.state.or_else(own).unwrap_or(TaskState::Lost),
         node: view.node_name(fact.node),
         fence: fact.fence,
         placed_ms: fact.placed_ms,

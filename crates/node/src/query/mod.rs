@@ -22,7 +22,7 @@ pub use history::{Purged, RunFilter, States};
 pub(crate) use list::runs;
 pub(crate) use nodes::nodes;
 pub(crate) use resolve::{Resolved, ended_run, rerun_of, resolve};
-pub(crate) use runs::{detail, end, progress};
+pub(crate) use runs::{code_without_attempt, detail, end, progress};
 
 /// A run in one line.
 #[derive(Clone, Debug)]

@@ -65,11 +65,28 @@ pub(crate) fn end(view: &View, history: &History, resolved: &Resolved) -> RunEnd
             run,
         };
     }
-    let last = element.attempts.last().and_then(|attempt| attempt.outcome.as_ref());
-    let exit_code =
-        last.map_or(Outcome::CANCELED_EXIT_CODE, |outcome| outcome.failure_code(element.state));
-    let words = last.map_or_else(|| "before it started".to_owned(), Outcome::describe);
+    // An element that waited for its next try may have ended otherwise than its last attempt.
+    let last = element.attempts.last().filter(|attempt| attempt.state == element.state);
+    let last = last.and_then(|attempt| attempt.outcome.as_ref());
+    let exit_code = last.map_or_else(
+        || code_without_attempt(element.state),
+        |outcome| outcome.failure_code(element.state),
+    );
+    let waited = || match element.attempts.is_empty() {
+        true => "before it started".to_owned(),
+        false => "before its next attempt".to_owned(),
+    };
+    let words = last.map_or_else(waited, Outcome::describe);
     RunEnd { exit_code, summary: format!("{}: {words}", element.state), run }
+}
+
+/// What `run` and `wait` exit with for an element that ended so without an attempt at its end.
+pub(crate) fn code_without_attempt(state: TaskState) -> i32 {
+    match state {
+        TaskState::TimedOut => 124,
+        TaskState::Canceled => Outcome::CANCELED_EXIT_CODE,
+        _ => 125,
+    }
 }
 
 /// What `wait` exits with for elements of which nobody can say any more how they ended.

@@ -41,6 +41,13 @@ fn what_fails_is_tried_again_as_often_as_was_said() {
     let late = ["run", "--retries", "5", "--retry-backoff", "1h", "--total-timeout", "100ms"];
     let late = node.windlass(&[&late[..], &["--", "sh", "-c", "exit 3"]].concat());
     assert_eq!(late.0.status.code(), Some(124), "{late}");
+    check!(node, ["wait", "5/main"], @r"
+    exit code: 124
+    --- stdout ---
+    5/main: timed_out: before its next attempt
+    ");
+    let status = node.windlass(&["status", "--json", "1"]).json();
+    assert_eq!(status["elements"][0]["attempts"][0]["state"], "failed");
 }
 
 #[test]
