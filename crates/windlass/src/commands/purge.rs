@@ -15,8 +15,9 @@ Examples:
   windlass purge --older-than 30d --dry-run
   windlass purge --name nightly --state succeeded -y
 
-Only runs that have ended go: their facts at once, their output with its
-files. It goes on in small steps even where this command is left.";
+Only runs that have ended go. Their output can no longer be asked for; its
+files go with the oldest, see `up --output-disk`. It goes on in small steps
+even where this command is left.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
