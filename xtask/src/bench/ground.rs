@@ -1,6 +1,6 @@
 //! Where the works run: the binary, a directory for nodes, and how much of each work is asked for.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -127,9 +127,10 @@ pub(super) fn restarts(node: &mut Node, times: usize) -> Result<Vec<f64>> {
     (0..times).map(restart).collect()
 }
 
-/// Bytes that the directory of the node's data takes of the disk.
+/// Bytes that the directory of the node's data takes of the disk: what was just written may have no blocks yet.
 pub(super) fn disk_bytes(node: &Node, part: &str) -> f64 {
-    proc::file_bytes(Path::new(&node.data().join(part))).1 as f64
+    let (long, taken) = proc::file_bytes(&node.data().join(part));
+    long.max(taken) as f64
 }
 
 #[cfg(test)]
