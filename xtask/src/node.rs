@@ -176,8 +176,11 @@ impl Caller {
 }
 
 impl Drop for Node {
-    /// After a failure: the daemon goes, and its supervisor follows when it has neither daemon nor tasks.
+    /// After a failure: the node ends with its tasks if it still can, for a supervisor stays as long as it has any.
     fn drop(&mut self) {
+        if self.is_alive().is_ok_and(|alive| alive) && !self.api.is_empty() {
+            let _ = self.stop();
+        }
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
