@@ -234,7 +234,7 @@ impl Frames {
                 Stream::Mark
             }
         };
-        self.position = header.position + bytes;
+        self.position = header.position.saturating_add(bytes);
         Ok(Some(Chunk { attempt: self.attempt, stream, time_us: header.time_us, data }))
     }
 
