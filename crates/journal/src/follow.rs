@@ -74,6 +74,8 @@ pub(crate) trait Source: Send + Sync {
     fn recent(&self, from: Index, to: Index) -> Option<Vec<Delivery>>;
     /// The same from disk; blocks. `None` means the journal cannot be read, which the source itself has made known.
     fn load(&self, from: Index, to: Index) -> Option<Loaded>;
+    /// The newest snapshot, where there is one; blocks. `None` as above.
+    fn newest(&self) -> Option<Option<Loaded>>;
 }
 
 /// A place in a journal that moves forward.
@@ -82,6 +84,8 @@ pub struct Follow {
     extent: watch::Receiver<Extent>,
     next: Index,
     buffer: VecDeque<Delivery>,
+    /// The newest snapshot comes first, however far back the log reaches.
+    from_newest: bool,
 }
 
 impl Follow {
@@ -90,7 +94,12 @@ impl Follow {
         extent: watch::Receiver<Extent>,
         after: Index,
     ) -> Self {
-        Self { source, extent, next: after.saturating_add(1), buffer: VecDeque::new() }
+        let next = after.saturating_add(1);
+        Self { source, extent, next, buffer: VecDeque::new(), from_newest: false }
+    }
+
+    pub(crate) fn from_newest(source: Arc<dyn Source>, extent: watch::Receiver<Extent>) -> Self {
+        Self { from_newest: true, ..Self::new(source, extent, 0) }
     }
 
     /// The next committed entry, or a snapshot where it is gone; waits for it.
@@ -140,6 +149,13 @@ impl Follow {
         let Extent { committed, open } = *ready.await.ok()?;
         if !open {
             return None;
+        }
+        if std::mem::take(&mut self.from_newest) {
+            let source = self.source.clone();
+            let newest = tokio::task::spawn_blocking(move || source.newest()).await.ok()??;
+            if let Some(Loaded::Snapshot { index, leader, reader }) = newest {
+                return Some(Some((index, leader, reader)));
+            }
         }
         let loaded = match self.source.recent(next, committed) {
             Some(entries) => Loaded::Entries(entries),

@@ -72,6 +72,13 @@ pub trait Journal: Send + Sync + 'static {
     /// See [`Delivered`].
     fn follow(&self, after: Index) -> Follow;
 
+    /// The same from the beginning, but the newest snapshot comes first where there is one, even if the log reaches
+    /// back further: the shortest way to where the journal is now.
+    fn follow_newest(&self) -> Follow;
+
+    /// The last entry that the newest snapshot stands for; 0 where there is none.
+    fn newest_snapshot(&self) -> Index;
+
     /// Who leads. The value `Leader` appears once everything committed before it can be followed.
     fn leadership(&self) -> watch::Receiver<Leadership>;
 

@@ -156,9 +156,14 @@ impl Source for Shared {
         if let Some(entries) = self.recent(from, to) {
             return Some(Loaded::Entries(entries));
         }
-        let (index, leader, content) = self.log().snapshots.last().cloned()?;
-        let reader = SnapshotReader::new(io::Cursor::new(content));
-        Some(Loaded::Snapshot { index, leader, reader })
+        self.newest().flatten()
+    }
+
+    fn newest(&self) -> Option<Option<Loaded>> {
+        Some(self.log().snapshots.last().cloned().map(|(index, leader, content)| {
+            let reader = SnapshotReader::new(io::Cursor::new(content));
+            Loaded::Snapshot { index, leader, reader }
+        }))
     }
 }
 
@@ -174,6 +179,14 @@ impl Journal for Mem {
 
     fn follow(&self, after: Index) -> Follow {
         Follow::new(self.shared.clone(), self.shared.extent.subscribe(), after)
+    }
+
+    fn follow_newest(&self) -> Follow {
+        Follow::from_newest(self.shared.clone(), self.shared.extent.subscribe())
+    }
+
+    fn newest_snapshot(&self) -> Index {
+        self.shared.log().newest()
     }
 
     fn leadership(&self) -> watch::Receiver<Leadership> {

@@ -32,6 +32,11 @@ impl Kept {
         Kept::Fresh(bytes.into())
     }
 
+    /// The same of a job that is encoded already, and known to be one.
+    pub(crate) fn fresh_encoded(submitted_ms: u64, job: &[u8]) -> Kept {
+        Kept::Fresh([&submitted_ms.to_le_bytes()[..], job].concat().into())
+    }
+
     fn open(&self) -> Arc<Run> {
         match self {
             Kept::Open(run) => run.clone(),

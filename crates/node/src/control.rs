@@ -77,6 +77,7 @@ impl<J: Journal> Task<J> {
     pub(crate) fn new(
         config: Config,
         journal: Arc<J>,
+        follow: Follow,
         blobs: Arc<Blobs>,
         inputs: mpsc::Receiver<Input>,
         own: mpsc::Sender<Input>,
@@ -85,7 +86,7 @@ impl<J: Journal> Task<J> {
     ) -> Task<J> {
         Task {
             control: Control::new(config),
-            follow: journal.follow(0),
+            follow,
             leadership: journal.leadership(),
             journal,
             blobs,

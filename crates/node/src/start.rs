@@ -86,9 +86,15 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let done = inputs.clone();
     thread("planner", move || control::planner(plans_inbox, done))?;
     let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
+    // What history does not have yet is told again by the entries, as far back as they reach.
+    let follow = match history.mark() >= journal.newest_snapshot() {
+        true => journal.follow_newest(),
+        false => journal.follow(0),
+    };
     let control = control::Task::new(
         reactor_config,
         journal.clone(),
+        follow,
         blobs.clone(),
         inbox,
         inputs.clone(),

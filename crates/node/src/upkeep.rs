@@ -61,17 +61,18 @@ impl Default for Keeping {
 #[derive(Debug)]
 pub(crate) struct Disk {
     dir: PathBuf,
-    low: AtomicBool,
+    /// That it is low has been said.
+    told: AtomicBool,
 }
 
 impl Disk {
     pub(crate) fn new(dir: PathBuf) -> Disk {
-        Disk { dir, low: AtomicBool::new(false) }
+        Disk { dir, told: AtomicBool::new(false) }
     }
 
     /// Whether so little is left that only work which is going on may use it.
     pub(crate) fn is_low(&self) -> bool {
-        self.low.load(Ordering::Relaxed)
+        self.look().is_some_and(|(free, reserve)| free < reserve)
     }
 
     /// Where it is, for people.
@@ -79,27 +80,63 @@ impl Disk {
         self.dir.display()
     }
 
-    /// Looks again; says whether new work must not be started either.
-    fn look(&self) -> bool {
-        let Ok(stat) = rustix::fs::statvfs(&self.dir) else { return false };
+    /// What is free and what is kept, in bytes.
+    fn look(&self) -> Option<(u64, u64)> {
+        let stat = rustix::fs::statvfs(&self.dir).ok()?;
         let (least, most) = RESERVE_BYTES;
         let reserve = (stat.f_blocks * stat.f_frsize / RESERVE_PART).clamp(least, most);
-        let free = stat.f_bavail * stat.f_frsize;
+        Some((stat.f_bavail * stat.f_frsize, reserve))
+    }
+
+    /// Tells people when it becomes low, and well again; says whether it is so low that nothing
+    /// more may be started.
+    fn watch(&self) -> bool {
+        let Some((free, reserve)) = self.look() else { return false };
         let low = free < reserve;
-        if low != self.low.swap(low, Ordering::Relaxed) {
+        if low != self.told.swap(low, Ordering::Relaxed) {
+            let (free, reserve) = (model::text::size(free), model::text::size(reserve));
+            let dir = self.path();
             match low {
                 true => tracing::warn!(
-                    dir = %self.dir.display(),
-                    free = model::text::size(free),
-                    reserve = model::text::size(reserve),
+                    %dir, free, reserve,
                     "the disk is nearly full: submits are refused until some space is freed; what was accepted goes on"
                 ),
-                false => {
-                    tracing::info!(dir = %self.dir.display(), "there is space on the disk again")
-                }
+                false => tracing::info!(%dir, free, "there is space on the disk again"),
             }
         }
         free < reserve / 2
+    }
+}
+
+/// When the next snapshot is due: when as much journal lies behind the last one as a start should
+/// read at most, and sooner where nothing happens just now.
+#[derive(Debug)]
+struct Due {
+    busy_bytes: u64,
+    /// What the last snapshot has.
+    made_bytes: u64,
+    /// What lay behind it when it was last looked at, and how often that had not changed.
+    seen: (u64, u32),
+}
+
+impl Due {
+    /// A node that has written nothing for so many looks is quiet.
+    const QUIET_LOOKS: u32 = 3;
+
+    fn new(busy_bytes: u64) -> Due {
+        Due { busy_bytes, made_bytes: 0, seen: (0, 0) }
+    }
+
+    fn is_due(&mut self, bytes: u64) -> bool {
+        let same = if bytes == self.seen.0 { self.seen.1 + 1 } else { 0 };
+        self.seen = (bytes, same);
+        let quiet = same >= Due::QUIET_LOOKS;
+        bytes >= self.busy_bytes.max(self.made_bytes)
+            || quiet && bytes >= (self.busy_bytes / 64).max(self.made_bytes / 4)
+    }
+
+    fn made(&mut self, bytes: u64) {
+        self.made_bytes = bytes;
     }
 }
 
@@ -118,21 +155,22 @@ pub(crate) struct Task<J> {
 impl<J: Journal> Task<J> {
     /// Runs until the node stops.
     pub(crate) async fn run(self) {
-        let (mut held, mut next_bytes) = (false, self.keeping.checkpoint_bytes);
+        let mut held = false;
+        let mut due = Due::new(self.keeping.checkpoint_bytes);
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for count in 1u32.. {
             ticks.tick().await;
-            let hold = self.disk.look();
+            let hold = self.disk.watch();
             if hold != held {
                 held = hold;
                 if self.control.send(Input::Hold(hold)).await.is_err() {
                     return;
                 }
             }
-            if self.journal.log_bytes() >= next_bytes {
+            if due.is_due(self.journal.log_bytes()) {
                 match self.checkpoint().await {
-                    Some(bytes) => next_bytes = bytes.max(self.keeping.checkpoint_bytes),
+                    Some(bytes) => due.made(bytes),
                     None => return,
                 }
             }
@@ -214,4 +252,22 @@ fn placed(state: &State, node: NodeId) -> impl Iterator<Item = Attempt> + '_ {
         let live = run.tasks[at.task as usize].live.get(&at.ordinal)?;
         Some(run.attempt(at.run, at.task, at.ordinal, live.number))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_due_after_much_journal_or_when_nothing_happens() {
+        let mut due = Due::new(64 << 20);
+        assert!(!due.is_due(2 << 20));
+        assert!(!due.is_due(3 << 20) && !due.is_due(3 << 20) && !due.is_due(3 << 20));
+        assert!(due.is_due(3 << 20), "it has been quiet for a while");
+        assert!(due.is_due(64 << 20));
+        due.made(200 << 20);
+        assert!(!due.is_due(199 << 20), "a large state is not written again for a small change");
+        assert!(due.is_due(200 << 20));
+        (0..9).for_each(|_| assert!(!due.is_due(40 << 20)));
+    }
 }

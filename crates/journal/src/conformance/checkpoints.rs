@@ -17,8 +17,17 @@ pub(super) async fn check(journal: &impl Journal, leader: LeaderId) {
     let [first, second, third] = [9, 19, 29].map(|at| indices[at]);
     what_is_not_possible_is_refused(journal).await;
 
+    assert_eq!(journal.newest_snapshot(), 0);
+    assert_eq!(soon(next(&mut journal.follow_newest())).await.index, 1);
     one_at_a_time(journal, first).await;
     assert_eq!(soon(next(&mut journal.follow(0))).await.index, 1, "the first trims nothing");
+    assert_eq!(journal.newest_snapshot(), first);
+    let mut shortest = journal.follow_newest();
+    let Delivered::Snapshot { index, reader, .. } = soon(shortest.next()).await.unwrap() else {
+        panic!("the newest snapshot comes first")
+    };
+    assert_eq!((index, read(reader).await), (first, bytes(first)));
+    assert_eq!(soon(next(&mut shortest)).await.index, first + 1);
     one_that_fails_changes_nothing(journal, second).await;
     let before = journal.log_bytes();
     soon(journal.checkpoint(second, content(second))).await.unwrap();

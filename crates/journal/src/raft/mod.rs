@@ -239,6 +239,14 @@ impl Journal for Raft {
         Follow::new(self.files.clone(), self.shared.extent.subscribe(), after)
     }
 
+    fn follow_newest(&self) -> Follow {
+        Follow::from_newest(self.files.clone(), self.shared.extent.subscribe())
+    }
+
+    fn newest_snapshot(&self) -> Index {
+        self.files.snapshots.newest_index()
+    }
+
     fn leadership(&self) -> watch::Receiver<Leadership> {
         self.shared.leadership.subscribe()
     }

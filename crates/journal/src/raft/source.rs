@@ -31,6 +31,14 @@ impl Source for Files {
         };
         loaded.map_err(|reason| self.log.fail(reason.into())).ok()
     }
+
+    fn newest(&self) -> Option<Option<Loaded>> {
+        if self.snapshots.newest_index() == 0 {
+            return Some(None);
+        }
+        let newest = self.snapshot(0).map_err(|error| self.log.fail(error.to_string().into()));
+        newest.ok().map(Some)
+    }
 }
 
 impl Files {

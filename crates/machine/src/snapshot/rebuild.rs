@@ -101,10 +101,14 @@ impl Rebuild {
         let id = self.new_run(fresh.run)?;
         let job =
             proto::job::Job::decode(&*fresh.job).map_err(|error| format!("run {id}: {error}"))?;
-        let spec = JobSpec::try_from(job.clone()).map_err(|error| format!("run {id}: {error}"))?;
+        let spec = JobSpec::try_from(job).map_err(|error| format!("run {id}: {error}"))?;
         sound(&spec)?;
         self.timers(&spec, fresh.submitted_ms, id);
-        self.state.take_in(id, Kept::fresh(fresh.submitted_ms, &job), &Head::fresh(&spec));
+        self.state.take_in(
+            id,
+            Kept::fresh_encoded(fresh.submitted_ms, &fresh.job),
+            &Head::fresh(&spec),
+        );
         Ok(())
     }
 

@@ -1,5 +1,6 @@
-//! The disk of the journal fails: the node ends with the reason and never answers from what it
-//! remembers; tasks go on, and nothing acknowledged is lost.
+//! The disk is full, or fails. A full one refuses submits while all else goes on; one that fails ends
+//! the node, with the reason, and it never answers from what it remembers. Tasks go on, and nothing
+//! acknowledged is lost.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,39 +17,43 @@ use crate::victim::Victim;
 
 /// Two segments of the journal, and room to work.
 const DISK_MIB: u32 = 320;
-const LARGE_BYTES: usize = 1_000_000;
 
 #[test]
-fn a_full_disk_ends_the_node_and_loses_nothing() {
+fn a_full_disk_refuses_submits_and_what_was_accepted_goes_on() {
     let ground = Ground::new();
     let home = Home::new();
     let disk = Mount::small(&home.path().join("data"), DISK_MIB);
     let mut victim = Victim::at(home);
     let caller = victim.caller();
     let tasks = Tasks::start(&ground, &victim, &caller);
+    let mut acknowledged: Vec<u64> = (0..20).map(|_| caller.submit(&waits(), "")).collect();
     let filler = disk.fill();
 
-    // It needs more room than is left beside the tasks, so that it waits and costs nothing else.
-    let mut large = job(&["true", &"x".repeat(LARGE_BYTES)]);
-    task(&mut large).resources.as_mut().unwrap().cpu_milli = 4000;
-    let acknowledged = submit_until_it_fails(&victim, &caller, |caller| {
-        Ok(caller.once(|mut rpc: Rpc| {
-            let job = Some(large.clone());
-            let request = proto::api::SubmitRequest { job, ..Default::default() };
+    let submit = || {
+        caller.once(|mut rpc: Rpc| {
+            let request = proto::api::SubmitRequest { job: Some(waits()), ..Default::default() };
             async move { rpc.submit(request).await }
-        })?)
-    });
-    assert_eq!(victim.ended_by_itself(), Some(1));
-    let log = victim.log();
-    assert!(log.contains("the disk is full") && log.contains("free space"), "{log}");
-    assert!(log.contains("`windlass up` adopts them once the cause is gone"), "{log}");
+        })
+    };
+    let refused = submit().unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("nearly full: free some space"), "{refused:?}");
+    let tells = |key: &str| refused.metadata().get(key).map(|value| value.to_str().unwrap());
+    assert_eq!(tells("windlass-status"), Some("507"));
+    assert!(tells("retry-after").is_some_and(|after| after.parse::<u64>().unwrap() > 0));
+    // What runs ends and is told, reads are answered, and the daemon lives.
     tasks.go_on(&ground);
-
-    let up = ["up", "--data-dir", "data", "--api", &victim.api];
-    let refused = victim.home.windlass(&up).to_string();
-    assert!(refused.contains("exit code: 1") && refused.contains("hint: free"), "{refused}");
+    tasks.the_one_has_ended(&caller);
+    all_is_there(&caller, &acknowledged);
 
     std::fs::remove_file(filler).unwrap();
+    let mut taken = None;
+    until("it takes work again", || {
+        taken = submit().ok();
+        taken.is_some()
+    });
+    acknowledged.extend(taken.map(|taken| taken.into_inner().run));
+    victim.kill();
     victim.start();
     victim.ready();
     all_is_there(&caller, &acknowledged);
@@ -56,6 +61,13 @@ fn a_full_disk_ends_the_node_and_loses_nothing() {
     let home = victim.down();
     drop(disk);
     drop(home);
+}
+
+/// A job that finds no room beside the tasks.
+fn waits() -> proto::job::Job {
+    let mut waits = job(&["true"]);
+    task(&mut waits).resources.as_mut().unwrap().cpu_milli = 4000;
+    waits
 }
 
 #[test]
@@ -77,8 +89,7 @@ fn a_disk_that_refuses_a_write_ends_the_node_and_loses_nothing() {
         if submits.fetch_add(1, Ordering::Relaxed) == 20 {
             limit();
         }
-        let mut queued = job(&["true"]);
-        task(&mut queued).resources.as_mut().unwrap().cpu_milli = 4000;
+        let queued = waits();
         Ok(caller.once(|mut rpc: Rpc| {
             let request = proto::api::SubmitRequest { job: Some(queued), ..Default::default() };
             async move { rpc.submit(request).await }
@@ -193,9 +204,13 @@ impl Tasks {
         ground.open_gate();
     }
 
-    fn were_adopted(&self, caller: &Caller) {
+    fn the_one_has_ended(&self, caller: &Caller) {
         let end = caller.end(self.ends);
         assert_eq!((end.exit_code, end.summary.as_str()), (3, "failed: exit code 3"));
+    }
+
+    fn were_adopted(&self, caller: &Caller) {
+        self.the_one_has_ended(caller);
         assert_eq!(caller.run(self.ends).elements[0].attempts.len(), 1);
         let output = caller.output(self.ends);
         assert!(

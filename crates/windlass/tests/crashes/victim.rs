@@ -57,6 +57,8 @@ impl Victim {
         let mut command = self.home.command(&["up", "--data-dir", "data", "--api", &self.api]);
         command.args(["--name", "alpha", "--cpus", "4", "--memory", "1GiB"]);
         command.args(["--ready-file", "ready"]);
+        // Small, so that a restart goes by a snapshot as a rule.
+        command.args(["--checkpoint-size", "64KiB"]);
         // Through a pipe, so that no limit on the daemon's files keeps it from saying why it ends.
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = self.home.path().join("daemon.log");
