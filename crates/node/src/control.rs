@@ -67,6 +67,15 @@ pub(crate) struct Task<J> {
     timer: Option<Instant>,
 }
 
+/// What the control part's task hears by and speaks through.
+pub(crate) struct Channels {
+    pub(crate) inputs: mpsc::Receiver<Input>,
+    /// For what comes back of the task's own doing.
+    pub(crate) own: mpsc::Sender<Input>,
+    pub(crate) publish: mpsc::Sender<Publish>,
+    pub(crate) planner: mpsc::Sender<Plan>,
+}
+
 /// A plan to be made.
 pub(crate) struct Plan {
     state: machine::State,
@@ -79,11 +88,9 @@ impl<J: Journal> Task<J> {
         journal: Arc<J>,
         follow: Follow,
         blobs: Arc<Blobs>,
-        inputs: mpsc::Receiver<Input>,
-        own: mpsc::Sender<Input>,
-        publish: mpsc::Sender<Publish>,
-        planner: mpsc::Sender<Plan>,
+        channels: Channels,
     ) -> Task<J> {
+        let Channels { inputs, own, publish, planner } = channels;
         Task {
             control: Control::new(config),
             follow,

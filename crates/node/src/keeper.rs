@@ -13,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use history::{Error, History, Purge, Purged, RunFilter};
 use tokio::sync::{oneshot, watch};
 
+use crate::memory;
+
 /// After the last fact all are made durable; the journal has them all the while.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// From the first fact to the write, however many follow.
@@ -179,7 +181,7 @@ impl Work {
             Err(error) => self.survive(error)?,
         }
         if had_more && !self.tend_more {
-            give_memory_back();
+            memory::give_back();
         }
         Ok(())
     }
@@ -248,15 +250,6 @@ fn lock(written: &Mutex<Written>) -> std::sync::MutexGuard<'_, Written> {
 
 fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64
-}
-
-/// Nothing happens just now: what a burst of work needed goes back to the system.
-fn give_memory_back() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: it takes no pointers and only returns pages that the allocator holds free.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 #[cfg(test)]

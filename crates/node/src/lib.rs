@@ -19,6 +19,7 @@ mod keeper;
 mod lists;
 mod live;
 mod logs;
+mod memory;
 mod noop;
 mod publish;
 pub mod query;

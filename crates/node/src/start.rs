@@ -19,6 +19,7 @@ use crate::handle::Handle;
 use crate::info::{Config, Info, Stopped};
 use crate::keeper::{self, Keeper};
 use crate::live::LiveOutput;
+use crate::memory;
 use crate::noop;
 use crate::publish::{Publish, Publisher};
 use crate::shared::Shared;
@@ -47,6 +48,7 @@ const PUBLISH_MAX: usize = 1024;
 /// Starts a node. It answers once it leads, everything committed is applied, and its worker part
 /// is registered (or takes long).
 pub async fn start(config: Config) -> Result<Node, StartError> {
+    memory::keep_small();
     let data_dir = DataDir::open(&config.data_dir)?;
     let identity = data_dir.identity()?;
     let capacity = capacity(config.capacity);
@@ -91,16 +93,10 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         true => journal.follow_newest(),
         false => journal.follow(0),
     };
-    let control = control::Task::new(
-        reactor_config,
-        journal.clone(),
-        follow,
-        blobs.clone(),
-        inbox,
-        inputs.clone(),
-        publish,
-        plans,
-    );
+    let channels =
+        control::Channels { inputs: inbox, own: inputs.clone(), publish, planner: plans };
+    let control =
+        control::Task::new(reactor_config, journal.clone(), follow, blobs.clone(), channels);
     spawn_control(control, stopped_tx.clone());
     let cluster = caught_up(&journal, &mut views, &mut stopped.clone()).await?;
 

@@ -49,7 +49,7 @@ pub struct Keeping {
 impl Default for Keeping {
     fn default() -> Keeping {
         Keeping {
-            checkpoint_bytes: 64 << 20,
+            checkpoint_bytes: 16 << 20,
             output_bytes: 10 << 30,
             history_bytes: 10 << 30,
             retention: Retention::default(),
