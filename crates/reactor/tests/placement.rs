@@ -168,11 +168,11 @@ proptest! {
     }
 }
 
-/// One big task and a stream of small ones that never ends, on nodes of `cpu` processors each. Says
-/// after how many milliseconds the big one has its seat.
-fn big_waits_ms(nodes: usize, cpu: u64, small_ms: u64) -> Option<u64> {
+/// One big task and a stream of small ones that never ends, on nodes of `cpu` processors each, given
+/// so many `ahead`. Says after how many milliseconds the big one has its seat.
+fn big_waits_ms(nodes: usize, cpu: u64, small_ms: u64, ahead: u64) -> Option<u64> {
     let mut state = cluster(&vec![(cpu, 0); nodes]);
-    let room: Room = (0..nodes).map(|at| (node_id(at), 2)).collect();
+    let room: Room = (0..nodes).map(|at| (node_id(at), ahead)).collect();
     let small = Task { elements: 1, cpu: 1, memory: 0, priority: 1, parallel_max: 0 };
     let mut big = None;
     for now_ms in (NOW_MS..NOW_MS + 60_000).step_by(50) {
@@ -198,7 +198,7 @@ fn big_waits_ms(nodes: usize, cpu: u64, small_ms: u64) -> Option<u64> {
     None
 }
 
-/// Ends the small ones that have had a seat for so long.
+/// Ends the small ones that have run for about so long.
 fn end_small(state: &mut State, now_ms: u64, small_ms: u64, big: Option<RunId>) {
     let nodes: Vec<NodeId> = state.nodes().keys().copied().collect();
     for id in nodes {
@@ -207,7 +207,9 @@ fn end_small(state: &mut State, now_ms: u64, small_ms: u64, big: Option<RunId>) 
         for at in node.assigned.values().filter(|at| !at.ahead && Some(at.run) != big) {
             let run = state.run(at.run).expect("it has something placed");
             let live = &run.tasks[0].live[&at.ordinal];
-            if live.placed_ms + small_ms <= now_ms {
+            // Of many lengths, so that they never end all at once.
+            let lasts_ms = small_ms / 2 + at.run.0 * 7919 % small_ms;
+            if live.placed_ms + lasts_ms <= now_ms {
                 let attempt = run.attempt(at.run, at.task, at.ordinal, live.number);
                 let ending = Some(proto::job::outcome::Ending::Exited(0));
                 let outcome = Some(proto::job::Outcome { ending, ..Default::default() });
@@ -222,13 +224,16 @@ fn end_small(state: &mut State, now_ms: u64, small_ms: u64, big: Option<RunId>) 
 
 #[test]
 fn a_big_task_is_not_starved_by_a_stream_of_small_ones() {
-    for (nodes, cpu, small_ms) in [(1, 2, 100), (1, 8, 2_000), (3, 4, 700), (4, 16, 5_000)] {
-        let waited_ms = big_waits_ms(nodes, cpu, small_ms);
-        // The patience of placement, and what ran when it was over, and what was ahead of that.
-        let most_ms = 10_000 + 2 * small_ms + 1_000;
+    let worlds = [(1, 2, 100), (1, 8, 2_000), (3, 4, 700), (4, 16, 5_000)];
+    // Without anything ahead a node must be kept free, else it waits on a node for its seat.
+    let worlds = worlds.into_iter().flat_map(|world| [(world, 0), (world, 2)]);
+    for ((nodes, cpu, small_ms), ahead) in worlds {
+        let waited_ms = big_waits_ms(nodes, cpu, small_ms, ahead);
+        // Patience in the queue, once more on a node where it waits ahead, and what ran by then.
+        let most_ms = 2 * 10_000 + 2 * small_ms + 1_000;
         assert!(
             waited_ms.is_some_and(|waited_ms| waited_ms <= most_ms),
-            "{nodes} nodes of {cpu}, small ones of {small_ms} ms: {waited_ms:?}"
+            "{nodes} nodes of {cpu}, {ahead} ahead, small ones of {small_ms} ms: {waited_ms:?}"
         );
     }
 }
