@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use history::History;
+use history::{Found, History};
 use journal::{Journal, JournalError};
 use machine::{State, snapshot};
 use model::{Attempt, NodeId, Retention};
@@ -209,7 +209,7 @@ impl<J: Journal> Task<J> {
         Some(bytes.load(Ordering::Relaxed))
     }
 
-    /// Removes output that is too old or too much.
+    /// Removes output that is too old or too much, and what runs have left that history has let go.
     async fn sweep(&self) {
         let view = self.views.borrow().clone();
         if !view.is_ready(self.node) {
@@ -221,10 +221,20 @@ impl<J: Journal> Task<J> {
             bytes_max: self.keeping.output_bytes,
             oldest_us: oldest.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
         };
-        let output = self.output.clone();
+        let (output, history) = (self.output.clone(), self.history.clone());
         let swept = tokio::task::spawn_blocking(move || {
             for _ in 0..SWEEPS_MAX {
                 if !output.sweep(&limits, &|attempt| held.contains(&attempt))?.more {
+                    break;
+                }
+            }
+            let is_gone = |attempt: Attempt| {
+                let run = attempt.element.run;
+                let has_ended = run <= view.state.last_run() && !view.state.runs().contains(run);
+                has_ended && matches!(history.head(run), Found::Unknown)
+            };
+            for _ in 0..SWEEPS_MAX {
+                if !output.purge(&is_gone)?.more {
                     break;
                 }
             }
