@@ -181,6 +181,11 @@ impl World {
         note!(self, "everything is suspended for {} s", slept_us / SECOND);
         let queue = std::mem::take(&mut self.queue).into_iter();
         self.queue = queue.map(|((at_us, number), e)| ((at_us + slept_us, number), e)).collect();
+        self.links.sleep(slept_us);
+        self.journal.sleep(slept_us);
+        for daemon in self.nodes.iter_mut().filter_map(|node| node.daemon.as_mut()) {
+            daemon.last_us = daemon.last_us.map(|last_us| last_us + slept_us);
+        }
         self.now_us += slept_us;
     }
 }

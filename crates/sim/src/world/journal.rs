@@ -74,6 +74,11 @@ impl Journal {
         self.trimmed
     }
 
+    /// What is being written is written so much later, and still in its order.
+    pub(super) fn sleep(&mut self, slept_us: u64) {
+        self.written_until_us += slept_us;
+    }
+
     /// Forgets the entries up to `index`.
     pub(super) fn trim(&mut self, index: u64) {
         let count = index.saturating_sub(self.trimmed);

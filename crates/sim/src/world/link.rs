@@ -42,6 +42,15 @@ pub(super) enum Event {
     ControlLearns { link: SessionId },
 }
 
+impl Links {
+    /// What is in flight arrives so much later, and still in its order.
+    pub(super) fn sleep(&mut self, slept_us: u64) {
+        for link in self.by_id.values_mut() {
+            link.last_us = link.last_us.map(|last_us| last_us + slept_us);
+        }
+    }
+}
+
 const TO_CONTROL: usize = 0;
 const TO_WORKER: usize = 1;
 
