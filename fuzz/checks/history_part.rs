@@ -43,9 +43,13 @@ pub(crate) fn check(bytes: &[u8]) {
 
 fn look(history: &History, run: RunId) {
     let all = RangeSet::from_iter([0..=u32::MAX - 1]);
-    // Not held to their order: a block that stands in a part twice, as only damage leaves it, is told of twice.
-    let told = history.elements(run, 0, &all, States::ANY).take(TOLD_MAX).count();
-    assert!(told < TOLD_MAX, "what is told comes to an end");
+    let told = history.elements(run, 0, &all, States::ANY).take(TOLD_MAX);
+    let (mut first, mut count) = (0, 0);
+    for one in told {
+        assert!(one.first() >= first, "elements are told of in order");
+        (first, count) = (one.first(), count + 1);
+    }
+    assert!(count < TOLD_MAX, "what is told comes to an end");
     if let Found::Known(head) = history.head(run) {
         assert_eq!(head.run, run);
         let _ = history.latest_named(&head.profile.name);

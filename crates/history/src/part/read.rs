@@ -31,7 +31,9 @@ impl Part {
             }
         }
         for table in &mut tables {
-            table.sort_by_key(|meta| meta.first);
+            table.sort_by_key(|meta| (meta.first, meta.last, meta.crc));
+            // A block that stands there twice, as only damage leaves it, tells what it tells once.
+            table.dedup_by_key(|meta| (meta.first, meta.last, meta.crc, meta.rows));
             table.shrink_to_fit();
         }
         Part {
