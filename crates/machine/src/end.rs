@@ -142,7 +142,8 @@ fn verdict(
             false => Verdict::Final(TaskState::Dead),
         };
     }
-    if let Some(state) = outcome.state(&spec.success_codes) {
+    let lacked = outcome.is_transient();
+    if let Some(state) = outcome.state(&spec.success_codes).filter(|_| !lacked) {
         let again = !matches!(state, TaskState::Succeeded | TaskState::Canceled)
             && !stopped
             && !task.given_up

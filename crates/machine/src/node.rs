@@ -95,9 +95,15 @@ impl Node {
 
     fn seat(&mut self) {
         while self.ahead > 0 {
-            let next = self.assigned.range(self.ahead_from..).find(|(_, assigned)| assigned.ahead);
-            let Some((&seq, assigned)) = next else { return };
-            self.ahead_from = seq;
+            let mut ahead =
+                self.assigned.range(self.ahead_from..).filter(|(_, assigned)| assigned.ahead);
+            let Some((&first, _)) = ahead.next() else { return };
+            self.ahead_from = first;
+            // What the node can never hold, since it has become smaller, keeps nobody waiting.
+            let may_sit = |wants| self.capacity.has_room(Resources::default(), wants);
+            let next = self.assigned.range(first..);
+            let mut next = next.filter(|(_, assigned)| assigned.ahead && may_sit(assigned.wants));
+            let Some((&seq, assigned)) = next.next() else { return };
             if !self.capacity.has_room(self.seated, assigned.wants) {
                 return;
             }

@@ -43,6 +43,8 @@ pub struct TaskRun {
     pub live: OrdMap<u32, Live>,
     /// How many have ended in each final state.
     pub ended: BTreeMap<TaskState, u64>,
+    /// How many of `ended` had failed in the run that this one repeats.
+    pub taken_failed: u64,
     /// The failure with the lowest ordinal so far.
     pub first_failure: Option<Failure>,
     /// So many have failed that the rest was given up.
@@ -127,12 +129,13 @@ impl TaskRun {
         self.queued.len() + self.delayed.len()
     }
 
-    /// How many have failed, in whatever way; what was canceled has not.
+    /// How many have failed in this run, in whatever way; what was canceled has not.
     pub fn failed_count(&self) -> u64 {
         let failed = |state: &TaskState| {
             !matches!(state, TaskState::Succeeded | TaskState::Canceled) && state.is_final()
         };
-        self.ended.iter().filter(|(state, _)| failed(state)).map(|(_, count)| count).sum()
+        self.ended.iter().filter(|(state, _)| failed(state)).map(|(_, count)| count).sum::<u64>()
+            - self.taken_failed
     }
 
     /// Whether more of its elements may be placed now.

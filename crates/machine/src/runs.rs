@@ -15,13 +15,15 @@ use crate::run::Run;
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     by_id: OrdMap<RunId, Kept>,
+    bytes: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kept {
     /// When it was submitted, in 8 bytes, and its job as on the wire.
     Fresh(Arc<[u8]>),
-    Open(Arc<Run>),
+    /// A run, and the bytes it had when it was fresh.
+    Open(Arc<Run>, u64),
 }
 
 impl Kept {
@@ -37,9 +39,22 @@ impl Kept {
         Kept::Fresh([&submitted_ms.to_le_bytes()[..], job].concat().into())
     }
 
+    /// A run of which something has happened.
+    pub(crate) fn opened(run: Run) -> Kept {
+        let bytes = proto::job::Job::from(&*run.spec).encoded_len();
+        Kept::Open(Arc::new(run), 8 + bytes as u64)
+    }
+
+    fn bytes(&self) -> u64 {
+        match self {
+            Kept::Fresh(bytes) => bytes.len() as u64,
+            Kept::Open(_, bytes) => *bytes,
+        }
+    }
+
     fn open(&self) -> Arc<Run> {
         match self {
-            Kept::Open(run) => run.clone(),
+            Kept::Open(run, _) => run.clone(),
             Kept::Fresh(bytes) => {
                 let (submitted_ms, job) = split(bytes);
                 let job = proto::job::Job::decode(job).expect("it was encoded here");
@@ -67,6 +82,11 @@ impl Runs {
         self.by_id.is_empty()
     }
 
+    /// What their jobs take, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether `run` is one of them.
     pub fn contains(&self, run: RunId) -> bool {
         self.by_id.contains_key(&run)
@@ -80,7 +100,7 @@ impl Runs {
     /// One run, if anything has happened to it since it was submitted.
     pub(crate) fn touched(&self, run: RunId) -> Option<&Run> {
         match self.by_id.get(&run)? {
-            Kept::Open(run) => Some(run),
+            Kept::Open(run, _) => Some(run),
             Kept::Fresh(_) => None,
         }
     }
@@ -105,21 +125,24 @@ impl Runs {
     }
 
     pub(crate) fn insert(&mut self, run: RunId, kept: Kept) {
+        self.bytes += kept.bytes();
         self.by_id.insert(run, kept);
     }
 
     pub(crate) fn get_mut(&mut self, run: RunId) -> Option<&mut Run> {
         let kept = self.by_id.get_mut(&run)?;
         if let Kept::Fresh(_) = kept {
-            *kept = Kept::Open(kept.open());
+            *kept = Kept::Open(kept.open(), kept.bytes());
         }
         match kept {
-            Kept::Open(run) => Some(Arc::make_mut(run)),
+            Kept::Open(run, _) => Some(Arc::make_mut(run)),
             Kept::Fresh(_) => None,
         }
     }
 
     pub(crate) fn remove(&mut self, run: RunId) -> Option<Arc<Run>> {
-        self.by_id.remove(&run).map(|kept| kept.open())
+        let kept = self.by_id.remove(&run)?;
+        self.bytes -= kept.bytes();
+        Some(kept.open())
     }
 }

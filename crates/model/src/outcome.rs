@@ -142,6 +142,9 @@ impl Outcome {
     /// success: never 0, and never Windlass's own where somebody's cancel is the cause.
     pub fn failure_code(&self, state: TaskState) -> i32 {
         let withdrawn = matches!(self.ending, Ending::NotStarted(NotStarted::Withdrawn));
+        if state == TaskState::TimedOut {
+            return 124;
+        }
         match self.exit_code() {
             0 => Outcome::CANCELED_EXIT_CODE,
             125 if withdrawn || state == TaskState::Canceled => Outcome::CANCELED_EXIT_CODE,

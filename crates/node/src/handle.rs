@@ -12,7 +12,7 @@ use model::{Because, JobSpec, Resources, RunId, TaskState};
 use proto::record::{self, command::Kind};
 use reactor::control::Unavailable;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
+use tokio::sync::{SemaphorePermit, oneshot};
 
 use crate::admission;
 use crate::control;
@@ -27,6 +27,8 @@ use crate::view::View;
 
 /// When to try again what was one too many of many requests: they are done within moments.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When to try again where idempotency keys have to be forgotten first.
+const KEYS_RETRY: Duration = Duration::from_secs(3600);
 
 /// Asks a node; cheap to clone.
 #[derive(Clone)]
@@ -93,9 +95,6 @@ impl Handle {
             return Err(Refused::Invalid(faults));
         }
         let job = proto::job::Job::from(&spec);
-        let view = self.shared.views.borrow().clone();
-        admission::check(&self.shared, &view, &spec, prost::Message::encoded_len(&job))?;
-        drop(view);
         let payload_hash = match key {
             "" => Vec::new(),
             _ => {
@@ -106,6 +105,9 @@ impl Handle {
         };
         let idempotency_key = key.to_owned();
         let submit = record::SubmitJob { job: Some(job), idempotency_key, payload_hash, rerun };
+        let view = self.shared.views.borrow().clone();
+        admission::check(&self.shared, &view, &spec, &submit)?;
+        drop(view);
         match self.commit(Kind::SubmitJob(submit)).await? {
             Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
             other => Err(unexpected(other)),
@@ -198,7 +200,9 @@ impl Handle {
     ) -> Result<RunPage, Refused> {
         let before = if before == 0 { RunId(u64::MAX) } else { RunId(before) };
         let view = self.view().await?;
-        Ok(query::runs(&view, &self.shared.history, filter, all, before, limit))
+        let _turn = self.turn().await?;
+        let look = || query::runs(&view, &self.shared.history, filter, all, before, limit);
+        Ok(tokio::task::block_in_place(look))
     }
 
     /// Deletes the ended runs that the filter wants from history; a dry one only counts them.
@@ -224,8 +228,11 @@ impl Handle {
         limit: usize,
     ) -> Result<RunDetail, Refused> {
         let view = self.view().await?;
-        let resolved = self.resolve(&view, id)?;
-        Ok(query::detail(&view, &self.shared.history, &resolved, states, limit))
+        let _turn = self.turn().await?;
+        tokio::task::block_in_place(|| {
+            let resolved = self.resolve(&view, id)?;
+            Ok(query::detail(&view, &self.shared.history, &resolved, states, limit))
+        })
     }
 
     /// How far what `id` points at has come.
@@ -255,7 +262,9 @@ impl Handle {
                 shown = Some(now);
             }
             if now.ended >= now.total {
-                return Ok(query::end(&view, &self.shared.history, &resolved));
+                let _turn = self.turn().await?;
+                let look = || query::end(&view, &self.shared.history, &resolved);
+                return Ok(tokio::task::block_in_place(look));
             }
             let stopping = || Refused::Unavailable("the node stops".to_owned());
             let mut stopped = self.shared.stopped.clone();
@@ -292,6 +301,12 @@ impl Handle {
         }
     }
 
+    /// A place among those that read history, which may take the disk's time.
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, Refused> {
+        let turn = self.shared.readers.acquire().await;
+        turn.map_err(|_| Refused::Unavailable("the node stops".to_owned()))
+    }
+
     pub(crate) fn resolve(&self, view: &View, id: &str) -> Result<Resolved, Refused> {
         query::resolve(view, &self.shared.history, id)
     }
@@ -316,7 +331,9 @@ impl Handle {
 fn refused(refusal: Refusal) -> Refused {
     match refusal {
         Refusal::KeyUsed { run } => Refused::KeyUsed { run },
-        Refusal::KeysFull => overloaded(&refusal.to_string()),
+        Refusal::KeysFull => {
+            Refused::Overloaded { why: refusal.to_string(), retry_after: KEYS_RETRY }
+        }
         Refusal::UnknownRun { .. } | Refusal::UnknownTask { .. } => {
             Refused::NotFound(refusal.to_string())
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use history::History;
 use journal::raft::Raft;
 use runner::output::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::blobs::Blobs;
 use crate::control;
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) keeper: Keeper,
     pub(crate) output: Arc<Store>,
     pub(crate) disk: Arc<Disk>,
+    /// Bounds how many requests read history at once: each takes a thread while it does.
+    pub(crate) readers: Semaphore,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) watchers: Arc<Watchers>,
     /// Attempts that run here, as the worker part counts them.

@@ -9,7 +9,7 @@ use journal::{Journal, Leadership, raft, raft::Raft};
 use model::Resources;
 use reactor::worker::Worker;
 use runner::output::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::blobs::Blobs;
 use crate::control::{self, Clock, Input};
@@ -43,6 +43,8 @@ const SUPERVISOR_WITHIN: Duration = Duration::from_secs(10);
 /// The control part follows closely: what is older is read again only at a start.
 const JOURNAL_CACHE_BYTES: usize = 4 << 20;
 const INPUTS_MAX: usize = 4096;
+/// Requests that read history at once.
+const READERS_MAX: usize = 8;
 const PUBLISH_MAX: usize = 1024;
 
 /// Starts a node. It answers once it leads, everything committed is applied, and its worker part
@@ -86,7 +88,13 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     let publisher = spawn_publisher(publisher, keeping, publish_inbox, stopped_tx.clone())?;
     let done = inputs.clone();
-    thread("planner", move || control::planner(plans_inbox, done))?;
+    let failed = stopped_tx.clone();
+    thread("planner", move || {
+        let plan = std::panic::AssertUnwindSafe(|| control::planner(plans_inbox, done));
+        if std::panic::catch_unwind(plan).is_err() {
+            stop(&failed, Stopped::Failed("placement failed".to_owned()));
+        }
+    })?;
     let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
     // What history does not have yet is told again by the entries, as far back as they reach.
     let follow = match history.mark() >= journal.newest_snapshot() {
@@ -139,7 +147,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         down: closed_rx,
         clock: Clock::start(),
     };
-    spawn_worker(worker, stopped_tx);
+    spawn_worker(worker, stopped_tx.clone());
     spawn_closer(down_rx, inputs.clone(), closed);
     let disk = Arc::new(Disk::new(data_dir.path.clone()));
     let upkeep = upkeep::Task {
@@ -152,7 +160,12 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         history: history.clone(),
         control: inputs.clone(),
     };
-    tokio::spawn(upkeep.run());
+    let failed = stopped_tx;
+    tokio::spawn(async move {
+        if let Err(error) = tokio::spawn(upkeep.run()).await {
+            stop(&failed, Stopped::Failed(format!("the upkeep failed: {error}")));
+        }
+    });
     // A supervisor that takes long is not a failed start: it may still have to prove that the
     // processes of a former one are gone. That there can be none is.
     let mut ended = stopped.clone();
@@ -176,6 +189,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         keeper,
         output,
         disk,
+        readers: Semaphore::new(READERS_MAX),
         live,
         watchers,
         running,
@@ -270,7 +284,10 @@ fn spawn_publisher(
             stop(&stopped, history_failed(&error));
         }
         publisher.keeper.stop();
-        let _ = keeper.join(); // It has told its reason.
+        // It has told its reason, unless it had none.
+        if keeper.join().is_err() {
+            stop(&stopped, Stopped::Failed("the keeper of history failed".to_owned()));
+        }
     })
 }
 

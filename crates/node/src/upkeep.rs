@@ -108,6 +108,15 @@ impl Disk {
     }
 }
 
+/// What became of a snapshot.
+enum Checkpoint {
+    /// It is kept and has so many bytes.
+    Made(u64),
+    /// It is not; why has been said.
+    Failed,
+    NodeStops,
+}
+
 /// When the next snapshot is due: when as much journal lies behind the last one as a start should
 /// read at most, and sooner where nothing happens just now.
 #[derive(Debug)]
@@ -115,6 +124,8 @@ struct Due {
     busy_bytes: u64,
     /// What the last snapshot has.
     made_bytes: u64,
+    /// Looks to let pass, for the last try failed.
+    rest: u32,
     /// What lay behind it when it was last looked at, and how often that had not changed.
     seen: (u64, u32),
 }
@@ -122,12 +133,18 @@ struct Due {
 impl Due {
     /// A node that has written nothing for so many looks is quiet.
     const QUIET_LOOKS: u32 = 3;
+    /// After a failure so many looks pass: what is written in vain takes the last of the disk.
+    const REST_LOOKS: u32 = 60;
 
     fn new(busy_bytes: u64) -> Due {
-        Due { busy_bytes, made_bytes: 0, seen: (0, 0) }
+        Due { busy_bytes, made_bytes: 0, rest: 0, seen: (0, 0) }
     }
 
     fn is_due(&mut self, bytes: u64) -> bool {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return false;
+        }
         let same = if bytes == self.seen.0 { self.seen.1 + 1 } else { 0 };
         self.seen = (bytes, same);
         let quiet = same >= Due::QUIET_LOOKS;
@@ -137,6 +154,10 @@ impl Due {
 
     fn made(&mut self, bytes: u64) {
         self.made_bytes = bytes;
+    }
+
+    fn failed(&mut self) {
+        self.rest = Due::REST_LOOKS;
     }
 }
 
@@ -169,9 +190,10 @@ impl<J: Journal> Task<J> {
                 }
             }
             if due.is_due(self.journal.log_bytes()) {
-                match self.checkpoint().await {
-                    Some(bytes) => due.made(bytes),
-                    None => return,
+                match self.checkpoint(due.made_bytes).await {
+                    Checkpoint::Made(bytes) => due.made(bytes),
+                    Checkpoint::Failed => due.failed(),
+                    Checkpoint::NodeStops => return,
                 }
             }
             if count.is_multiple_of(SWEEP_EACH) || held {
@@ -180,33 +202,43 @@ impl<J: Journal> Task<J> {
         }
     }
 
-    /// Keeps a snapshot of what is published now; says how many bytes it has, or `None` where the
-    /// node stops.
-    async fn checkpoint(&self) -> Option<u64> {
+    /// Keeps a snapshot of what is published now. The last one had `expected` bytes.
+    async fn checkpoint(&self, expected: u64) -> Checkpoint {
+        if self.journal.free_bytes() < expected.saturating_add(RESERVE_BYTES.0) {
+            tracing::warn!(
+                "no snapshot is made while the disk has so little space; the journal grows"
+            );
+            return Checkpoint::Failed;
+        }
         let state = self.views.borrow().state.clone();
         // History must have on disk what the entries tell, before they go.
         let history = self.history.clone();
-        let flush = move || history.flush();
-        match tokio::task::spawn_blocking(flush).await {
+        match tokio::task::spawn_blocking(move || history.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "no snapshot is made while history cannot be written");
-                return Some(0);
+                return Checkpoint::Failed;
             }
-            Err(_) => return None,
+            Err(error) => {
+                tracing::warn!(%error, "no snapshot is made: history could not be written");
+                return Checkpoint::Failed;
+            }
         }
         let index = state.applied();
         let bytes = Arc::new(AtomicU64::new(0));
         let counted = bytes.clone();
         let write = move |to: &mut dyn std::io::Write| write(&state, to, &counted);
         match self.journal.checkpoint(index, Box::new(write)).await {
-            Ok(()) => tracing::debug!(index, "a snapshot is kept"),
-            Err(JournalError::Dead { .. }) => return None,
+            Ok(()) => {
+                tracing::debug!(index, "a snapshot is kept");
+                Checkpoint::Made(bytes.load(Ordering::Relaxed))
+            }
+            Err(JournalError::Dead { .. }) => Checkpoint::NodeStops,
             Err(error) => {
                 tracing::warn!(index, %error, "no snapshot could be kept; the journal grows until one can");
+                Checkpoint::Failed
             }
         }
-        Some(bytes.load(Ordering::Relaxed))
     }
 
     /// Removes output that is too old or too much, and what runs have left that history has let go.
@@ -279,5 +311,8 @@ mod tests {
         assert!(!due.is_due(199 << 20), "a large state is not written again for a small change");
         assert!(due.is_due(200 << 20));
         (0..9).for_each(|_| assert!(!due.is_due(40 << 20)));
+        due.failed();
+        (0..60).for_each(|_| assert!(!due.is_due(900 << 20)));
+        assert!(due.is_due(900 << 20));
     }
 }

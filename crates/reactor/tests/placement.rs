@@ -237,3 +237,40 @@ fn a_big_task_is_not_starved_by_a_stream_of_small_ones() {
         );
     }
 }
+
+#[test]
+fn an_array_that_goes_on_keeps_nobody_out() {
+    let mut state = cluster(&[(4_000, 0)]);
+    let room: Room = [(node_id(0), 0)].into();
+    let plain = |elements, cpu| Task { elements, cpu, memory: 0, priority: 50, parallel_max: 0 };
+    let array = submit(&mut state, NOW_MS, &plain(100, 3_000));
+    for place in plan(&state, &room) {
+        apply(&mut state, NOW_MS, Kind::Place(place));
+    }
+    // Long after the array came, and it has most of its elements before it.
+    let mut now_ms = NOW_MS + 20_000;
+    let small = submit(&mut state, now_ms, &plain(1, 1_000));
+    for _ in 0..3 {
+        end_first(&mut state, now_ms, array);
+        for place in plan(&state, &room) {
+            apply(&mut state, now_ms, Kind::Place(place));
+        }
+        now_ms += 5_000;
+    }
+    let live = |run| state.run(run).map_or(0, |run| run.tasks[0].live.len());
+    assert_eq!((live(array), live(small)), (1, 1), "there is room for both");
+}
+
+/// The first element of a run that is placed succeeds.
+fn end_first(state: &mut State, now_ms: u64, id: RunId) {
+    let run = state.run(id).expect("it has not ended");
+    let (ordinal, live) = run.tasks[0].live.get_min().expect("something is placed");
+    let attempt = Some(run.attempt(id, 0, *ordinal, live.number).into());
+    let ending = Some(proto::job::outcome::Ending::Exited(0));
+    let outcome = Some(proto::job::Outcome { ending, ..Default::default() });
+    let epoch = state.node(live.node).expect("it is known").epoch;
+    let node_id = live.node.to_bytes();
+    let ends = vec![record::End { attempt, outcome }];
+    let report = record::Report { node_id, epoch, ends, ..Default::default() };
+    apply(state, now_ms, Kind::Report(report));
+}

@@ -50,7 +50,7 @@ pub(crate) fn apply(
         Some(rerun) => {
             let again = repeat(spec, rerun, now_ms)?;
             let waiting = again.tasks.iter().map(TaskRun::waiting).sum();
-            (Head::new(&again.spec, waiting), Kept::Open(Arc::new(again)))
+            (Head::new(&again.spec, waiting), Kept::opened(again))
         }
     };
     timers.into_iter().for_each(|timer| state.timers.set(timer));
@@ -91,6 +91,7 @@ fn repeat(spec: JobSpec, rerun: &Rerun, now_ms: u64) -> Result<Run, Refusal> {
             let state: TaskState = count.state.parse().map_err(|()| unfit())?;
             task.count_ended(state, count.count);
         }
+        task.taken_failed = task.failed_count();
         task.first_failure = from.failure.as_ref().map(|failure| Failure {
             ordinal: failure.ordinal,
             exit_code: failure.exit_code,

@@ -89,7 +89,7 @@ fn run<'a>(state: &'a State, id: RunId, kept: &'a Kept) -> Box<dyn Iterator<Item
             let fresh = FreshRun { run: id.0, submitted_ms, job: job.to_vec() };
             Box::new(std::iter::once(Kind::Fresh(fresh)))
         }
-        Kept::Open(run) => {
+        Kept::Open(run, _) => {
             let tasks = run.tasks.iter().zip(0..).flat_map(|(of, at)| task(state, of, at));
             Box::new(std::iter::once(open(id, run)).chain(tasks))
         }
@@ -123,6 +123,7 @@ fn task<'a>(state: &'a State, of: &'a TaskRun, task: u32) -> impl Iterator<Item 
             summary: failure.summary.clone(),
         }),
         given_up: of.given_up,
+        taken_failed: of.taken_failed,
     };
     let tries = of.tries.iter().map(|(ordinal, tries)| Tries {
         ordinal: *ordinal,

@@ -141,6 +141,10 @@ impl Rebuild {
             summary: failure.summary,
         });
         task.given_up = item.given_up;
+        if item.taken_failed > task.failed_count() {
+            return Err("more failures were taken over than there are".to_owned());
+        }
+        task.taken_failed = item.taken_failed;
         Ok(())
     }
 
@@ -215,7 +219,7 @@ impl Rebuild {
         }
         let waiting = run.tasks.iter().map(TaskRun::waiting).sum();
         let (head, tasks) = (Head::new(&run.spec, waiting), run.tasks.len() as u32);
-        self.state.take_in(id, Kept::Open(Arc::new(run)), &head);
+        self.state.take_in(id, Kept::opened(run), &head);
         (0..tasks).for_each(|task| self.state.requeue(id, task));
         Ok(())
     }

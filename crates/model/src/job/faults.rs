@@ -107,6 +107,8 @@ impl Faults {
         self.env(&field("env"), task);
         let cwd = task.cwd.is_empty() || task.cwd.starts_with('/');
         self.check(cwd && !task.cwd.contains('\0'), &field("cwd"), "must be an absolute path");
+        let problem = "is longer than a path may be, 4,096 bytes";
+        self.check(task.cwd.len() <= 4_096, &field("cwd"), problem);
         if let Some(array) = task.array {
             let count = if array.first <= array.last && array.step > 0 { array.count() } else { 0 };
             let problem =

@@ -121,16 +121,15 @@ impl<'a> Homes<'a> {
         }
     }
 
-    /// Keeps the node with most free, of those that could ever take `wants`, from everything else
-    /// in this plan; says whether there is one.
-    pub(super) fn keep_free(&mut self, wants: Resources) -> bool {
-        let fits = |(_, id): &&(Reverse<u64>, NodeId)| {
-            self.homes[id].node.capacity.has_room(Resources::default(), wants)
-        };
-        let Some((_, id)) = self.by_free.iter().find(fits).copied() else { return false };
-        if let Some(home) = self.homes.get_mut(&id) {
-            home.only_above = Some(home.only_above.unwrap_or(0).max(self.priority));
-        }
+    /// Keeps one node, of those that could ever take `wants`, from everything else in this plan:
+    /// another one each `turn`. Says whether there is one.
+    pub(super) fn keep_free(&mut self, wants: Resources, turn: u64) -> bool {
+        let fits = |home: &&mut Home<'_>| home.node.capacity.has_room(Resources::default(), wants);
+        let mut able: Vec<&mut Home<'_>> = self.homes.values_mut().filter(fits).collect();
+        let count = able.len() as u64;
+        let Some(at) = turn.checked_rem(count) else { return false };
+        let home = &mut able[at as usize];
+        home.only_above = Some(home.only_above.unwrap_or(0).max(self.priority));
         true
     }
 
@@ -172,12 +171,22 @@ impl Home<'_> {
     }
 }
 
-/// The priority of what has waited on the node for its seat for long.
+/// The priority of what has waited on the node for its seat for long, and could have it.
 fn waits_long(state: &State, node: &Node) -> Option<u32> {
-    let (_, first) = (node.ahead > 0)
-        .then(|| node.assigned.range(node.ahead_from..).find(|(_, assigned)| assigned.ahead))??;
+    let may_sit = |wants| node.capacity.has_room(Resources::default(), wants);
+    let (_, first) = (node.ahead > 0).then(|| {
+        let mut assigned = node.assigned.range(node.ahead_from..);
+        assigned.find(|(_, assigned)| assigned.ahead && may_sit(assigned.wants))
+    })??;
     let run = state.run(first.run)?;
     let live = run.tasks[first.task as usize].live.get(&first.ordinal)?;
-    let late = live.placed_ms.saturating_add(PATIENCE_MS) < state.time_ms();
-    late.then(|| run.spec.tasks[first.task as usize].priority)
+    if live.placed_ms.saturating_add(PATIENCE_MS) >= state.time_ms() {
+        return None;
+    }
+    // Where others of its task have seats it is not kept out, only in line.
+    let alike = |other: &machine::node::Assigned| {
+        !other.ahead && (other.run, other.task) == (first.run, first.task)
+    };
+    let priority = run.spec.tasks[first.task as usize].priority;
+    (!node.assigned.values().any(alike)).then_some(priority)
 }

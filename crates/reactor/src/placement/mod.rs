@@ -35,6 +35,9 @@ const PIECES_MAX: usize = 1024;
 const URGENT_AHEAD: u64 = 16;
 /// What has waited so long is no longer passed over, in milliseconds.
 const PATIENCE_MS: u64 = 10_000;
+/// How long one node is kept free before another is, in milliseconds: nobody knows which of them
+/// gives up first what is missing.
+const KEPT_FREE_MS: u64 = 60_000;
 
 /// A plan for `state` on the nodes of `room`, each with how many it may be given ahead.
 pub fn plan(state: &State, room: &Room) -> Vec<Place> {
@@ -91,12 +94,14 @@ impl Plan<'_> {
                 return false;
             }
             let (shape, tasks) = shapes[at];
+            let left = self.left;
             let placed = match self.homes.have_room(shape.wants) {
                 true => self.task(run, task),
                 false => Placed::NoRoom,
             };
             match placed {
-                Placed::NoRoom => self.passed_over(run, shape),
+                Placed::NoRoom if self.left < left => {}
+                Placed::NoRoom => self.passed_over(run, task, shape),
                 Placed::All => {
                     let behind = (Bound::Excluded((run, task)), Bound::Unbounded);
                     heads.extend(tasks.range(behind).next().map(|next| (*next, at)));
@@ -134,14 +139,16 @@ impl Plan<'_> {
         Placed::All
     }
 
-    /// What has been passed over for long gets the next node that could take it.
-    fn passed_over(&mut self, run: RunId, shape: &Shape) {
+    /// What has been passed over for long, and has nothing placed, gets a node that could take it.
+    fn passed_over(&mut self, run: RunId, task: TaskPosition, shape: &Shape) {
         if self.kept_free {
             return;
         }
-        let Some(submitted_ms) = self.state.run(run).map(|run| run.submitted_ms) else { return };
-        if submitted_ms.saturating_add(PATIENCE_MS) < self.state.time_ms() {
-            self.kept_free = self.homes.keep_free(shape.wants);
+        let Some(run) = self.state.run(run) else { return };
+        let now_ms = self.state.time_ms();
+        let is_late = run.submitted_ms.saturating_add(PATIENCE_MS) < now_ms;
+        if is_late && run.tasks[task as usize].live.is_empty() {
+            self.kept_free = self.homes.keep_free(shape.wants, now_ms / KEPT_FREE_MS);
         }
     }
 }

@@ -20,15 +20,28 @@ const PASSING: [i32; 7] = [
     libc::EDQUOT,
 ];
 
+/// Bytes of a program's name that an end quotes.
+const PROGRAM_BYTES_MAX: usize = 1_000;
+
 /// A refusal for this error, which passes or not.
 pub(super) fn refused(why: String, error: &io::Error) -> NotStarted {
     let passes = error.raw_os_error().is_some_and(|errno| PASSING.contains(&errno));
     if passes { NotStarted::Transient(why) } else { NotStarted::Refused(why) }
 }
 
+/// As much of a program's name as an end may quote: it is kept with each attempt.
+fn short(program: &str) -> &str {
+    let mut end = program.len().min(PROGRAM_BYTES_MAX);
+    while !program.is_char_boundary(end) {
+        end -= 1;
+    }
+    &program[..end]
+}
+
 /// What a failure to start means.
 pub(super) fn reason(work: &Work, failure: &Failure) -> NotStarted {
     let program = work.image.program();
+    let program = short(&program);
     let error = &failure.error;
     let errno = error.raw_os_error().unwrap_or(0);
     match failure.step {

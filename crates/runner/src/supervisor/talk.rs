@@ -178,7 +178,7 @@ impl Kernel {
                 }
                 (_, None) if has_list => {
                     let why = "its item cannot be read: its list is damaged or gone, see the node's log; submit it again with its list";
-                    self.never_started(attempt, NotStarted::Refused(why.to_owned()));
+                    self.never_started(attempt, NotStarted::Transient(why.to_owned()));
                 }
                 _ if self.held.len() >= HELD_MAX => {
                     let why = format!("the supervisor holds {HELD_MAX} attempts already");

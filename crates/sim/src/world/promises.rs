@@ -248,8 +248,7 @@ fn wait_ms(base: u64, factor_milli: u64, max: u64, jitter_percent: u64, tries: u
     grown - grown * jitter_percent / 100
 }
 
-/// The elements of a rerun that are taken over, by task and ordinal, and how many of each task's
-/// have failed.
+/// The elements of a rerun that are taken over. What of them had failed counts for nothing here.
 pub(super) fn taken_over(run: RunId, rerun: &proto::record::Rerun, run_of: &mut Run) {
     for (task, from) in (0..).zip(&rerun.tasks) {
         let array = run_of.task(task).indices();
@@ -259,8 +258,5 @@ pub(super) fn taken_over(run: RunId, rerun: &proto::record::Rerun, run_of: &mut 
             let element = Element { run, task, index: array.index(ordinal) };
             run_of.ended.insert(element, TaskState::Succeeded);
         }
-        let failed = from.taken.iter().filter(|count| count.state != "succeeded");
-        let failed = failed.map(|count| count.count).sum();
-        run_of.failed.insert(task, failed);
     }
 }
