@@ -18,7 +18,7 @@ const FREE_BYTES_MIN: u64 = 192 << 20;
 const IDENTITY: &str = "node.json";
 /// How long the lock is waited for while its holder is there, and once it is gone.
 const DYING: Duration = Duration::from_millis(300);
-const DEAD: Duration = Duration::from_secs(5);
+const DEAD: Duration = Duration::from_secs(30);
 const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A data directory that is ours until this is dropped.
