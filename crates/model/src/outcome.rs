@@ -224,6 +224,13 @@ mod tests {
     }
 
     #[test]
+    fn what_took_too_long_exits_so_however_its_attempt_was_lost() {
+        let gone = Outcome::bare(Ending::Gone);
+        assert_eq!(gone.failure_code(TaskState::TimedOut), 124);
+        assert_eq!(gone.failure_code(TaskState::Lost), 125);
+    }
+
+    #[test]
     fn a_cancel_is_no_failure_of_windlass_and_no_success() {
         let code = |ending| Outcome::bare(ending).failure_code(TaskState::Canceled);
         assert_eq!(code(Ending::NotStarted(NotStarted::Withdrawn)), 130);

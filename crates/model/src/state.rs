@@ -9,7 +9,8 @@
 //!               └──cancel──> canceled <─────  stopping ─────> timed_out
 //! ```
 //!
-//! `dead` is a start that was refused. `unknown` is shown, never stored: a running element whose
+//! What failed and may be tried again goes back to `queued` too, and waits there for its backoff.
+//! `dead` is a start that was refused, or a pending timeout that has passed. `unknown` is shown, never stored: a running element whose
 //! node has stopped answering. A final state never changes.
 
 use std::fmt;
@@ -18,7 +19,7 @@ use std::str::FromStr;
 /// The state of an element, in the words of API, CLI and documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskState {
-    /// It waits for a node.
+    /// It waits for a node, or for its next try to be due.
     Queued,
     /// A node has been chosen and committed; the node has not confirmed.
     Scheduled,
@@ -38,7 +39,7 @@ pub enum TaskState {
     Canceled,
     /// Its node lost it, and the job forbids another try.
     Lost,
-    /// It will never run: its start was refused.
+    /// It will never run: its start was refused, or no node took it within its pending timeout.
     Dead,
 }
 

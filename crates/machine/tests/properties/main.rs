@@ -9,10 +9,10 @@ mod steps;
 mod world;
 
 use machine::{Answer, State};
-use model::{RunId, TaskSpec};
+use model::{RunId, TaskSpec, TaskState};
 use proptest::prelude::*;
 use proto::record::{self, Batch, Header, command::Kind};
-use steps::{place, register, report, step, submit};
+use steps::{cancel, node_id, place, register, report, step, submit};
 use world::{World, restored, told};
 
 proptest! {
@@ -158,4 +158,54 @@ fn what_a_rerun_takes_over_gives_nothing_up() {
         let waiting = world.state.run(RunId(1)).map_or(0, |run| run.tasks[0].waiting());
         assert_eq!(waiting, left, "a success ends nothing else");
     }
+}
+
+#[test]
+fn a_rerun_may_fail_as_often_as_a_run() {
+    let mut world = founded();
+    world.apply(register(0, 0, 3), (1, 1));
+    // One of 4 may fail; two had, in the run that is repeated.
+    let Kind::SubmitJob(mut again) = submit(4, 1, 0, 24) else { unreachable!() };
+    let ordinals = vec![record::Range { first: 0, last: 1 }];
+    let taken = vec![record::StateCount { state: "failed".into(), count: 2 }];
+    let tasks = vec![record::RerunTask { ordinals, taken, failure: None }];
+    again.rerun = Some(record::Rerun { of: 1, tasks });
+    world.apply(Kind::SubmitJob(again), (1, 1));
+    let kind = place(&world.state, 0, 0, 1, false, false).unwrap();
+    world.apply(kind, (1, 1));
+    let failed = report(&world.state, 0, 0, 3, false).unwrap();
+    world.apply(failed, (1, 1));
+    assert_eq!(world.state.run(RunId(1)).map(|run| run.tasks[0].waiting()), Some(1));
+}
+
+#[test]
+fn what_is_cancelled_while_its_start_is_refused_is_canceled() {
+    let mut world = founded();
+    world.apply(register(0, 0, 2), (1, 1));
+    world.apply(submit(2, 1, 0, 0), (1, 1));
+    let kind = place(&world.state, 0, 0, 1, false, false).unwrap();
+    world.apply(kind, (1, 1));
+    world.apply(cancel(&world.state, 0, 0, 0), (1, 1));
+    let lacked = report(&world.state, 0, 0, 7, false).unwrap();
+    world.apply(lacked, (1, 1));
+    let ended = world.state.run(RunId(1)).unwrap().tasks[0].ended.clone();
+    assert_eq!(ended, [(TaskState::Canceled, 1)].into());
+}
+
+#[test]
+fn what_a_smaller_node_can_never_hold_keeps_no_seat_from_others() {
+    let mut world = founded();
+    world.apply(register(0, 0, 3), (1, 1));
+    // The first has all seats; behind it wait one of its size and a small one.
+    for cpus in [3, 3, 1] {
+        world.apply(submit(1, cpus, 0, 0), (1, 1));
+        let ahead = world.state.last_run() > RunId(1);
+        let kind = place(&world.state, 0, 0, 1, ahead, false).unwrap();
+        assert_eq!(world.apply(kind, (1, 1)), [Answer::Placed { count: 1 }]);
+    }
+    world.apply(register(0, 0, 2), (1, 1));
+    let ended = report(&world.state, 0, 0, 1, false).unwrap();
+    world.apply(ended, (1, 1));
+    let node = world.state.node(node_id(0)).unwrap();
+    assert_eq!((node.seated.cpu_milli, node.ahead), (1_000, 1));
 }
