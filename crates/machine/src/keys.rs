@@ -1,16 +1,29 @@
 //! The answers that idempotency keys have had, for a day.
-
-use std::sync::Arc;
+//!
+//! A key is kept as a hash of itself: a client's key may be long, and there are millions.
 
 use imbl::{OrdMap, Vector};
 use model::RunId;
+use sha2::{Digest, Sha256};
 
 /// The answers, by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
-    by_key: OrdMap<Arc<str>, KeyAnswer>,
+    by_key: OrdMap<KeyHash, KeyAnswer>,
     /// The keys as they came, which is by time.
-    in_order: Vector<Arc<str>>,
+    in_order: Vector<KeyHash>,
+}
+
+/// The first half of the SHA-256 of an owner and their key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KeyHash(pub(crate) [u8; 16]);
+
+impl KeyHash {
+    pub(crate) fn of(owner: &str, key: &str) -> Self {
+        let hash = Sha256::new().chain_update(owner).chain_update([0]).chain_update(key).finalize();
+        let (half, _) = hash.split_first_chunk().expect("a SHA-256 has 32 bytes");
+        Self(*half)
+    }
 }
 
 /// The first half of the hash of what came with a key.
@@ -32,22 +45,22 @@ impl Keys {
     /// Keys forgotten by one submit at most.
     const FORGOTTEN_AT_ONCE: usize = 8;
 
-    pub(crate) fn get(&self, key: &str) -> Option<&KeyAnswer> {
-        self.by_key.get(key)
+    pub(crate) fn get(&self, key: KeyHash) -> Option<&KeyAnswer> {
+        self.by_key.get(&key)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.by_key.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &KeyAnswer)> {
-        let known = |key| self.by_key.get_key_value(key).expect("a key in order is known");
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (KeyHash, &KeyAnswer)> {
+        let known = |key: &KeyHash| (*key, self.by_key.get(key).expect("a key in order is known"));
         self.in_order.iter().map(known)
     }
 
     /// Adds a key that is not there yet.
-    pub(crate) fn insert(&mut self, key: Arc<str>, answer: KeyAnswer) {
-        self.by_key.insert(key.clone(), answer);
+    pub(crate) fn insert(&mut self, key: KeyHash, answer: KeyAnswer) {
+        self.by_key.insert(key, answer);
         self.in_order.push_back(key);
     }
 

@@ -41,7 +41,7 @@ pub struct Node {
 /// How long a start waits for the supervisor; a slow one is waited for in the background.
 const SUPERVISOR_WITHIN: Duration = Duration::from_secs(10);
 /// The control part follows closely: what is older is read again only at a start.
-const JOURNAL_CACHE_BYTES: usize = 4 << 20;
+const JOURNAL_CACHE_BYTES: usize = 1 << 20;
 const INPUTS_MAX: usize = 4096;
 /// Requests that read history at once.
 const READERS_MAX: usize = 8;

@@ -7,7 +7,7 @@ use proto::record::{Rerun, SubmitJob};
 
 use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
-use crate::keys::{KeyAnswer, Keys, PayloadHash};
+use crate::keys::{KeyAnswer, KeyHash, Keys, PayloadHash};
 use crate::run::{Failure, Run, TaskRun};
 use crate::runs::Kept;
 use crate::state::{Head, State};
@@ -27,9 +27,9 @@ pub(crate) fn apply(
     let now_ms = context.now_ms;
     state.keys.forget_old(now_ms);
     let payload_hash = payload_hash(&submit.payload_hash);
-    let key: Option<Arc<str>> = (!submit.idempotency_key.is_empty())
-        .then(|| format!("{}\0{}", spec.owner, submit.idempotency_key).into());
-    if let Some(key) = &key {
+    let key = (!submit.idempotency_key.is_empty())
+        .then(|| KeyHash::of(&spec.owner, &submit.idempotency_key));
+    if let Some(key) = key {
         if let Some(answer) = state.keys.get(key) {
             return if answer.payload_hash == payload_hash {
                 Ok(Answer::Submitted { run: answer.run, repeated: true })

@@ -30,7 +30,7 @@ pub fn encode(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
         .chain(state.runs.kept().flat_map(|(id, kept)| run(state, id, kept)))
         .chain(state.keys.iter().map(|(key, answer)| {
             Kind::Key(SnapshotKey {
-                key: key.to_string(),
+                key_hash: key.0.to_vec(),
                 payload_hash: answer.payload_hash.to_vec(),
                 run: answer.run.0,
                 at_ms: answer.at_ms,

@@ -12,7 +12,7 @@ use proto::record::{
     TaskPlaced, TaskTries, snapshot_item::Kind,
 };
 
-use crate::keys::KeyAnswer;
+use crate::keys::{KeyAnswer, KeyHash};
 use crate::node::{Assigned, Node};
 use crate::run::{Failure, Live, Run, TaskRun, Tries};
 use crate::runs::Kept;
@@ -225,13 +225,16 @@ impl Rebuild {
     }
 
     fn key(&mut self, key: SnapshotKey) -> Taken {
-        let payload_hash =
-            key.payload_hash.try_into().map_err(|_| "no hash of a payload is so long")?;
-        if self.state.keys.get(&key.key).is_some() {
+        let half = |hash: Vec<u8>, of: &str| {
+            hash.try_into().map_err(|_| format!("no hash of a {of} is so long"))
+        };
+        let payload_hash = half(key.payload_hash, "payload")?;
+        let key_hash = KeyHash(half(key.key_hash, "key")?);
+        if self.state.keys.get(key_hash).is_some() {
             return Err("a key is there twice".to_owned());
         }
         let answer = KeyAnswer { payload_hash, run: RunId(key.run), at_ms: key.at_ms };
-        self.state.keys.insert(key.key.into(), answer);
+        self.state.keys.insert(key_hash, answer);
         Ok(())
     }
 
