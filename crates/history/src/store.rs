@@ -114,9 +114,14 @@ impl History {
     }
 
     /// The journal entry up to which all facts survive a crash; 0 where there are none. What came
-    /// after it is to be given again.
+    /// after it is to be given again: not all of it is wanted, where a file in the middle is lost.
     pub fn mark(&self) -> u64 {
-        self.read().durable.last().unwrap_or(0)
+        self.read()
+            .durable
+            .iter()
+            .next()
+            .filter(|(first, _)| *first <= 1)
+            .map_or(0, |(_, last)| last)
     }
 
     /// Whether the facts of a journal entry are still wanted: not if they are on disk. So an entry

@@ -35,6 +35,8 @@ const BREATH: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(600);
 /// Orders that wait at once.
 const ORDERS_MAX: usize = 64;
+/// Purges at once; who asks for one more is told to come again.
+const PURGES_MAX: usize = 16;
 
 /// What a keeper is asked to do.
 enum Order {
@@ -105,7 +107,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Deletes the runs that a filter wants, or only counts them. `None`: it has too much to do.
+    /// Deletes the runs that a filter wants, or only counts them. `None`, or no answer: it has too
+    /// much to do.
     pub(crate) fn purge(&self, filter: RunFilter, dry: bool) -> Option<oneshot::Receiver<Purged>> {
         let (reply, answer) = oneshot::channel();
         match self.orders.try_send(Order::Purge(Purge::new(filter, dry), reply)) {
@@ -146,6 +149,8 @@ impl Work {
             match self.inbox.recv_timeout(self.patience(Instant::now())) {
                 Ok(Order::Look) => {}
                 Err(RecvTimeoutError::Timeout) => has_time = true,
+                // Without an answer it is refused.
+                Ok(Order::Purge(..)) if self.purges.len() >= PURGES_MAX => {}
                 Ok(Order::Purge(purge, reply)) => {
                     self.flush()?;
                     self.purges.push_back((purge, reply));
@@ -297,6 +302,21 @@ mod tests {
             assert_eq!(*keeper.behind().borrow(), None);
         });
         assert_eq!(mark, 2);
+    }
+
+    #[test]
+    fn purges_beyond_a_bound_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let history = History::open(dir.path(), history::Settings::default()).unwrap();
+        let (keeper, work) = Keeper::new(Arc::new(history));
+        // They wait before the thread begins, so that all are there at once.
+        let ask = |_| keeper.purge(RunFilter::default(), true).unwrap();
+        let answers: Vec<_> = (0..PURGES_MAX + 3).map(ask).collect();
+        let thread = std::thread::spawn(|| work.run());
+        let answered = answers.into_iter().map(|answer| answer.blocking_recv().is_ok());
+        assert_eq!(answered.filter(|answered| *answered).count(), PURGES_MAX);
+        keeper.stop();
+        thread.join().unwrap().unwrap();
     }
 
     #[test]

@@ -19,11 +19,7 @@ const CHAIN_MAX: usize = 1_000;
 
 /// How the elements of one task ended.
 #[derive(Debug, Default)]
-struct Ends {
-    states: BTreeMap<TaskState, RangeSet>,
-    /// Exit code and words of those that did not succeed.
-    failures: BTreeMap<u32, (i32, String)>,
-}
+struct Ends(BTreeMap<TaskState, RangeSet>);
 
 impl Handle {
     /// Repeats what `id` points at, or of that only what did not succeed, as a run of its own.
@@ -67,21 +63,68 @@ impl Handle {
         for task in 0..resolved.spec.tasks.len() as TaskPosition {
             let selected = resolved.tasks.iter().find(|(at, _)| *at == task);
             let selected = selected.map_or(&nothing, |(_, ordinals)| ordinals);
-            let ends = self.ends(resolved, task)?;
-            tasks.push(ends.repeat(selected, failed));
+            let (mut again, first_failed) = self.ends(resolved, task)?.repeat(selected, failed);
+            if let Some(ordinal) = first_failed {
+                again.failure = Some(self.failure(resolved, task, ordinal)?);
+            }
+            tasks.push(again);
         }
         Ok(record::Rerun { of: resolved.run.0, tasks })
     }
 
-    /// How all elements of a task ended, those too that an older run's results were taken over for.
+    /// How all elements of a task ended.
     fn ends(&self, resolved: &Resolved, task: TaskPosition) -> Result<Ends, Refused> {
         let mut ends = Ends::default();
-        let mut left = resolved.spec.tasks[task as usize].ordinals(None);
+        let left = resolved.spec.tasks[task as usize].ordinals(None);
+        self.look_back(resolved, task, left, |found, state, _| {
+            let of_state = ends.0.entry(state).or_default();
+            found.ranges().for_each(|range| of_state.insert_range(range));
+        })?;
+        Ok(ends)
+    }
+
+    /// How one element that did not succeed ended, in words.
+    fn failure(
+        &self,
+        resolved: &Resolved,
+        task: TaskPosition,
+        ordinal: u32,
+    ) -> Result<record::Failure, Refused> {
+        let mut failure = record::Failure {
+            ordinal,
+            exit_code: Outcome::CANCELED_EXIT_CODE,
+            summary: String::new(),
+        };
+        let one = RangeSet::from_iter([ordinal..=ordinal]);
+        self.look_back(resolved, task, one, |_, state, told| match told {
+            Some(Told::Attempt(attempt)) => {
+                failure.exit_code = attempt.outcome.failure_code(state);
+                failure.summary = format!("{state}: {}", attempt.outcome.describe());
+            }
+            Some(Told::Ended(_, end)) => {
+                let words = format!("{state}: {}", end.because.reason);
+                failure.exit_code = query::code_without_attempt(state);
+                failure.summary = words.trim_end_matches([':', ' ']).to_owned();
+            }
+            Some(Told::Damaged(_)) | None => {}
+        })?;
+        Ok(failure)
+    }
+
+    /// Hands out how each of `left` ended, with what history tells of it where it does: first what
+    /// ended in the run itself, then what it took over of an older one, and so on.
+    fn look_back(
+        &self,
+        resolved: &Resolved,
+        task: TaskPosition,
+        mut left: RangeSet,
+        mut each: impl FnMut(RangeSet, TaskState, Option<&Told>),
+    ) -> Result<(), Refused> {
         let mut run = resolved.run;
         let mut older = resolved.ended.as_ref().and_then(query::rerun_of);
         for _ in 0..CHAIN_MAX {
-            self.add_ends(&mut ends, &mut left, run, older.is_none(), task)?;
-            let Some(next) = older.filter(|_| !left.is_empty()) else { return Ok(ends) };
+            self.look_at(run, task, &mut left, older.is_none(), &mut each)?;
+            let Some(next) = older.filter(|_| !left.is_empty()) else { return Ok(()) };
             let head = query::ended_run(&self.shared.history, next)?.ok_or_else(|| {
                 Refused::NotFound(format!(
                     "run {run} took over results of run {next}, which is no longer in history, so nobody can say what is left to repeat; `windlass run` it again"
@@ -96,32 +139,25 @@ impl Handle {
         )))
     }
 
-    /// Adds what history tells of those in `left` for one run, and takes them out. Where all of
-    /// them ended in that run, only what did not succeed has to be read.
-    fn add_ends(
+    /// Hands out what history tells of those in `left` for one run, and takes them out. Where all
+    /// of them ended in that run, only what did not succeed has to be read.
+    fn look_at(
         &self,
-        ends: &mut Ends,
-        left: &mut RangeSet,
         run: RunId,
-        all: bool,
         task: TaskPosition,
+        left: &mut RangeSet,
+        all: bool,
+        each: &mut impl FnMut(RangeSet, TaskState, Option<&Told>),
     ) -> Result<(), Refused> {
         let wanted = left.clone();
         let states = if all { States::UNSUCCESSFUL } else { States::FINAL };
         for told in self.shared.history.elements(run, task, &wanted, states) {
-            let (range, state, failure) = match told {
-                Told::Attempt(AttemptFact { ordinal, outcome, state: Some(state), .. }) => {
-                    let words = || format!("{state}: {}", outcome.describe());
-                    let failure = (state != TaskState::Succeeded)
-                        .then(|| (outcome.failure_code(state), words()));
-                    (ordinal..=ordinal, state, failure)
+            let (range, state) = match &told {
+                Told::Attempt(AttemptFact { ordinal, state: Some(state), .. }) => {
+                    (*ordinal..=*ordinal, *state)
                 }
                 Told::Attempt(_) => continue,
-                Told::Ended(range, end) => {
-                    let words = format!("{}: {}", end.state, end.because.reason);
-                    let words = words.trim_end_matches([':', ' ']).to_owned();
-                    (range, end.state, Some((query::code_without_attempt(end.state), words)))
-                }
+                Told::Ended(range, end) => (range.clone(), end.state),
                 Told::Damaged(range) => {
                     return Err(Refused::Failed(format!(
                         "history is damaged where it tells of elements {}-{} of run {run}, so nobody can say what is left to repeat; `windlass run` it again",
@@ -133,26 +169,26 @@ impl Handle {
             let mut found = RangeSet::new();
             found.append_common(left, range.clone());
             left.remove_range(range);
-            let Some(first) = found.first() else { continue };
-            failure.into_iter().for_each(|told| _ = ends.failures.insert(first, told));
-            let of_state = ends.states.entry(state).or_default();
-            found.ranges().for_each(|range| of_state.insert_range(range));
+            if !found.is_empty() {
+                each(found, state, Some(&told));
+            }
         }
         if all {
             let rest = std::mem::take(left);
-            let succeeded = ends.states.entry(TaskState::Succeeded).or_default();
-            rest.ranges().for_each(|range| succeeded.insert_range(range));
+            each(rest, TaskState::Succeeded, None);
         }
         Ok(())
     }
 }
 
 impl Ends {
-    fn repeat(self, selected: &RangeSet, failed: bool) -> record::RerunTask {
+    /// What is repeated and what is taken over, and the first that is taken over of those that did
+    /// not succeed.
+    fn repeat(self, selected: &RangeSet, failed: bool) -> (record::RerunTask, Option<u32>) {
         let mut repeated = RangeSet::new();
         let mut taken = Vec::new();
-        let mut failure: Option<(u32, TaskState)> = None;
-        for (state, mut ordinals) in self.states {
+        let mut first_failed: Option<u32> = None;
+        for (state, mut ordinals) in self.0 {
             if !(failed && state == TaskState::Succeeded) {
                 let mut chosen = RangeSet::new();
                 selected.ranges().for_each(|range| chosen.append_common(&ordinals, range));
@@ -162,24 +198,15 @@ impl Ends {
                 }
             }
             if state != TaskState::Succeeded {
-                let first = ordinals.first().map(|ordinal| (ordinal, state));
-                failure = [failure, first].into_iter().flatten().min();
+                first_failed = [first_failed, ordinals.first()].into_iter().flatten().min();
             }
             if !ordinals.is_empty() {
                 let (state, count) = (state.name().to_owned(), ordinals.len());
                 taken.push(record::StateCount { state, count });
             }
         }
-        let failure = failure.map(|(ordinal, state)| {
-            // Elements that ended together tell of their first alone.
-            let alike = |(_, words): &&(i32, String)| words.starts_with(state.name());
-            let mut told = self.failures.range(..=ordinal).rev().map(|(_, told)| told);
-            let told = told.find(alike).cloned();
-            let (exit_code, summary) =
-                told.unwrap_or((Outcome::CANCELED_EXIT_CODE, "did not succeed".to_owned()));
-            record::Failure { ordinal, exit_code, summary }
-        });
-        record::RerunTask { ordinals: proto::ranges(&repeated), taken, failure }
+        let ordinals = proto::ranges(&repeated);
+        (record::RerunTask { ordinals, taken, failure: None }, first_failed)
     }
 }
 
@@ -193,17 +220,17 @@ mod tests {
             (TaskState::Failed, RangeSet::from_iter([4..=4])),
             (TaskState::Canceled, RangeSet::from_iter([5..=5])),
         ];
-        let failure = |text: &str| (9, text.to_owned());
-        let failures = [(4, failure("failed: four")), (5, failure("canceled: five"))];
-        Ends { states: states.into(), failures: failures.into() }
+        Ends(states.into())
     }
 
-    fn check(selected: RangeSet, failed: bool, expected: (&str, &str, Option<&str>)) {
-        let task = ends().repeat(&selected, failed);
+    fn check(selected: RangeSet, failed: bool, expected: (&str, &str, Option<u32>)) {
+        let (task, first_failed) = ends().repeat(&selected, failed);
         let repeated: RangeSet = proto::element_ranges(&task.ordinals).collect();
         let taken: Vec<_> = task.taken.iter().map(|t| format!("{} {}", t.count, t.state)).collect();
-        let failure = task.failure.as_ref().map(|failure| failure.summary.as_str());
-        assert_eq!((repeated.to_string().as_str(), taken.join(", ").as_str(), failure), expected);
+        assert_eq!(
+            (repeated.to_string().as_str(), taken.join(", ").as_str(), first_failed),
+            expected
+        );
     }
 
     #[test]
@@ -212,9 +239,9 @@ mod tests {
         check(all(), false, ("0-9", "", None));
         check(all(), true, ("4-5", "8 succeeded", None));
         let some = || RangeSet::from_iter([2..=4]);
-        check(some(), false, ("2-4", "6 succeeded, 1 canceled", Some("canceled: five")));
-        check(some(), true, ("4", "8 succeeded, 1 canceled", Some("canceled: five")));
+        check(some(), false, ("2-4", "6 succeeded, 1 canceled", Some(5)));
+        check(some(), true, ("4", "8 succeeded, 1 canceled", Some(5)));
         let none = RangeSet::from_iter([0..=1]);
-        check(none, true, ("", "8 succeeded, 1 failed, 1 canceled", Some("failed: four")));
+        check(none, true, ("", "8 succeeded, 1 failed, 1 canceled", Some(4)));
     }
 }

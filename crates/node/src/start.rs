@@ -96,7 +96,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         }
     })?;
     let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
-    // What history does not have yet is told again by the entries, as far back as they reach.
+    // What history has not, or has lost, is told again by the entries, as far back as they reach.
     let follow = match history.mark() >= journal.newest_snapshot() {
         true => journal.follow_newest(),
         false => journal.follow(0),
