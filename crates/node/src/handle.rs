@@ -12,7 +12,7 @@ use model::{Because, JobSpec, Resources, RunId, TaskState};
 use proto::record::{self, command::Kind};
 use reactor::control::Unavailable;
 use sha2::{Digest, Sha256};
-use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::admission;
 use crate::control;
@@ -142,7 +142,7 @@ impl Handle {
             return Err(Refused::Unfit(format!("{name}: must be at most {most} bytes")));
         }
         let view = self.view().await?;
-        let resolved = self.resolve(&view, id)?;
+        let resolved = self.resolve(&view, id).await?;
         if let Some(number) = resolved.attempt {
             return Err(Refused::Unfit(format!(
                 "cannot cancel an attempt alone: without `#{number}` its element is canceled"
@@ -200,9 +200,9 @@ impl Handle {
     ) -> Result<RunPage, Refused> {
         let before = if before == 0 { RunId(u64::MAX) } else { RunId(before) };
         let view = self.view().await?;
-        let _turn = self.turn().await?;
-        let look = || query::runs(&view, &self.shared.history, filter, all, before, limit);
-        Ok(tokio::task::block_in_place(look))
+        self.shared
+            .aside(|| query::runs(&view, &self.shared.history, filter, all, before, limit))
+            .await
     }
 
     /// Deletes the ended runs that the filter wants from history; a dry one only counts them.
@@ -228,17 +228,17 @@ impl Handle {
         limit: usize,
     ) -> Result<RunDetail, Refused> {
         let view = self.view().await?;
-        let _turn = self.turn().await?;
-        tokio::task::block_in_place(|| {
-            let resolved = self.resolve(&view, id)?;
+        let look = || {
+            let resolved = query::resolve(&view, &self.shared.history, id)?;
             Ok(query::detail(&view, &self.shared.history, &resolved, states, limit))
-        })
+        };
+        self.shared.aside(look).await?
     }
 
     /// How far what `id` points at has come.
     pub async fn progress(&self, id: &str) -> Result<Progress, Refused> {
         let view = self.view().await?;
-        let resolved = self.resolve(&view, id)?;
+        let resolved = self.resolve(&view, id).await?;
         Ok(query::progress(&view, &resolved))
     }
 
@@ -249,22 +249,25 @@ impl Handle {
         mut progress: impl FnMut(Progress),
     ) -> Result<RunEnd, Refused> {
         let view = self.view().await?;
-        let mut resolved = self.resolve(&view, id)?;
+        let mut resolved = self.resolve(&view, id).await?;
         let mut news = self.shared.watchers.subscribe(resolved.run);
         let mut shown = None;
         loop {
             news.mark_unchanged();
             let view = self.shared.views.borrow().clone();
-            resolved.refresh(&view, &self.shared.history)?;
+            if !resolved.is_current(&view) {
+                self.shared.aside(|| resolved.refresh(&self.shared.history)).await??;
+            }
             let now = query::progress(&view, &resolved);
             if shown != Some(now) {
                 progress(now);
                 shown = Some(now);
             }
             if now.ended >= now.total {
-                let _turn = self.turn().await?;
-                let look = || query::end(&view, &self.shared.history, &resolved);
-                return Ok(tokio::task::block_in_place(look));
+                return self
+                    .shared
+                    .aside(|| query::end(&view, &self.shared.history, &resolved))
+                    .await;
             }
             let stopping = || Refused::Unavailable("the node stops".to_owned());
             let mut stopped = self.shared.stopped.clone();
@@ -283,7 +286,7 @@ impl Handle {
     /// The output of what `id` points at, merged by time.
     pub async fn logs(&self, id: &str, request: LogsRequest) -> Result<Logs, Refused> {
         let view = self.view().await?;
-        let resolved = self.resolve(&view, id)?;
+        let resolved = self.resolve(&view, id).await?;
         Ok(logs::start(self.shared.clone(), resolved, request))
     }
 
@@ -301,14 +304,9 @@ impl Handle {
         }
     }
 
-    /// A place among those that read history, which may take the disk's time.
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Refused> {
-        let turn = self.shared.readers.acquire().await;
-        turn.map_err(|_| Refused::Unavailable("the node stops".to_owned()))
-    }
-
-    pub(crate) fn resolve(&self, view: &View, id: &str) -> Result<Resolved, Refused> {
-        query::resolve(view, &self.shared.history, id)
+    pub(crate) async fn resolve(&self, view: &View, id: &str) -> Result<Resolved, Refused> {
+        let look = || query::resolve(view, &self.shared.history, id);
+        if query::is_live(view, id) { look() } else { self.shared.aside(look).await? }
     }
 
     async fn commit(&self, command: Kind) -> Result<Answer, Refused> {

@@ -142,8 +142,8 @@ impl Reader {
         // Followed first and looked up then: what ends in between is found by the look-up.
         let (live, follower) = shared.live.follow(run);
         let view = shared.views.borrow().clone();
-        self.resolved.refresh(&view, &shared.history)?;
-        let ended = self.ended_output(&shared);
+        self.refresh(&view).await?;
+        let ended = shared.aside(|| self.ended_output(&shared)).await?;
         let mut found = listed(&shared, ended).await?;
         for (attempt, extents) in live {
             found.entry(attempt).or_insert(More::Extents(extents));
@@ -153,7 +153,7 @@ impl Reader {
         while self.request.follow {
             news.mark_unchanged();
             let view = shared.views.borrow().clone();
-            let over = self.is_over(&view, &shared)?;
+            let over = self.is_over(&view).await?;
             let fresh = follower.take();
             if fresh.is_empty() && over {
                 return self.read_rest(&shared).await;
@@ -185,8 +185,8 @@ impl Reader {
     /// daemon is slow to listen, nor when it is killed. The last frame lists all, or what was found
     /// when it was missing.
     async fn read_rest(&mut self, shared: &Shared) -> Result<(), Refused> {
+        let mut ended = shared.aside(|| self.ended_output(shared)).await?;
         let Some(merge) = &self.merge else { return Ok(()) };
-        let mut ended = self.ended_output(shared);
         ended.retain(|(attempt, list, bytes)| {
             matches!(list, List::Lost) || merge.position(*attempt) < *bytes
         });
@@ -237,8 +237,15 @@ impl Reader {
             })
     }
 
-    fn is_over(&mut self, view: &View, shared: &Shared) -> Result<bool, Refused> {
-        self.resolved.refresh(view, &shared.history)?;
+    async fn refresh(&mut self, view: &View) -> Result<(), Refused> {
+        if !self.resolved.is_current(view) {
+            self.shared.aside(|| self.resolved.refresh(&self.shared.history)).await??;
+        }
+        Ok(())
+    }
+
+    async fn is_over(&mut self, view: &View) -> Result<bool, Refused> {
+        self.refresh(view).await?;
         let progress = query::progress(view, &self.resolved);
         Ok(progress.ended >= progress.total)
     }

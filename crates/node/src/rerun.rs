@@ -32,7 +32,7 @@ impl Handle {
         key: &str,
     ) -> Result<Submitted, Refused> {
         let view = self.view().await?;
-        let resolved = self.resolve(&view, id)?;
+        let resolved = self.resolve(&view, id).await?;
         let run = resolved.run;
         if let Some(number) = resolved.attempt {
             return Err(Refused::Unfit(format!(

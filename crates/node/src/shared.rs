@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::blobs::Blobs;
 use crate::control;
+use crate::error::Refused;
 use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
@@ -37,4 +38,14 @@ pub(crate) struct Shared {
     /// Set once, to take the node down.
     pub(crate) down: watch::Sender<bool>,
     pub(crate) stopped: watch::Receiver<Option<Stopped>>,
+}
+
+impl Shared {
+    /// Looks into history, which may take the disk's time: a few at once, and no other call waits
+    /// for them.
+    pub(crate) async fn aside<T>(&self, look: impl FnOnce() -> T) -> Result<T, Refused> {
+        let turn = self.readers.acquire().await;
+        let _turn = turn.map_err(|_| Refused::Unavailable("the node stops".to_owned()))?;
+        Ok(tokio::task::block_in_place(look))
+    }
 }

@@ -21,7 +21,7 @@ pub use history::{Purged, RunFilter, States};
 
 pub(crate) use list::runs;
 pub(crate) use nodes::nodes;
-pub(crate) use resolve::{Resolved, ended_run, rerun_of, resolve};
+pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};
 
 /// A run in one line.

@@ -26,11 +26,14 @@ pub(crate) struct Resolved {
 }
 
 impl Resolved {
-    /// Looks again whether the run has ended; what was selected stays.
-    pub(crate) fn refresh(&mut self, view: &View, history: &History) -> Result<(), Refused> {
-        if self.ended.is_none() && view.state.run(self.run).is_none() {
-            self.ended = ended_run(history, self.run)?;
-        }
+    /// Whether what is known here of the run's end is what the view knows.
+    pub(crate) fn is_current(&self, view: &View) -> bool {
+        self.ended.is_some() || view.state.run(self.run).is_some()
+    }
+
+    /// Looks again how the run has ended; what was selected stays.
+    pub(crate) fn refresh(&mut self, history: &History) -> Result<(), Refused> {
+        self.ended = ended_run(history, self.run)?;
         Ok(())
     }
 }
@@ -57,6 +60,15 @@ pub(crate) fn resolve(view: &View, history: &History, text: &str) -> Result<Reso
     }
     let whole = selector.task.is_none() && selector.indices.is_none();
     Ok(Resolved { run, spec, ended, tasks, attempt: selector.attempt, whole })
+}
+
+/// Whether `text` names a run that has not ended, by its number: nothing has to be read for it.
+pub(crate) fn is_live(view: &View, text: &str) -> bool {
+    Selector::parse(text).is_ok_and(|selector| match selector.run {
+        RunSelector::Id(run) => view.state.run(run).is_some(),
+        RunSelector::Last => view.state.run(view.state.last_run()).is_some(),
+        RunSelector::Name(_) => false,
+    })
 }
 
 /// What history says of a run, if it has ended.
