@@ -1,9 +1,9 @@
 //! Which runs and elements a caller wants.
 
 use model::TaskState;
+use node::Refused;
 use node::query::RunFilter;
 use proto::api;
-use tonic::Status;
 
 use crate::refusal::invalid;
 
@@ -13,7 +13,7 @@ const LABELS_MAX: usize = model::job::limits::LABELS_MAX;
 const STATES_MAX: usize = 100;
 
 /// Which runs.
-pub(crate) fn runs(filter: api::RunFilter) -> Result<RunFilter, Status> {
+pub(crate) fn runs(filter: api::RunFilter) -> Result<RunFilter, Refused> {
     let text = |text: String| (!text.is_empty()).then_some(text);
     let time = |ms: u64| (ms > 0).then_some(ms);
     if filter.labels.len() > LABELS_MAX {
@@ -33,7 +33,7 @@ pub(crate) fn runs(filter: api::RunFilter) -> Result<RunFilter, Status> {
 }
 
 /// Which states.
-pub(crate) fn states(names: &[String]) -> Result<Vec<TaskState>, Status> {
+pub(crate) fn states(names: &[String]) -> Result<Vec<TaskState>, Refused> {
     if names.len() > STATES_MAX {
         return Err(invalid(format!("states: at most {STATES_MAX} are allowed")));
     }
@@ -51,6 +51,6 @@ mod tests {
     fn what_is_left_out_wants_all() {
         assert_eq!(runs(api::RunFilter::default()).unwrap(), RunFilter::default());
         let unknown = api::RunFilter { states: vec!["asleep".into()], ..Default::default() };
-        assert!(runs(unknown).is_err_and(|status| status.message().contains("asleep")));
+        assert!(runs(unknown).is_err_and(|refused| refused.to_string().contains("asleep")));
     }
 }

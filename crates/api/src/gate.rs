@@ -15,6 +15,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use tonic::Status;
 
+use crate::caller::Caller;
 use crate::token::TokenCheck;
 
 /// What callers are measured against.
@@ -43,7 +44,7 @@ impl Gate {
         Gate { authorities, token }
     }
 
-    fn check(&self, uri: &http::Uri, headers: &HeaderMap) -> Result<(), Denied> {
+    fn check(&self, uri: &http::Uri, headers: &HeaderMap) -> Result<Caller, Denied> {
         // HTTP/2 names the host in the URI, HTTP/1.1 in a header; where both stand, both count.
         let named = uri.authority().map(|authority| authority.as_str().as_bytes());
         let hosts: Vec<_> =
@@ -57,7 +58,10 @@ impl Gate {
         if !headers.get_all(ORIGIN).iter().all(|value| own_origin(value.as_bytes())) {
             return Err(Denied::Origin);
         }
-        if self.token.admits(headers.get(AUTHORIZATION)) { Ok(()) } else { Err(Denied::Token) }
+        match self.token.admits(headers.get(AUTHORIZATION)) {
+            true => Ok(Caller::of_directory()),
+            false => Err(Denied::Token),
+        }
     }
 
     fn is_own(&self, authority: &[u8]) -> bool {
@@ -100,9 +104,16 @@ impl Denied {
 }
 
 /// Lets a request through to its route, or answers why not.
-pub(crate) async fn stand(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+pub(crate) async fn stand(
+    State(gate): State<Arc<Gate>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match gate.check(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(denied) => denied.response(request.headers()),
     }
 }
@@ -121,7 +132,11 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        assert_eq!(gate.check(&uri.parse().unwrap(), &map), expected, "{uri} {headers:?}");
+        assert_eq!(
+            gate.check(&uri.parse().unwrap(), &map).map(|_| ()),
+            expected,
+            "{uri} {headers:?}"
+        );
     }
 
     #[test]

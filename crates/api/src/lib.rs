@@ -5,11 +5,13 @@
 //!
 //! It must never decide what the node decides, hold state of jobs, or let a call pass the gate.
 
+mod caller;
 mod gate;
 mod listener;
 mod server;
 mod token;
 
+mod calls;
 mod convert;
 mod filter;
 mod output;
@@ -21,6 +23,7 @@ mod upload;
 use std::future::Future;
 use std::net::TcpListener;
 
+pub use caller::Caller;
 pub use server::Error;
 pub use token::TokenCheck;
 
@@ -32,5 +35,5 @@ pub async fn serve(
     token: TokenCheck,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    server::serve(listener, service::Service { handle }, token, shutdown).await
+    server::serve(listener, calls::Service { handle }, token, shutdown).await
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use model::Attempt;
-use node::{Chunk, Logs, Streams};
+use node::{Chunk, Logs, Refused, Streams};
 use proto::api::OutputChunk;
 use proto::api::logs_request::Streams as Wanted;
 use tonic::Status;
 
 use crate::refusal::{invalid, status};
-use crate::streams::Caller;
+use crate::streams::Recipient;
 
 /// Which streams a caller wants.
-pub(crate) fn streams(wanted: i32) -> Result<Streams, Status> {
+pub(crate) fn streams(wanted: i32) -> Result<Streams, Refused> {
     match Wanted::try_from(wanted) {
         Ok(Wanted::Both) => Ok(Streams::Both),
         Ok(Wanted::Stdout) => Ok(Streams::Stdout),
@@ -24,7 +24,7 @@ pub(crate) fn streams(wanted: i32) -> Result<Streams, Status> {
 /// Sends all of `logs`, each chunk as the message that `wrap` makes of it.
 pub(crate) async fn forward<T>(
     mut logs: Logs,
-    caller: Caller<T>,
+    recipient: Recipient<T>,
     wrap: impl Fn(OutputChunk) -> T + Send,
 ) -> Result<(), Status> {
     let mut offsets = Offsets::default();
@@ -33,7 +33,7 @@ pub(crate) async fn forward<T>(
         let chunk = chunk.map_err(|refused| status(&refused))?;
         let element = chunk.attempt.element;
         let offset = offsets.advance(&chunk);
-        caller
+        recipient
             .send(wrap(OutputChunk {
                 task: element.task,
                 task_name: logs.task_name(element.task).to_owned(),
@@ -87,6 +87,6 @@ mod tests {
 
     #[test]
     fn an_unknown_stream_is_refused() {
-        assert!(streams(3).is_err_and(|status| status.message().contains("BOTH")));
+        assert!(streams(3).is_err_and(|refused| refused.to_string().contains("BOTH")));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) fn status(refused: &Refused) -> Status {
         Refused::Invalid(_) | Refused::NotASelector(_) | Refused::Unfit(_) => {
             (Code::InvalidArgument, None)
         }
+        Refused::Forbidden(_) => (Code::PermissionDenied, None),
         Refused::NotFound(_) => (Code::NotFound, Some("`windlass ps --all` lists all runs")),
         Refused::KeyUsed { .. } => {
             (Code::AlreadyExists, Some("give this job a key of its own, or leave the key out"))
@@ -42,9 +43,9 @@ pub(crate) fn status(refused: &Refused) -> Status {
     status
 }
 
-/// The status for a request that could not be understood.
-pub(crate) fn invalid(problem: impl std::fmt::Display) -> Status {
-    Status::invalid_argument(bounded(problem.to_string()))
+/// Of a request that could not be understood.
+pub(crate) fn invalid(problem: impl std::fmt::Display) -> Refused {
+    Refused::Unfit(problem.to_string())
 }
 
 fn bounded(mut message: String) -> String {
@@ -81,8 +82,9 @@ mod tests {
 
     #[test]
     fn what_a_caller_wrote_is_quoted_only_so_far() {
-        for status in [status(&Refused::NotFound("ä".repeat(9_000))), invalid("ä".repeat(9_000))]
-        {
+        let long = || "ä".repeat(9_000);
+        for refused in [Refused::NotFound(long()), invalid(long())] {
+            let status = status(&refused);
             assert!(status.message().len() < MESSAGE_BYTES_MAX + 100);
         }
         assert!(status(&Refused::NotFound("ä".repeat(9_000))).message().contains("\nhint: "));

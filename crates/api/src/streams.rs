@@ -15,15 +15,15 @@ const WAITING_MAX: usize = 64;
 pub(crate) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Where a streamed answer is put. An error means that the caller has left.
-pub(crate) struct Caller<T>(Sender<Result<T, Status>>);
+pub(crate) struct Recipient<T>(Sender<Result<T, Status>>);
 
-impl<T> Clone for Caller<T> {
+impl<T> Clone for Recipient<T> {
     fn clone(&self) -> Self {
-        Caller(self.0.clone())
+        Recipient(self.0.clone())
     }
 }
 
-impl<T> Caller<T> {
+impl<T> Recipient<T> {
     /// Sends one message, once there is room for it.
     pub(crate) async fn send(&self, message: T) -> Result<(), Status> {
         self.0.send(Ok(message)).await.map_err(|_| Status::cancelled("the caller has left"))
@@ -31,13 +31,13 @@ impl<T> Caller<T> {
 }
 
 /// Answers with what `work` sends; its error is the last word.
-pub(crate) fn answer<T, F>(work: impl FnOnce(Caller<T>) -> F) -> Response<Messages<T>>
+pub(crate) fn answer<T, F>(work: impl FnOnce(Recipient<T>) -> F) -> Response<Messages<T>>
 where
     T: Send + 'static,
     F: Future<Output = Result<(), Status>> + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    let work = work(Caller(sender.clone()));
+    let work = work(Recipient(sender.clone()));
     tokio::spawn(async move {
         tokio::select! {
             done = work => if let Err(status) = done {
@@ -69,7 +69,7 @@ mod tests {
     #[tokio::test]
     async fn work_ends_when_its_caller_leaves() {
         let (ended, mut heard) = mpsc::channel::<()>(1);
-        let messages = answer(|_: Caller<u8>| async move {
+        let messages = answer(|_: Recipient<u8>| async move {
             let _ended = ended;
             std::future::pending().await
         });

@@ -19,9 +19,9 @@ pub(crate) async fn upload(
         Some(Part::Kind(kind)) => match Kind::try_from(kind) {
             Ok(Kind::Lines) => ItemsKind::Lines,
             Ok(Kind::Json) => ItemsKind::Json,
-            Err(_) => return Err(invalid(format!("kind: {kind} is none of LINES, JSON"))),
+            Err(_) => return Err(unfit(format!("kind: {kind} is none of LINES, JSON"))),
         },
-        _ => return Err(invalid("kind: must be said before the first bytes")),
+        _ => return Err(unfit("kind: must be said before the first bytes")),
     };
     let mut upload = handle.upload(kind).await.map_err(|refused| status(&refused))?;
     while let Some(piece) = pieces.message().await? {
@@ -29,7 +29,7 @@ pub(crate) async fn upload(
             Some(Part::Data(bytes)) => {
                 upload.write(bytes).await.map_err(|refused| status(&refused))?;
             }
-            _ => return Err(invalid("kind: is said once, before the first bytes")),
+            _ => return Err(unfit("kind: is said once, before the first bytes")),
         }
     }
     let stored = upload.finish().await.map_err(|refused| status(&refused))?;
@@ -38,4 +38,8 @@ pub(crate) async fn upload(
         bytes: stored.bytes,
         items: stored.count,
     })
+}
+
+fn unfit(problem: impl std::fmt::Display) -> Status {
+    status(&invalid(problem))
 }

@@ -16,6 +16,8 @@ pub mod state;
 pub mod outcome;
 pub mod slots;
 
+pub mod role;
+
 pub mod text;
 
 pub use ids::{
@@ -29,5 +31,6 @@ pub use job::{
 pub use outcome::{Ending, NotStarted, Outcome, OutputRef, StopCause};
 pub use ranges::RangeSet;
 pub use resources::Resources;
+pub use role::Role;
 pub use selector::Selector;
 pub use state::{Because, TaskState};

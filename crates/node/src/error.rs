@@ -92,6 +92,9 @@ pub enum Refused {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
+    /// Whoever asks may not do this.
+    #[error("{0}")]
+    Forbidden(String),
     /// The idempotency key was used for another payload.
     #[error("the idempotency key was used for another job, which is run {run}")]
     KeyUsed {

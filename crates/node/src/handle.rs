@@ -235,6 +235,12 @@ impl Handle {
         self.shared.aside(look).await?
     }
 
+    /// What was submitted as the run that `id` points at: whose it is, and as whom it runs.
+    pub async fn whose(&self, id: &str) -> Result<Arc<JobSpec>, Refused> {
+        let view = self.view().await?;
+        Ok(self.resolve(&view, id).await?.spec)
+    }
+
     /// How far what `id` points at has come.
     pub async fn progress(&self, id: &str) -> Result<Progress, Refused> {
         let view = self.view().await?;
