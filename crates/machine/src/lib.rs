@@ -17,6 +17,7 @@ mod fire;
 mod give_up;
 mod invariants;
 mod keys;
+pub mod keyspace;
 pub mod node;
 pub mod queue;
 mod record;

@@ -6,6 +6,7 @@
 
 mod naive;
 mod steps;
+mod store;
 mod world;
 
 use machine::{Answer, State};

@@ -9,6 +9,7 @@ use proto::record::{self, Batch, Command, Header, command::Kind};
 
 use crate::naive;
 use crate::steps::{Step, cancel, place, register, report, rerun, submit};
+use crate::store::Store;
 
 #[derive(Default)]
 pub(crate) struct World {
@@ -21,6 +22,7 @@ pub(crate) struct World {
     pub(crate) taken: u64,
     pub(crate) time_ms: u64,
     pub(crate) ended: BTreeSet<(RunId, u32)>,
+    pub(crate) store: Store,
     pub(crate) fences: BTreeMap<(RunId, u32), (u64, u32)>,
 }
 
@@ -41,6 +43,11 @@ impl World {
         let bytes = machine::encode(&batch);
         let batch = machine::decode(self.index, &bytes).unwrap();
         let applied = self.state.apply(self.index, (1, 1), &batch);
+        let kind = batch.commands[0].kind.as_ref().unwrap();
+        self.store.execute(kind, &applied.events, self.state.time_ms());
+        if self.index.is_multiple_of(5) {
+            self.store.check(&self.state);
+        }
         self.batches.push(batch);
         for event in applied.events {
             self.check_event(event);
@@ -148,6 +155,7 @@ impl World {
                 None => self.step(Step::Wait { ms: 100 }),
             }
         }
+        self.store.check(&self.state);
         assert!(self.state.timers().next_ms().is_none(), "a timer outlived its run");
         assert!(self.state.runs().is_empty(), "something never ended: {:?}", self.state.runs());
         let all: u32 = self.runs.values().sum();
