@@ -5,6 +5,8 @@
 //!
 //! It must never decide what the node decides, hold state of jobs, or let a call pass the gate.
 
+pub mod json;
+
 mod caller;
 mod gate;
 mod listener;

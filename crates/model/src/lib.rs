@@ -18,6 +18,7 @@ pub mod slots;
 
 pub mod role;
 
+pub mod instant;
 pub mod text;
 
 pub use ids::{

@@ -4,7 +4,7 @@ use proto::api::{CancelRequest, Canceled};
 
 use crate::client::{self, Client, Target};
 use crate::failure::Failure;
-use crate::show::{json, out};
+use crate::show::out;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,7 +39,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let answer = client.rpc.cancel(request).await;
     let canceled = answer.map_err(|status| client.failure(&what, &status))?.into_inner().canceled;
     if args.json {
-        out::json(&json::canceled(&canceled))?;
+        out::json(&api::json::Cancellation::from(&canceled[..]))?;
         return Ok(0);
     }
     for one in &canceled {

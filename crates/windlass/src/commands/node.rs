@@ -6,8 +6,8 @@ use proto::job::Resources;
 
 use crate::client::{Client, Target};
 use crate::failure::Failure;
+use crate::show::out;
 use crate::show::table::{Align, Table};
-use crate::show::{json, out};
 
 #[derive(clap::Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -40,7 +40,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let answer = client.rpc.list_nodes(ListNodesRequest {}).await;
     let nodes = answer.map_err(|status| client.failure("list nodes", &status))?.into_inner().nodes;
     if args.json {
-        out::json(&json::nodes(&nodes))?;
+        out::json(&api::json::Nodes::from(&nodes[..]))?;
         return Ok(0);
     }
     out::data(table(&nodes))?;

@@ -6,7 +6,7 @@ use crate::client::{Client, Target};
 use crate::commands::filter::FilterArgs;
 use crate::failure::Failure;
 use crate::show::table::{Align, Table, cut};
-use crate::show::{json, out, time};
+use crate::show::{out, time};
 
 /// A longer name would push the command out of the line.
 const NAME_WIDTH: usize = 16;
@@ -43,7 +43,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let mut client = Client::connect(&target).await?;
     let answer = list(&mut client, &args).await?;
     if args.json {
-        out::json(&json::runs(&answer.runs, answer.next_before))?;
+        out::json(&api::json::RunPage::new(&answer.runs, answer.next_before))?;
         return Ok(0);
     }
     out::data(table(&answer.runs, time::now_ms()))?;

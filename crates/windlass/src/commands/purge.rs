@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use api::json::Purged;
 use proto::api::{PurgeRequest, PurgeResponse, RunFilter};
-use serde_json::json;
 
 use crate::client::{Client, Target};
 use crate::commands::filter::FilterArgs;
@@ -69,12 +69,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         _ => purge(&mut client, &filter, false).await?,
     };
     if args.json {
-        out::json(&json!({
-            "runs": purged.runs,
-            "elements": purged.elements,
-            "bytes": purged.bytes,
-            "dry_run": args.dry_run,
-        }))?;
+        out::json(&Purged::new(&purged, args.dry_run))?;
     } else {
         let went = if args.dry_run { "would go" } else { "went" };
         out::line(format!("{} {went}", words(&purged)))?;

@@ -1,7 +1,7 @@
 //! `windlass rerun`: repeats what has ended, as a run of its own.
 
+use api::json::Submitted;
 use proto::api::RerunRequest;
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::client::patience::Patience;
@@ -58,7 +58,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         }
     };
     if args.json {
-        out::json(&json!({ "run": answer.run, "repeated": answer.repeated }))?;
+        out::json(&Submitted::from(&answer))?;
     } else {
         out::line(answer.run.to_string())?;
     }

@@ -5,8 +5,8 @@ mod items;
 mod job;
 pub(crate) mod policy;
 
+use api::json::Submitted;
 use proto::api::SubmitRequest;
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::client::patience::Patience;
@@ -89,7 +89,7 @@ async fn submit(client: &mut Client, request: SubmitRequest, json: bool) -> Resu
         }
     };
     if json {
-        out::json(&json!({ "run": answer.run, "repeated": answer.repeated }))?;
+        out::json(&Submitted::from(&answer))?;
     } else {
         out::line(answer.run.to_string())?;
     }

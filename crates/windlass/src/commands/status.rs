@@ -12,7 +12,7 @@ use super::ps::took;
 use crate::client::{self, Client, Target};
 use crate::failure::Failure;
 use crate::show::table::{Align, Table, plain};
-use crate::show::{json, out, time};
+use crate::show::{out, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         .map_err(|status| client.failure(&format!("show `{}`", args.id), &status))?
         .into_inner();
     if args.json {
-        out::json(&json::status(&answer))?;
+        out::json(&api::json::RunStatus::from(&answer))?;
         return Ok(0);
     }
     out::data(text(&answer, time::now_ms()))?;

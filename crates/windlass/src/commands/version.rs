@@ -1,6 +1,6 @@
 //! `windlass version`.
 
-use serde_json::json;
+use api::json::Version;
 
 use crate::failure::Failure;
 use crate::show::out;
@@ -15,7 +15,7 @@ pub(crate) struct Args {
 pub(crate) fn execute(args: &Args) -> Result<u8, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     match args.json {
-        true => out::json(&json!({ "version": version }))?,
+        true => out::json(&Version { version: version.to_owned() })?,
         false => out::line(format!("windlass {version}"))?,
     }
     Ok(0)

@@ -1,15 +1,15 @@
 //! `windlass wait`: until runs, or parts of them, have ended.
 
+use api::json::{EndedOf, Ends};
 use model::Selector;
 use proto::api::{RunEnd, WaitEvent, WaitRequest, wait_event::Kind};
-use serde_json::json;
 use tonic::{Code, Status};
 
 use crate::client::patience::Patience;
 use crate::client::{Client, Target};
 use crate::failure::Failure;
+use crate::show::out;
 use crate::show::progress::Progress;
-use crate::show::{json, out};
 
 const EXIT_CODES: &str = "\
 Exit codes: of one ID as `windlass run` gives it; of several 0 if all
@@ -44,14 +44,10 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     }
     let ends = wait(&mut client, &ids).await?;
     if args.json {
-        let list: Vec<_> = (ids.iter().zip(&ends))
-            .map(|(id, end)| {
-                let mut value = json::ended(end);
-                value["id"] = json!(id);
-                value
-            })
+        let ended = (ids.iter().zip(&ends))
+            .map(|(id, end)| EndedOf { id: id.clone(), end: end.into() })
             .collect();
-        out::json(&json!({ "ended": list }))?;
+        out::json(&Ends { ended })?;
     } else {
         for (id, end) in ids.iter().zip(&ends) {
             out::line(format!("{id}: {}", end.summary))?;

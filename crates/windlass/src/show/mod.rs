@@ -2,7 +2,6 @@
 //!
 //! It must never call a node.
 
-pub(crate) mod json;
 pub(crate) mod out;
 pub(crate) mod output;
 pub(crate) mod progress;

@@ -27,9 +27,14 @@ pub(crate) fn line(text: impl AsRef<str>) -> Result<(), Failure> {
     data(format!("{}\n", text.as_ref()))
 }
 
-/// Writes a JSON value as one document, or as one line of many.
-pub(crate) fn json(value: &serde_json::Value) -> Result<(), Failure> {
-    line(format!("{value:#}"))
+/// Writes a JSON value as one document.
+pub(crate) fn json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    line(serde_json::to_string_pretty(value).expect("what is shown has texts for keys"))
+}
+
+/// Writes a JSON value as one line of many.
+pub(crate) fn json_line(value: &impl serde::Serialize) -> Result<(), Failure> {
+    line(serde_json::to_string(value).expect("what is shown has texts for keys"))
 }
 
 /// Tells the person something that is not data. Nobody may be listening, so it cannot fail.

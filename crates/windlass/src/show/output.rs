@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use proto::api::OutputChunk;
 
-use super::json;
+use api::json;
 
 /// An unfinished line longer than this is shown as it is.
 const LINE_BYTES_MAX: usize = 64 << 10;
@@ -79,7 +79,10 @@ impl<O: Write, E: Write> Output<O, E> {
             return Ok(());
         }
         if self.form == Form::Json {
-            return self.stdout.write(format!("{}\n", json::output(self.run, &chunk)).as_bytes());
+            let line = json::Line::Output(json::Output::new(self.run, &chunk));
+            let mut line = serde_json::to_vec(&line).map_err(io::Error::other)?;
+            line.push(b'\n');
+            return self.stdout.write(&line);
         }
         let mark = chunk.stream != STDOUT && chunk.stream != STDERR;
         if mark {

@@ -3,9 +3,9 @@
 //! One call submits and streams all the rest. Where it breaks off, the same call is made again:
 //! its idempotency key makes it the same run, and output that comes again is left out.
 
+use api::json::Line;
 use proto::api::run_event::Kind;
 use proto::api::{CancelRequest, RunEnd, RunEvent, SubmitRequest};
-use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tonic::{Code, Status};
 
@@ -144,8 +144,8 @@ impl Follow {
         if self.verbose {
             out::note(format!("run {run} is submitted"));
         }
-        let line = json!({ "event": "submitted", "run": run });
-        self.json.then(|| out::line(line.to_string()).err()).flatten().map(Stop::Failed)
+        let line = Line::Submitted { run };
+        self.json.then(|| out::json_line(&line).err()).flatten().map(Stop::Failed)
     }
 
     /// Ctrl-C: the first cancels, the second leaves.
@@ -183,9 +183,7 @@ impl Follow {
             .finish()
             .map_err(|error| Failure::new(format!("cannot show the output: {error}")))?;
         if self.json {
-            let mut value = crate::show::json::ended(end);
-            value["event"] = json!("ended");
-            out::line(value.to_string())?;
+            out::json_line(&Line::Ended(end.into()))?;
         } else if !speaks_for_itself(end) {
             let run = self.run.unwrap_or_default();
             out::note(format!("run {run} {}{}", end.summary, among(end)));

@@ -1,0 +1,45 @@
+//! The JSON that programs read and write: what `--json` prints and what REST speaks.
+//!
+//! One form for both, so that what a program learned of one holds for the other. The shapes are
+//! documented in `docs/reference/json.md` and described to machines by the schemas that are made of
+//! these types.
+//!
+//! Fields may be added, but none may go away or change its meaning. Instants are RFC 3339 in UTC;
+//! what has not happened is `null`.
+
+mod answer;
+mod element;
+mod job;
+mod node;
+mod output;
+mod retries;
+mod run;
+mod shape;
+mod task;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Canceled, Cancellation, Purged, Submitted, Version};
+pub use element::{Attempt, Because, Element, Outcome};
+pub use job::{Job, Keep, Retention};
+pub use node::{Node, Nodes};
+pub use output::{Encoding, Line, Output, Stream};
+pub use retries::{Backoff, Conditions, FailureClass, Retries};
+pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};
+pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
+pub use task::Task;
+
+/// A text that may be missing.
+fn text(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// An instant that may not have come.
+fn at_ms(ms: u64) -> Option<String> {
+    (ms > 0).then(|| model::instant::rfc3339_ms(ms))
+}
+
+/// The same, to the microsecond.
+fn at_us(us: u64) -> Option<String> {
+    (us > 0).then(|| model::instant::rfc3339_us(us))
+}
