@@ -20,6 +20,10 @@ pub(crate) fn status(refused: &Refused) -> Status {
             (Code::AlreadyExists, Some("give this job a key of its own, or leave the key out"))
         }
         Refused::Overloaded { .. } | Refused::NoSpace { .. } => (Code::ResourceExhausted, None),
+        Refused::TooOld { .. } => (
+            Code::OutOfRange,
+            Some("look at the state as it is now, then go on after the index it has"),
+        ),
         Refused::Unavailable(_) | Refused::OutcomeUnknown => (Code::Unavailable, None),
         Refused::Failed(_) => (Code::Internal, Some("the node's log may tell more")),
     };

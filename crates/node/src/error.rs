@@ -117,6 +117,14 @@ pub enum Refused {
         /// When to try again.
         retry_after: Duration,
     },
+    /// What happened after the index given is not all kept any more.
+    #[error(
+        "what happened right after that index is not kept any more; the oldest index to go on after is {oldest}"
+    )]
+    TooOld {
+        /// The lowest index that a watcher can resume after.
+        oldest: u64,
+    },
     /// The node cannot answer now. It may be asked again.
     #[error("{0}")]
     Unavailable(String),

@@ -68,7 +68,7 @@ fn head(id: RunId, run: &Run, ended_ms: u64) -> RunHead {
     let spec = &run.spec;
     let counts: Vec<Vec<(TaskState, u64)>> =
         run.tasks.iter().map(|task| task.ended.iter().map(|(s, c)| (*s, *c)).collect()).collect();
-    let failure = run.first_failure();
+    let (exit_code, summary) = outcome_of(run);
     let profile = Profile {
         namespace: spec.namespace.clone(),
         owner: spec.owner.clone(),
@@ -76,8 +76,8 @@ fn head(id: RunId, run: &Run, ended_ms: u64) -> RunHead {
         labels: spec.labels.clone(),
         command: command(spec),
         state: worst(counts.iter().flatten().map(|(state, _)| *state)),
-        exit_code: failure.map_or(0, |failure| failure.exit_code),
-        summary: failure.map_or_else(|| "succeeded".to_owned(), |f| f.summary.clone()),
+        exit_code,
+        summary,
         canceled: run.canceled.as_deref().cloned(),
         elements: elements(spec),
         counts,
@@ -90,6 +90,14 @@ fn head(id: RunId, run: &Run, ended_ms: u64) -> RunHead {
         started_us: run.started_us,
         ended_ms,
         profile: Arc::new(profile),
+    }
+}
+
+/// What `run` and `wait` exit with for a run so far, and why in words.
+pub(crate) fn outcome_of(run: &Run) -> (i32, String) {
+    match run.first_failure() {
+        Some(failure) => (failure.exit_code, failure.summary.clone()),
+        None => (0, "succeeded".to_owned()),
     }
 }
 

@@ -12,6 +12,7 @@ mod blobs;
 mod control;
 mod data_dir;
 mod error;
+pub mod events;
 mod facts;
 mod handle;
 mod info;
@@ -29,6 +30,7 @@ mod start;
 mod supervisor;
 mod upkeep;
 mod view;
+mod watch;
 mod watchers;
 mod worker;
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use history::{Fact, History};
 use machine::{Event, State};
@@ -14,6 +15,7 @@ use model::{Attempt, NodeId, RunId};
 use reactor::control::Connection;
 use tokio::sync::{mpsc, watch};
 
+use crate::events::{self, Ring};
 use crate::facts::facts;
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
@@ -38,6 +40,7 @@ pub(crate) struct Publisher {
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) live: Arc<LiveOutput>,
+    pub(crate) events: Arc<Ring>,
 }
 
 /// What a stretch of entries amounts to.
@@ -46,6 +49,8 @@ struct News {
     entries: Vec<(u64, Vec<Fact>)>,
     runs: BTreeSet<RunId>,
     ended: Vec<Attempt>,
+    /// What changed, by the index of its entry.
+    changes: Vec<(u64, Vec<events::Event>)>,
 }
 
 impl Publisher {
@@ -66,19 +71,27 @@ impl Publisher {
             }
             self.views.send_replace(Arc::new(view.clone()));
             self.live.forget(&news.ended);
+            // Whoever hears of a change finds it in the view.
+            news.changes.into_iter().for_each(|(index, changes)| self.events.add(index, changes));
             news.runs.iter().for_each(|run| self.watchers.notify(*run));
         }
+        self.events.close();
         Ok(())
     }
 
     fn take(&self, publish: Publish, view: &mut View, news: &mut News) {
         match publish {
             Publish::Connections(connections) => {
-                let changed = view.connections != connections;
-                view.connections = connections;
-                if changed {
-                    news.runs.extend(view.state.runs().ids());
+                if view.connections != connections {
+                    let state = &view.state;
+                    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                    let now_ms = now.as_millis() as u64;
+                    let changes =
+                        events::connections(&view.connections, &connections, state, now_ms);
+                    news.changes.push((state.applied(), changes));
+                    news.runs.extend(state.runs().ids());
                 }
+                view.connections = connections;
             }
             Publish::Happened { events, state } => {
                 let index = state.applied();
@@ -88,6 +101,7 @@ impl Publisher {
                     false => Vec::new(),
                 };
                 news.entries.push((index, facts));
+                news.changes.push((index, events::describe(&events, &state)));
                 for event in &events {
                     news.hear(event);
                 }

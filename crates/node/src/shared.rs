@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use crate::blobs::Blobs;
 use crate::control;
 use crate::error::Refused;
+use crate::events::Ring;
 use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) readers: Semaphore,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) watchers: Arc<Watchers>,
+    pub(crate) events: Arc<Ring>,
     /// Attempts that run here, as the worker part counts them.
     pub(crate) running: Arc<AtomicU64>,
     /// Set once, to take the node down.

@@ -15,6 +15,7 @@ use crate::blobs::Blobs;
 use crate::control::{self, Clock, Input};
 use crate::data_dir::DataDir;
 use crate::error::StartError;
+use crate::events::Ring;
 use crate::handle::Handle;
 use crate::info::{Config, Info, Stopped};
 use crate::keeper::{self, Keeper};
@@ -77,6 +78,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let (pid_tx, supervisor_pid) = watch::channel(0);
     let watchers = Arc::new(Watchers::default());
     let live = Arc::new(LiveOutput::default());
+    let events = Arc::new(Ring::default());
     let running = Arc::new(AtomicU64::new(0));
 
     let publisher = Publisher {
@@ -85,6 +87,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         views: views_tx,
         watchers: watchers.clone(),
         live: live.clone(),
+        events: events.clone(),
     };
     let publisher = spawn_publisher(publisher, keeping, publish_inbox, stopped_tx.clone())?;
     let done = inputs.clone();
@@ -192,6 +195,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         readers: Semaphore::new(READERS_MAX),
         live,
         watchers,
+        events,
         running,
         down,
         stopped,
