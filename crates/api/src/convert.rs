@@ -127,6 +127,7 @@ pub(crate) fn server(handle: &node::Handle, view: &node::View) -> api::GetServer
         voters: 1,
         tasks_running: handle.running(),
         tasks_queued: view.state.waiting(),
+        level: info.level,
     }
 }
 

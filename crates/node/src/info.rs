@@ -41,6 +41,8 @@ pub struct Info {
     pub incarnation: u16,
     /// The version of its binary.
     pub version: String,
+    /// The level of the records it writes.
+    pub level: u32,
     /// Where it keeps everything.
     pub data_dir: PathBuf,
     /// What it has for tasks.

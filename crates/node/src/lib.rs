@@ -40,5 +40,7 @@ pub use handle::{Canceled, Handle, Submitted};
 pub use info::{Config, Info, Keeping, NoopWorkers, Stopped};
 pub use lists::Uploading;
 pub use logs::{Chunk, Logs, LogsRequest, Streams};
+/// The level of the records a node writes.
+pub use machine::LEVEL;
 pub use start::{Node, start};
 pub use view::View;

@@ -117,6 +117,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         cluster: cluster.id,
         incarnation: cluster.incarnation,
         version: config.version.clone(),
+        level: machine::LEVEL,
         data_dir: data_dir.path.clone(),
         capacity,
     };

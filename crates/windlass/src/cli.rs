@@ -6,6 +6,7 @@ use crate::client::Target;
 use crate::commands::{
     cancel, down, load, logs, node, ps, purge, rerun, run, status, up, version, wait,
 };
+use crate::show::color;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
@@ -20,6 +21,10 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) target: Target,
+    /// Color states: `always`, `never`, or `auto`, where a terminal looks on
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
+    #[arg(hide_default_value = true, hide_possible_values = true, help_heading = "Every command")]
+    pub(crate) color: color::When,
 }
 
 #[derive(Debug, Subcommand)]

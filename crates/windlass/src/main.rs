@@ -38,6 +38,7 @@ fn main() -> ExitCode {
 
 /// Carries a command out; the code is what the process exits with.
 fn execute(line: Cli) -> Result<u8, Failure> {
+    show::color::set(line.color);
     let target = line.target;
     match line.command {
         Command::Up(args) => up::execute(args, target.verbose),
@@ -55,7 +56,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Purge(args) => client(purge::execute(args, target)),
         Command::Rerun(args) => client(rerun::execute(args, target)),
         Command::Node(args) => client(node::execute(args, target)),
-        Command::Version(args) => version::execute(&args),
+        Command::Version(args) => client(version::execute(args, target)),
         Command::Load(args) => client(load::execute(args, target)),
     }
 }

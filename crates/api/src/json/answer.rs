@@ -86,3 +86,33 @@ pub struct Version {
     #[schema(example = "0.1.0")]
     pub version: String,
 }
+
+/// What `windlass version --json` prints: of the client, and of the node it would speak to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Versions {
+    /// The client's version.
+    #[schema(example = "0.1.0")]
+    pub version: String,
+    /// The level of the records the client knows.
+    #[schema(example = 2)]
+    pub level: u32,
+    /// `null` where no node answers.
+    pub server: Option<ServerVersion>,
+}
+
+/// Which version of a node answers, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ServerVersion {
+    /// The node's version.
+    #[schema(example = "0.1.0")]
+    pub version: String,
+    /// The level of the records it writes.
+    #[schema(example = 2)]
+    pub level: u32,
+    /// Its name.
+    #[schema(example = "alpha")]
+    pub node: String,
+    /// Where it was asked.
+    #[schema(example = "127.0.0.1:7400")]
+    pub address: String,
+}

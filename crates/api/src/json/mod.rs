@@ -19,7 +19,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{Canceled, Cancellation, Purged, Submitted, Version};
+pub use answer::{Canceled, Cancellation, Purged, ServerVersion, Submitted, Version, Versions};
 pub use element::{Attempt, Because, Element, Outcome};
 pub use job::{Job, Keep, Retention};
 pub use node::{Node, Nodes};

@@ -60,7 +60,8 @@ fn table(nodes: &[NodeStatus]) -> String {
         ("WAITING", Align::Right),
         ("CONTAINMENT", Align::Left),
         ("VERSION", Align::Left),
-    ]);
+    ])
+    .states_in(1);
     for node in nodes {
         table.row(vec![
             node.name.clone(),

@@ -90,7 +90,8 @@ fn table(runs: &[RunSummary], now_ms: u64) -> String {
         ("AGE", Align::Right),
         ("TOOK", Align::Right),
         ("COMMAND", Align::Left),
-    ]);
+    ])
+    .states_in(2);
     for run in runs {
         table.row(vec![
             run.run.to_string(),

@@ -21,8 +21,9 @@ than `--timeout`; 127 if the command was not found, 126 if it cannot be
 executed; 125 is Windlass's own failure, 2 wrong usage. An array exits with
 0 if all succeeded, else as the failed element of the lowest index.
 
-Ctrl-C cancels the run and waits for its end; a second one leaves it alone
-and exits with 130.
+Ctrl-C asks what is meant: cancel the run (c), leave it running (d), or go on
+waiting (w); a second one cancels. Where no terminal is there to ask, Ctrl-C
+cancels. Another one while it is being canceled leaves it and exits with 130.
 
 A task's standard input is empty. Of the variables here it finds those that
 `--env` names, beside a few of its own such as WINDLASS_INDEX.";
@@ -66,6 +67,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         let (items, count) = items::upload(&mut client, path, kind).await?;
         job = args.job.job_of_items(items, count)?;
     }
+    let bar_wanted = !args.raw && job.tasks.iter().any(|task| task.array.is_some());
     let request = SubmitRequest { job: Some(job), idempotency_key };
     if args.detach {
         return submit(&mut client, request, args.json).await;
@@ -75,7 +77,8 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         (_, true) => Form::Raw,
         _ => Form::Plain,
     });
-    follow::Follow::new(client, request, output, args.json, target.verbose > 0)?.run().await
+    let verbose = target.verbose > 0;
+    follow::Follow::new(client, request, output, args.json, verbose, bar_wanted)?.run().await
 }
 
 /// Submits and prints the number alone.

@@ -12,7 +12,7 @@ use super::ps::took;
 use crate::client::{self, Client, Target};
 use crate::failure::Failure;
 use crate::show::table::{Align, Table, plain};
-use crate::show::{out, time};
+use crate::show::{color, out, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,7 +82,11 @@ fn text(answer: &GetRunResponse, now_ms: u64) -> String {
 }
 
 fn lines(facts: element::Facts) -> String {
-    facts.iter().map(|(name, value)| format!("{name:<11}{}\n", plain(value))).collect()
+    let value = |name: &str, value: &str| match name {
+        "state" => color::state(&plain(value)),
+        _ => plain(value),
+    };
+    facts.iter().map(|(name, text)| format!("{name:<11}{}\n", value(name, text))).collect()
 }
 
 fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> element::Facts {
@@ -128,7 +132,8 @@ fn table(elements: &[ElementStatus], now_ms: u64) -> String {
         ("NODE", Align::Left),
         ("TOOK", Align::Right),
         ("RESULT", Align::Left),
-    ]);
+    ])
+    .states_in(1);
     for element in elements {
         let last = element.attempts.last();
         table.row(vec![

@@ -2,6 +2,7 @@
 //!
 //! It must never call a node.
 
+pub(crate) mod color;
 pub(crate) mod out;
 pub(crate) mod output;
 pub(crate) mod progress;

@@ -2,6 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, Row, presets};
 
+use super::color;
+
 /// Where nobody says how wide the screen is.
 const WIDTH: usize = 80;
 /// Between two columns.
@@ -18,11 +20,19 @@ pub(crate) enum Align {
 pub(crate) struct Table {
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<String>>,
+    /// The column of states.
+    states: Option<usize>,
 }
 
 impl Table {
     pub(crate) fn new(columns: &[(&'static str, Align)]) -> Table {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+        Table { columns: columns.to_vec(), rows: Vec::new(), states: None }
+    }
+
+    /// Colors the states in this column where colors are wanted.
+    pub(crate) fn states_in(mut self, column: usize) -> Table {
+        self.states = Some(column);
+        self
     }
 
     pub(crate) fn row(&mut self, cells: Vec<String>) {
@@ -31,7 +41,12 @@ impl Table {
     }
 
     /// The lines, each with its end.
-    pub(crate) fn render(mut self) -> String {
+    pub(crate) fn render(self) -> String {
+        let colored = color::on_stdout();
+        self.render_colored(colored)
+    }
+
+    fn render_colored(mut self, colored: bool) -> String {
         self.cut_last_column();
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
@@ -45,22 +60,46 @@ impl Table {
         for column in table.column_iter_mut() {
             column.set_padding((0, GAP));
         }
-        table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+        let states = self.states.filter(|_| colored).map(|column| (column, self.start(column)));
+        let lines = table.lines().enumerate().map(|(at, line)| {
+            let line = line.trim_end();
+            match (states, at.checked_sub(1).and_then(|row| self.rows.get(row))) {
+                (Some((column, start)), Some(row)) => painted(line, start, &row[column]),
+                _ => line.to_owned(),
+            }
+        });
+        lines.map(|line| format!("{line}\n")).collect()
     }
 
-    fn cut_last_column(&mut self) {
-        let Some(last) = self.columns.len().checked_sub(1) else { return };
+    /// Characters before a column.
+    fn start(&self, column: usize) -> usize {
         let width = |text: &str| text.chars().count();
-        let before: usize = (0..last)
+        (0..column)
             .map(|at| {
                 let cells = self.rows.iter().map(|row| width(&row[at]));
                 cells.max().unwrap_or(0).max(width(self.columns[at].0)) + usize::from(GAP)
             })
-            .sum();
-        let room = screen_width().saturating_sub(before).max(8);
+            .sum()
+    }
+
+    fn cut_last_column(&mut self) {
+        let Some(last) = self.columns.len().checked_sub(1) else { return };
+        let room = screen_width().saturating_sub(self.start(last)).max(8);
         for row in &mut self.rows {
             row[last] = cut(&row[last], room);
         }
+    }
+}
+
+/// The line with the state that begins at character `start` in its tone. The escapes have no place
+/// in a cell, where they would count as width.
+fn painted(line: &str, start: usize, state: &str) -> String {
+    let Some((at, _)) = line.char_indices().nth(start) else { return line.to_owned() };
+    match line[at..].strip_prefix(state) {
+        Some(rest) => {
+            format!("{}{}{rest}", &line[..at], color::paint(state, color::of_state(state)))
+        }
+        None => line.to_owned(),
     }
 }
 
@@ -112,6 +151,27 @@ mod tests {
         assert_eq!(lines[0], "  N  NAME  X");
         assert_eq!(lines[2], "100  long  two lines");
         assert!(lines[1].starts_with("  1  a     yyy") && lines[1].ends_with("y…"), "{text}");
+    }
+
+    #[test]
+    fn only_states_are_colored_and_columns_still_line_up() {
+        let table = || {
+            let columns = [("N", Align::Right), ("STATE", Align::Left), ("X", Align::Left)];
+            let mut table = Table::new(&columns).states_in(1);
+            table.row(vec!["1".into(), "failed".into(), "failed".into()]);
+            table.row(vec!["2".into(), "running".into(), "x".into()]);
+            table
+        };
+        let colored = table().render_colored(true);
+        assert!(colored.contains("1  \x1b[31mfailed\x1b[0m   failed\n"), "{colored:?}");
+        let plain = table().render_colored(false);
+        assert!(!plain.contains('\x1b'));
+        let without = |text: &str| {
+            ["\x1b[31m", "\x1b[36m", "\x1b[0m"]
+                .iter()
+                .fold(text.to_owned(), |text, escape| text.replace(escape, ""))
+        };
+        assert_eq!(without(&colored), plain);
     }
 
     #[test]

@@ -9,7 +9,9 @@
 #[macro_use]
 mod node;
 mod scripted;
+mod terminal;
 
+mod asked;
 mod cut_off;
 mod gate;
 mod life;

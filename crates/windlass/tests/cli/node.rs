@@ -200,6 +200,7 @@ pub(crate) fn filters(home: &Home, api: &str) -> insta::Settings {
     settings.add_filter(r"\b\d+(ms|\.\ds)", "[TOOK]");
     settings.add_filter(r" (now|\ds) ", " [AGE] ");
     settings.add_filter(r"pid \d+", "pid [PID]");
+    settings.add_filter(r"level \d+", "level [LEVEL]");
     settings.add_filter(r"fence +\d+", "fence  [FENCE]");
     settings.add_filter(r"[\d.]+ [KM]iB at its peak", "[SIZE] at its peak");
     settings.add_filter(r" {2,}", "  ");

@@ -134,7 +134,9 @@ fn help_and_version_are_data() {
     check!(nobody, ["version"], @r"
     exit code: 0
     --- stdout ---
-    windlass 0.1.0
+    client  0.1.0, level [LEVEL]
+    --- stderr ---
+    windlass: no node answers at [API]: connection refused
     ");
     check!(nobody, ["--version"], @r"
     exit code: 0
@@ -173,6 +175,8 @@ fn help_and_version_are_data() {
       --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
       else where `up` left it)
       -v, --verbose...  Say more on stderr
+      --color <WHEN>  Color states: `always`, `never`, or `auto`, where a
+      terminal looks on
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
     `run` and `wait` exit with the task's own code; see their help.
@@ -202,6 +206,8 @@ fn help_and_version_are_data() {
       --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
       else where `up` left it)
       -v, --verbose...  Say more on stderr
+      --color <WHEN>  Color states: `always`, `never`, or `auto`, where a
+      terminal looks on
     ");
     check!(nobody, ["run", "-h"], @r"
     exit code: 0
@@ -244,6 +250,8 @@ fn help_and_version_are_data() {
       --token-file <FILE>  Take the token from FILE (else from WINDLASS_TOKEN,
       else where `up` left it)
       -v, --verbose...  Say more on stderr
+      --color <WHEN>  Color states: `always`, `never`, or `auto`, where a
+      terminal looks on
 
     Exit codes: the task's own, 128+N for signal N, 124 after `--timeout`, 125 if
     Windlass itself failed. `--help` tells of more flags, Ctrl-C and arrays.
@@ -307,6 +315,9 @@ fn help_and_version_are_data() {
 
       -v, --verbose...
       Say more on stderr
+
+      --color <WHEN>
+      Color states: `always`, `never`, or `auto`, where a terminal looks on
 
     Examples:
       windlass ps  what is queued or runs

@@ -3,6 +3,9 @@
 //! One call submits and streams all the rest. Where it breaks off, the same call is made again:
 //! its idempotency key makes it the same run, and output that comes again is left out.
 
+mod bar;
+mod interrupt;
+
 use api::json::Line;
 use proto::api::run_event::Kind;
 use proto::api::{CancelRequest, RunEnd, RunEvent, SubmitRequest};
@@ -15,6 +18,8 @@ use crate::commands::wait::exit_code;
 use crate::failure::{Failure, exit};
 use crate::show::out;
 use crate::show::output::Output;
+use bar::Bar;
+use interrupt::Answer;
 
 /// A run that is followed.
 pub(super) struct Follow {
@@ -26,6 +31,7 @@ pub(super) struct Follow {
     run: Option<u64>,
     interrupts: Signal,
     cancel: Cancel,
+    bar: Bar,
 }
 
 /// How far a cancel has come.
@@ -52,11 +58,21 @@ impl Follow {
         output: Output,
         json: bool,
         verbose: bool,
+        bar_wanted: bool,
     ) -> Result<Follow, Failure> {
         let interrupts = signal(SignalKind::interrupt())
             .map_err(|error| Failure::new(format!("cannot watch for Ctrl-C: {error}")))?;
-        let cancel = Cancel::Unwanted;
-        Ok(Follow { client, request, output, json, verbose, run: None, interrupts, cancel })
+        Ok(Follow {
+            client,
+            request,
+            output,
+            json,
+            verbose,
+            run: None,
+            interrupts,
+            cancel: Cancel::Unwanted,
+            bar: Bar::new(bar_wanted),
+        })
     }
 
     /// Follows it to its end; the code is what `run` exits with.
@@ -68,10 +84,11 @@ impl Follow {
                 Stop::Detached => return Ok(self.detached()),
                 Stop::Failed(failure) => return Err(failure),
                 Stop::Lost(status) => {
+                    self.bar.clear();
                     let what = self.what();
                     let failed = tokio::select! {
                         borne = patience.bear(&self.client, &what, &status) => borne.err(),
-                        _ = self.interrupts.recv() => match self.interrupted() {
+                        _ = self.interrupts.recv() => match self.interrupted().await {
                             Some(_) => return Ok(self.detached()),
                             None => None,
                         },
@@ -95,7 +112,7 @@ impl Follow {
                     Ok(answer) => break answer.into_inner(),
                     Err(status) => return Stop::Lost(status),
                 },
-                _ = self.interrupts.recv() => if let Some(stop) = self.interrupted() {
+                _ = self.interrupts.recv() => if let Some(stop) = self.interrupted().await {
                     return stop;
                 },
             }
@@ -114,9 +131,10 @@ impl Follow {
                         return stop;
                     }
                 }
-                _ = self.interrupts.recv() => if let Some(stop) = self.interrupted() {
+                _ = self.interrupts.recv() => if let Some(stop) = self.interrupted().await {
                     return stop;
                 },
+                () = self.bar.step() => {}
             }
             if let Some(stop) = self.send_cancel().await {
                 return stop;
@@ -128,7 +146,8 @@ impl Follow {
         match event.kind {
             Some(Kind::Submitted(answer)) => self.submitted(answer.run),
             Some(Kind::Output(chunk)) => {
-                let shown = self.output.show(chunk);
+                let (bar, output) = (&self.bar, &mut self.output);
+                let shown = bar.beside(|| output.show(chunk));
                 shown.err().map(|error| Stop::Failed(self.cannot_show(&error)))
             }
             Some(Kind::Ended(end)) => Some(Stop::Ended(Box::new(end))),
@@ -137,6 +156,7 @@ impl Follow {
     }
 
     fn submitted(&mut self, run: u64) -> Option<Stop> {
+        self.bar.begin(&self.client, run);
         if self.run.replace(run).is_some() {
             return None;
         }
@@ -148,10 +168,18 @@ impl Follow {
         self.json.then(|| out::json_line(&line).err()).flatten().map(Stop::Failed)
     }
 
-    /// Ctrl-C: the first cancels, the second leaves.
-    fn interrupted(&mut self) -> Option<Stop> {
+    /// Ctrl-C: a person is asked; where nobody is there the first cancels. After a cancel it leaves.
+    async fn interrupted(&mut self) -> Option<Stop> {
+        self.bar.clear();
         if self.cancel != Cancel::Unwanted {
             return Some(Stop::Detached);
+        }
+        if self.run.is_some() && interrupt::somebody_is_there() {
+            match interrupt::ask(&mut self.interrupts).await {
+                Answer::Cancel => {}
+                Answer::Leave => return Some(Stop::Detached),
+                Answer::Wait => return None,
+            }
         }
         self.cancel = Cancel::Wanted;
         match self.run {
@@ -179,6 +207,7 @@ impl Follow {
     }
 
     fn ended(&mut self, end: &RunEnd) -> Result<u8, Failure> {
+        self.bar.clear();
         self.output
             .finish()
             .map_err(|error| Failure::new(format!("cannot show the output: {error}")))?;
@@ -192,6 +221,7 @@ impl Follow {
     }
 
     fn detached(&mut self) -> u8 {
+        self.bar.clear();
         let _ = self.output.finish();
         match self.run {
             Some(run) => out::note(format!(

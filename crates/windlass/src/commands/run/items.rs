@@ -12,6 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::show::progress::Progress;
 
 /// Bytes of one piece on its way, and pieces that are.
 const PIECE_BYTES: usize = 256 << 10;
@@ -45,7 +46,10 @@ pub(super) async fn upload(
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     let mut rpc = client.rpc.clone();
     let call = rpc.upload(ReceiverStream::new(pieces));
-    let reading = feed(read(path), kind, sender.clone());
+    let mut progress = Progress::new();
+    let length = std::fs::metadata(path).ok().filter(|meta| meta.is_file()).map(|meta| meta.len());
+    let sent = |bytes| progress.bytes("sent", bytes, length);
+    let reading = feed(read(path), kind, sender.clone(), sent);
     tokio::pin!(call, reading);
     let mut sender = Some(sender);
     let answer = loop {
@@ -109,18 +113,25 @@ async fn feed(
     mut pieces: Receiver<io::Result<Vec<u8>>>,
     kind: ItemsKind,
     sender: Sender<UploadRequest>,
+    mut sent: impl FnMut(u64),
 ) -> io::Result<()> {
     let kind = match kind {
         ItemsKind::Lines => Kind::Lines,
         ItemsKind::Json => Kind::Json,
     };
     let mut part = Part::Kind(kind as i32);
+    let mut bytes = 0;
     loop {
         if sender.send(UploadRequest { part: Some(part) }).await.is_err() {
             return Ok(()); // The node has answered already.
         }
         match pieces.recv().await {
-            Some(piece) => part = Part::Data(piece?),
+            Some(piece) => {
+                let piece = piece?;
+                bytes += piece.len() as u64;
+                sent(bytes);
+                part = Part::Data(piece);
+            }
             None => return Ok(()),
         }
     }

@@ -1,0 +1,109 @@
+//! A person at a terminal: a pseudo terminal with a command before it, what it shows, and keys.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+/// Longer than any test takes, however slow the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const CTRL_C: &str = "\x03";
+
+/// A terminal in which a command runs.
+pub(crate) struct Terminal {
+    child: Child,
+    keyboard: File,
+    screen: Arc<Screen>,
+}
+
+/// What was shown, and whether nothing more can come.
+#[derive(Default)]
+struct Screen {
+    shown: Mutex<(Vec<u8>, bool)>,
+    changed: Condvar,
+}
+
+impl Screen {
+    /// Waits until it is as wanted; all that was shown.
+    fn until(&self, what: &str, wanted: impl Fn(&str, bool) -> bool) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let shown = self.shown.lock().unwrap();
+        let still = |state: &mut (Vec<u8>, bool)| !wanted(&text(&state.0), state.1);
+        let (shown, late) = self.changed.wait_timeout_while(shown, PATIENCE, still).unwrap();
+        assert!(!late.timed_out(), "still not {what}: {:?}", text(&shown.0));
+        text(&shown.0)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut (Vec<u8>, bool))) {
+        change(&mut self.shown.lock().unwrap());
+        self.changed.notify_all();
+    }
+}
+
+impl Terminal {
+    /// Starts `command` in a terminal of 80 columns and 24 rows, which is its session's own.
+    pub(crate) fn start(command: &Command) -> Terminal {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = || File::options().read(true).write(true).open(&name).unwrap();
+        // `setsid --ctty` makes it the controlling terminal, so that Ctrl-C is a signal.
+        let mut inside = Command::new("setsid");
+        inside.arg("--ctty").arg(command.get_program()).args(command.get_args()).env_clear();
+        for (name, value) in command.get_envs() {
+            inside.env(name, value.unwrap_or_default());
+        }
+        inside.env("TERM", "xterm-256color").current_dir(command.get_current_dir().unwrap());
+        let child = inside.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
+        let keyboard = File::from(master.try_clone().unwrap());
+        Terminal { child, keyboard, screen: watch(master) }
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Waits until `text` was shown so many times.
+    pub(crate) fn until_shown(&self, text: &str, times: usize) {
+        self.screen.until(text, |shown, _| shown.matches(text).count() >= times);
+    }
+
+    /// Waits for the end; the exit code, and all that was shown.
+    pub(crate) fn ended(mut self) -> (Option<i32>, String) {
+        let shown = self.screen.until("the end", |_, ended| ended);
+        (self.child.wait().unwrap().code(), shown)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Takes what is shown off the terminal as it comes: a full one would stop the command.
+fn watch(master: OwnedFd) -> Arc<Screen> {
+    let screen = Arc::new(Screen::default());
+    let seen = Arc::clone(&screen);
+    std::thread::spawn(move || {
+        let mut master = File::from(master);
+        let mut piece = [0; 4096];
+        // An error is the end: nobody has the other side open any more.
+        while let Ok(length @ 1..) = master.read(&mut piece) {
+            seen.change(|(shown, _)| shown.extend_from_slice(&piece[..length]));
+        }
+        seen.change(|(_, ended)| *ended = true);
+    });
+    screen
+}
