@@ -27,6 +27,27 @@ fn a_node_says_where_it_is() {
 }
 
 #[test]
+fn systemd_hears_when_the_node_serves_and_when_it_stops() {
+    let home = Home::new();
+    let path = home.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let args = ["up", "--data-dir", "data", "--api", "127.0.0.1:0", "--ready-file", "ready"];
+    let mut node = home.command(&args).env("NOTIFY_SOCKET", &path).spawn().unwrap();
+    let hear = || {
+        let mut said = [0; 256];
+        let length = socket.recv(&mut said).unwrap();
+        String::from_utf8_lossy(&said[..length]).trim().to_owned()
+    };
+    assert_eq!(hear(), "READY=1");
+    assert!(home.path().join("ready").exists());
+    let pid = rustix::process::Pid::from_raw(node.id() as i32).unwrap();
+    rustix::process::kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(hear(), "STOPPING=1");
+    assert!(node.wait().unwrap().success());
+}
+
+#[test]
 fn a_second_node_on_the_same_directory_is_refused() {
     let node = Home::new().up();
     check!(node, ["up", "--data-dir", "data", "--api", "127.0.0.1:0"], @r"

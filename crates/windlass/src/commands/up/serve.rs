@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use model::Resources;
 use node::{Config, Handle, Keeping, Node, NoopWorkers, Stopped};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -97,12 +98,14 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
     let pointer = Pointer::leave(&addr.to_string(), &token)
         .inspect_err(|failure| tracing::warn!("{}", failure.message));
     announce(&args, &node, addr)?;
+    tell_systemd(&[NotifyState::Ready]);
 
     let end = tokio::select! {
         end = signals.next() => end,
         why = handle.stopped() => End::Stopped(why),
         served = &mut serving => End::Unserved(unserved(served)),
     };
+    tell_systemd(&[NotifyState::Stopping]);
     let interrupted = matches!(end, End::Interrupt);
     let tasks = handle.running();
     drop(pointer);
@@ -137,6 +140,13 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
             close(node, &mut signals).await;
             Err(failure)
         }
+    }
+}
+
+/// Where systemd started the node it hears how far it is; elsewhere nobody does.
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd cannot be told");
     }
 }
 
