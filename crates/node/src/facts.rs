@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use history::{AttemptFact, ElementsEnd, Fact, Profile, RunFact, RunHead};
 use machine::{AttemptEnded, Event, Run};
-use model::{JobSpec, RunId, TaskState};
+use model::{JobSpec, RunId, StopCause, TaskState};
 use prost::Message;
 
 /// Characters of a command that a summary shows.
@@ -124,4 +124,14 @@ pub(crate) fn elements(spec: &JobSpec) -> u64 {
 pub(crate) fn worst(states: impl Iterator<Item = TaskState>) -> TaskState {
     let rank = |state: &TaskState| WORST_FIRST.iter().position(|other| other == state);
     states.min_by_key(rank).unwrap_or(TaskState::Queued)
+}
+
+/// Why an attempt is stopped, in words.
+pub(crate) fn stop_words(cause: StopCause) -> &'static str {
+    match cause {
+        StopCause::Cancel => "canceled",
+        StopCause::Timeout => "it ran longer than its timeout",
+        StopCause::Down => "its node goes down",
+        StopCause::Deadline => "it took longer than its total timeout",
+    }
 }

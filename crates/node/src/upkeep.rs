@@ -75,6 +75,11 @@ impl Disk {
         self.look().is_some_and(|(free, reserve)| free < reserve)
     }
 
+    /// Whether so little is left that nothing more is started.
+    pub(crate) fn is_held(&self) -> bool {
+        self.look().is_some_and(|(free, reserve)| free < reserve / 2)
+    }
+
     /// Where it is, for people.
     pub(crate) fn path(&self) -> std::path::Display<'_> {
         self.dir.display()

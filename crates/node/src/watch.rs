@@ -1,8 +1,12 @@
-//! What a handle says of changes; it is not in `handle` for the ring knows nothing of handles.
+//! What a handle says of changes, and why things are as they are. It is not in `handle`, for that
+//! is about runs as they are.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Refused;
 use crate::events::{EventFilter, Events};
 use crate::handle::Handle;
+use crate::query::{self, Situation, Why};
 
 impl Handle {
     /// What happens after the journal index `after`, or from now on where there is none. Refused
@@ -16,5 +20,27 @@ impl Handle {
     /// The lowest index that a watcher can resume after: all that is kept comes behind it.
     pub fn events_after(&self) -> u64 {
         self.shared.events.begins_after()
+    }
+
+    /// The number of the run that `id` points at.
+    pub async fn run_id(&self, id: &str) -> Result<model::RunId, Refused> {
+        let view = self.view().await?;
+        Ok(self.resolve(&view, id).await?.run)
+    }
+
+    /// Why what `id` points at is where it is: elements with the same answer are one group, at
+    /// most [`query::GROUPS_MAX`] of them.
+    pub async fn why(&self, id: &str) -> Result<Vec<Why>, Refused> {
+        let view = self.view().await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let disk = &self.shared.disk;
+        let situation = Situation {
+            full_disk: disk.is_held().then(|| disk.path().to_string()),
+            closing: *self.shared.down.borrow(),
+            now_ms: now.as_millis() as u64,
+        };
+        let resolved = self.resolve(&view, id).await?;
+        let look = || query::why(&view, &self.shared.history, &resolved, &situation);
+        self.shared.aside(look).await
     }
 }

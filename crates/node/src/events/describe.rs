@@ -12,7 +12,7 @@ use model::{
 use reactor::control::Connection;
 
 use super::{Event, EventKind, RANGES_MAX};
-use crate::facts::{outcome_of, worst};
+use crate::facts::{outcome_of, stop_words, worst};
 
 /// So many of the last changes are looked at for one that a further attempt belongs to.
 const NEIGHBOURS: usize = 8;
@@ -316,14 +316,4 @@ fn empty(kind: EventKind, time_ms: u64) -> Event {
 
 fn node_name(state: &State, node: NodeId) -> Arc<str> {
     state.node(node).map_or_else(|| node.to_string().into(), |node| node.name.as_str().into())
-}
-
-/// Why an attempt is stopped, in words.
-pub(crate) fn stop_words(cause: StopCause) -> &'static str {
-    match cause {
-        StopCause::Cancel => "canceled",
-        StopCause::Timeout => "it ran longer than its timeout",
-        StopCause::Down => "its node goes down",
-        StopCause::Deadline => "it took longer than its total timeout",
-    }
 }

@@ -11,6 +11,7 @@ mod resolve;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,10 +20,14 @@ use model::{Because, Element, Fence, JobSpec, Outcome, Resources, RunId, TaskSta
 
 pub use history::{Purged, RunFilter, States};
 
+pub use why::{GROUPS_MAX, Holder, Reason, ReasonCode, Usual, Why};
+
+use element::{Wanted, selected};
 pub(crate) use list::runs;
 pub(crate) use nodes::nodes;
 pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};
+pub(crate) use why::{Situation, why};
 
 /// A run in one line.
 #[derive(Clone, Debug)]
