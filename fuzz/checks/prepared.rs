@@ -169,5 +169,6 @@ fn cancel(run: u64, task: Option<u32>, first: u32, last: u32) -> Kind {
         task,
         ordinals: vec![record::Range { first, last }],
         because,
+        ..Default::default()
     })
 }

@@ -39,7 +39,7 @@ impl Service {
         };
         job.run_as = caller.run_as(&job.run_as)?;
         let job = convert::job(job).map_err(invalid)?;
-        let submitted = self.handle.submit(job, &request.idempotency_key).await?;
+        let submitted = self.handle(caller).submit(job, &request.idempotency_key).await?;
         Ok(self::submitted(submitted))
     }
 
@@ -62,7 +62,7 @@ impl Service {
                 )));
             }
         }
-        Ok(submitted(self.handle.rerun(&id, failed, actor, &idempotency_key).await?))
+        Ok(submitted(self.handle(caller).rerun(&id, failed, actor, &idempotency_key).await?))
     }
 
     pub(crate) async fn cancel(
@@ -80,9 +80,10 @@ impl Service {
                 caller.need_own(&of.owner, "cancel a run of somebody else's")?;
             }
         }
+        let handle = self.handle(caller);
         let mut canceled = Vec::new();
         for id in wanted {
-            let one = self.handle.cancel(&id, because.clone()).await?;
+            let one = handle.cancel(&id, because.clone()).await?;
             canceled.push(Canceled {
                 id,
                 ended: one.ended,
@@ -98,10 +99,14 @@ impl Service {
         caller: &Caller,
         request: PurgeRequest,
     ) -> Result<PurgeResponse, Refused> {
-        let PurgeRequest { filter, dry_run } = request;
+        let PurgeRequest { filter, dry_run, reason, actor } = request;
         caller.need(Role::Operator, "purge runs")?;
-        let filter = filter::runs(filter.unwrap_or_default())?;
-        let Purged { runs, elements, bytes } = self.handle.purge(filter, dry_run).await?;
+        let filter = filter.unwrap_or_default();
+        let what = filter::words(&filter);
+        let because = Because { actor: caller.actor(&actor)?, reason };
+        let because = (!dry_run).then_some(because);
+        let purged = self.handle(caller).purge(filter::runs(filter)?, what, because).await?;
+        let Purged { runs, elements, bytes } = purged;
         Ok(PurgeResponse { runs, elements, bytes })
     }
 
@@ -144,12 +149,23 @@ impl Service {
     }
 
     /// Tells the node to go down; how many tasks are left.
-    pub(crate) fn go_down(&self, caller: &Caller) -> Result<u64, Refused> {
+    pub(crate) async fn go_down(
+        &self,
+        caller: &Caller,
+        request: DownRequest,
+    ) -> Result<u64, Refused> {
+        let DownRequest { reason, actor } = request;
         caller.need(Role::Operator, "take a node down")?;
+        let because = Because { actor: caller.actor(&actor)?, reason };
         // Counted before, for short tasks are gone before anybody could look.
         let left = self.handle.running();
-        self.handle.down();
+        self.handle(caller).down(because).await;
         Ok(left)
+    }
+
+    /// The node's handle, through which the audit knows the caller.
+    pub(crate) fn handle(&self, caller: &Caller) -> Handle {
+        self.handle.through(caller.token.as_deref().unwrap_or_default(), &caller.address)
     }
 }
 

@@ -11,6 +11,8 @@ use crate::refusal::invalid;
 const LABELS_MAX: usize = model::job::limits::LABELS_MAX;
 /// States of one filter, each named once or several times.
 const STATES_MAX: usize = 100;
+/// Bytes of a filter in words; the rest is left out.
+const WORDS_BYTES_MAX: usize = 1_000;
 
 /// Which runs.
 pub(crate) fn runs(filter: api::RunFilter) -> Result<RunFilter, Refused> {
@@ -30,6 +32,30 @@ pub(crate) fn runs(filter: api::RunFilter) -> Result<RunFilter, Refused> {
         exit_code: filter.exit_code,
         ..RunFilter::default()
     })
+}
+
+/// Which runs, in words, for the audit.
+pub(crate) fn words(filter: &api::RunFilter) -> String {
+    let list =
+        |name: &str, all: &[String]| (!all.is_empty()).then(|| format!("{name} {}", all.join(",")));
+    let text = |name: &str, one: &String| (!one.is_empty()).then(|| format!("{name} {one}"));
+    let time = |name: &str, ms: u64| (ms > 0).then(|| format!("{name} {ms} ms"));
+    let labels: Vec<String> =
+        filter.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
+    let words = [
+        list("in state", &filter.states),
+        text("named", &filter.name),
+        text("of owner", &filter.owner),
+        list("with labels", &labels),
+        time("alive since", filter.since_ms),
+        time("submitted until", filter.until_ms),
+        time("ended before", filter.ended_before_ms),
+        filter.exit_code.map(|code| format!("with exit code {code}")),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    let mut words = if words.is_empty() { "all".to_owned() } else { words.join(", ") };
+    words.truncate(words.floor_char_boundary(WORDS_BYTES_MAX));
+    words
 }
 
 /// Which states.

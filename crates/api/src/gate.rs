@@ -5,25 +5,59 @@
 //! machine. Health and reflection stand behind the same checks, for nobody without the token has
 //! a use for them.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::{Frame, SizeHint};
 use tonic::Status;
 
 use crate::caller::Caller;
-use crate::token::TokenCheck;
+use crate::listener::Peer;
+use crate::token::{self, TokenCheck};
+
+/// Where a request comes from, as a browser sees it.
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// How often it is looked whether the token of a call that goes on is still taken.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What callers are measured against.
-#[derive(Debug)]
 pub(crate) struct Gate {
     /// `127.0.0.1:7400` and the other names of this listener.
     authorities: Vec<String>,
+    /// The data directory's own.
     token: TokenCheck,
+    /// Those that were made.
+    tokens: Arc<dyn Tokens>,
+}
+
+/// The tokens that were made, beside the data directory's own.
+pub(crate) trait Tokens: Send + Sync {
+    /// Whose this text is.
+    fn find(&self, text: &[u8]) -> Option<Caller>;
+    /// Whether the token with this id is still taken.
+    fn has(&self, id: &str) -> bool;
+}
+
+impl Tokens for node::Handle {
+    fn find(&self, text: &[u8]) -> Option<Caller> {
+        let node::TokenStatus { id, name, role, owner, run_as, .. } = self.token(text)?;
+        Some(Caller { name, role, token: Some(id), owner, run_as, address: String::new() })
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.has_token(id)
+    }
 }
 
 /// Why a caller was turned away.
@@ -31,17 +65,18 @@ pub(crate) struct Gate {
 enum Denied {
     Host,
     Origin,
+    Page,
     Token,
 }
 
 impl Gate {
-    pub(crate) fn new(listening: SocketAddr, token: TokenCheck) -> Gate {
+    pub(crate) fn new(listening: SocketAddr, token: TokenCheck, tokens: Arc<dyn Tokens>) -> Gate {
         let port = listening.port();
         let mut authorities = vec![listening.to_string()];
         if listening.ip().is_loopback() {
             authorities.extend(["localhost", "127.0.0.1", "[::1]"].map(|n| format!("{n}:{port}")));
         }
-        Gate { authorities, token }
+        Gate { authorities, token, tokens }
     }
 
     fn check(&self, uri: &http::Uri, headers: &HeaderMap) -> Result<Caller, Denied> {
@@ -58,9 +93,21 @@ impl Gate {
         if !headers.get_all(ORIGIN).iter().all(|value| own_origin(value.as_bytes())) {
             return Err(Denied::Origin);
         }
-        match self.token.admits(headers.get(AUTHORIZATION)) {
+        // What a browser says of its own accord, and no page can change: `same-origin` is a page of
+        // this node, `none` is the person themselves.
+        let from_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+        if !headers.get_all(SITE).iter().all(from_own) {
+            return Err(Denied::Page);
+        }
+        // One, and in this header alone: a query or a cookie would travel where nobody looks.
+        let mut tokens = headers.get_all(AUTHORIZATION).iter();
+        let text = match (tokens.next(), tokens.next()) {
+            (Some(one), None) => token::bearer(one).ok_or(Denied::Token)?,
+            _ => return Err(Denied::Token),
+        };
+        match self.token.admits(text) {
             true => Ok(Caller::of_directory()),
-            false => Err(Denied::Token),
+            false => self.tokens.find(text).ok_or(Denied::Token),
         }
     }
 
@@ -78,17 +125,18 @@ impl Denied {
             Denied::Origin => Status::permission_denied(
                 "the request comes from a web page of another origin\nhint: use the `windlass` command or a program of your own",
             ),
+            Denied::Page => Status::permission_denied(
+                "the request was made by a web page of another site\nhint: use the `windlass` command or a program of your own",
+            ),
             Denied::Token => Status::unauthenticated(
-                "the token is missing or is not this node's\nhint: send `authorization: Bearer TOKEN` with the content of the file `token` in the node's data directory",
+                "the token is missing, unknown, expired or revoked\nhint: send `authorization: Bearer TOKEN` with the content of the file `token` in the node's data directory, or with a token that `windlass token create` made",
             ),
         }
     }
 
     /// In the caller's language: a gRPC status, or plain HTTP.
     fn response(self, headers: &HeaderMap) -> Response {
-        let grpc = headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
+        let grpc = is_grpc(headers);
         let status = self.status();
         if grpc {
             return status.into_http();
@@ -98,9 +146,16 @@ impl Denied {
             Denied::Token => {
                 (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], text).into_response()
             }
-            Denied::Host | Denied::Origin => (StatusCode::FORBIDDEN, text).into_response(),
+            Denied::Host | Denied::Origin | Denied::Page => {
+                (StatusCode::FORBIDDEN, text).into_response()
+            }
         }
     }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    kind.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Lets a request through to its route, or answers why not.
@@ -109,12 +164,78 @@ pub(crate) async fn stand(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match gate.check(request.uri(), request.headers()) {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+    let mut caller = match gate.check(request.uri(), request.headers()) {
+        Ok(caller) => caller,
+        Err(denied) => return denied.response(request.headers()),
+    };
+    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+    caller.address = peer.map(|peer| peer.to_string()).unwrap_or_default();
+    let made = caller.token.clone();
+    request.extensions_mut().insert(caller);
+    match made {
+        None => next.run(request).await,
+        Some(id) => while_taken(&gate.tokens, id, request, next).await,
+    }
+}
+
+/// Answers as long as the token is taken: a call or a stream that goes on ends soon after it was
+/// revoked or has expired.
+async fn while_taken(
+    tokens: &Arc<dyn Tokens>,
+    id: String,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers().clone();
+    let over = |tokens: Arc<dyn Tokens>, id: String| async move {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            if !tokens.has(&id) {
+                return;
+            }
         }
-        Err(denied) => denied.response(request.headers()),
+    };
+    let response = tokio::select! {
+        response = next.run(request) => response,
+        () = over(tokens.clone(), id.clone()) => return Denied::Token.response(&headers),
+    };
+    let grpc = is_grpc(&headers);
+    let over = over(tokens.clone(), id);
+    response.map(|body| Body::new(UntilOver { body, over: Box::pin(over), grpc, ended: false }))
+}
+
+/// A body that ends when its caller's token is taken no more.
+struct UntilOver {
+    body: Body,
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
+    grpc: bool,
+    ended: bool,
+}
+
+impl HttpBody for UntilOver {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.over.as_mut().poll(cx).is_ready() {
+            self.ended = true;
+            // A gRPC caller hears why; any other finds out by its next call.
+            let mut trailers = HeaderMap::new();
+            let said = self.grpc && Denied::Token.status().add_header(&mut trailers).is_ok();
+            return Poll::Ready(said.then(|| Ok(Frame::trailers(trailers))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -126,8 +247,25 @@ mod tests {
 
     const TOKEN: (&str, &str) = ("authorization", "Bearer secret");
 
+    /// One token was made, for a viewer.
+    struct One;
+
+    impl Tokens for One {
+        fn find(&self, text: &[u8]) -> Option<Caller> {
+            (text == b"made").then(|| Caller { token: Some("id".into()), ..Caller::default() })
+        }
+
+        fn has(&self, id: &str) -> bool {
+            id == "id"
+        }
+    }
+
+    fn gate() -> Gate {
+        Gate::new("127.0.0.1:7400".parse().unwrap(), TokenCheck::new("secret"), Arc::new(One))
+    }
+
     fn check(uri: &str, headers: &[(&'static str, &str)], expected: Result<(), Denied>) {
-        let gate = Gate::new("127.0.0.1:7400".parse().unwrap(), TokenCheck::new("secret"));
+        let gate = gate();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
@@ -171,6 +309,40 @@ mod tests {
         let own = ("host", "localhost:7400");
         check("/", &[own], Err(Denied::Token));
         check("/", &[own, ("authorization", "Bearer other")], Err(Denied::Token));
+        check("/", &[own, TOKEN, TOKEN], Err(Denied::Token));
+    }
+
+    #[test]
+    fn a_token_that_was_made_is_its_own_caller() {
+        let of = |text: &'static str| {
+            let headers = [("host", "localhost:7400"), ("authorization", text)];
+            let headers = headers.map(|(n, v)| (n.parse().unwrap(), HeaderValue::from_static(v)));
+            gate().check(&"/".parse().unwrap(), &HeaderMap::from_iter(headers))
+        };
+        assert_eq!(of("Bearer made").unwrap().role, model::Role::Viewer);
+        assert_eq!(of("Bearer secret").unwrap().role, model::Role::Admin);
+        assert_eq!(of("Bearer mad"), Err(Denied::Token));
+    }
+
+    #[test]
+    fn a_token_is_taken_from_its_header_alone() {
+        let own = ("host", "localhost:7400");
+        for uri in ["/?access_token=secret", "/?token=secret", "/?authorization=Bearer%20secret"] {
+            check(uri, &[own], Err(Denied::Token));
+        }
+        check("/", &[own, ("cookie", "authorization=Bearer secret")], Err(Denied::Token));
+        check("/", &[own, ("x-authorization", "Bearer secret")], Err(Denied::Token));
+    }
+
+    #[test]
+    fn what_a_browser_says_of_the_page_counts() {
+        let own = ("host", "localhost:7400");
+        for site in ["cross-site", "same-site", "anything"] {
+            check("/", &[own, ("sec-fetch-site", site), TOKEN], Err(Denied::Page));
+        }
+        for site in ["same-origin", "none"] {
+            check("/", &[own, ("sec-fetch-site", site), TOKEN], Ok(()));
+        }
     }
 
     #[test]

@@ -20,10 +20,12 @@ mod output;
 mod refusal;
 mod service;
 mod streams;
+mod tokens;
 mod upload;
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::sync::Arc;
 
 pub use caller::Caller;
 pub use server::Error;
@@ -37,5 +39,6 @@ pub async fn serve(
     token: TokenCheck,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    server::serve(listener, calls::Service { handle }, token, shutdown).await
+    let tokens = Arc::new(handle.clone());
+    server::serve(listener, calls::Service { handle }, token, tokens, shutdown).await
 }

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,6 +32,10 @@ pub(crate) struct Connection {
     silent: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
+
+/// Where a caller is, which comes with each of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) Option<SocketAddr>);
 
 /// The connections of `listener`, without end.
 pub(crate) fn connections(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
@@ -61,9 +66,11 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Peer {
+        Peer(self.stream.peer_addr().ok())
+    }
 }
 
 impl AsyncRead for Connection {

@@ -11,7 +11,7 @@ use proto::api::windlass_server::{Windlass, WindlassServer};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
-use crate::gate::{self, Gate};
+use crate::gate::{self, Gate, Tokens};
 use crate::listener;
 use crate::token::TokenCheck;
 
@@ -43,11 +43,12 @@ pub(crate) async fn serve(
     listener: TcpListener,
     service: impl Windlass,
     token: TokenCheck,
+    tokens: Arc<dyn Tokens>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     listener.set_nonblocking(true).map_err(Error::Listener)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listener)?;
-    let gate = Arc::new(Gate::new(listener.local_addr().map_err(Error::Listener)?, token));
+    let gate = Arc::new(Gate::new(listener.local_addr().map_err(Error::Listener)?, token, tokens));
     let routes = routes(service, gate).await?;
 
     let shutdown = shutdown.shared();

@@ -141,10 +141,34 @@ impl Windlass for Service {
         &self,
         request: Request<DownRequest>,
     ) -> Result<Response<Self::DownStream>, Status> {
-        let (caller, _) = open(request)?;
-        let left = self.go_down(&caller).map_err(|refused| status(&refused))?;
+        let (caller, request) = open(request)?;
+        let left = self.go_down(&caller, request).await.map_err(|refused| status(&refused))?;
         let handle = self.handle.clone();
         Ok(answer(move |recipient| down(handle, left, recipient)))
+    }
+
+    async fn create_token(
+        &self,
+        request: Request<CreateTokenRequest>,
+    ) -> Result<Response<CreateTokenResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::create_token(self, &caller, request).await)
+    }
+
+    async fn list_tokens(
+        &self,
+        request: Request<ListTokensRequest>,
+    ) -> Result<Response<ListTokensResponse>, Status> {
+        let (caller, _) = open(request)?;
+        plain(Service::list_tokens(self, &caller).await)
+    }
+
+    async fn revoke_token(
+        &self,
+        request: Request<RevokeTokenRequest>,
+    ) -> Result<Response<RevokeTokenResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::revoke_token(self, &caller, request).await)
     }
 }
 

@@ -68,6 +68,9 @@ impl State {
             Some(Kind::Report(report)) => command::report::apply(self, context, report),
             Some(Kind::Cancel(cancel)) => command::cancel::apply(self, context, cancel),
             Some(Kind::Wake(_)) => Ok(Answer::Woken),
+            Some(Kind::CreateToken(create)) => command::token::create(self, context, create),
+            Some(Kind::RevokeToken(revoke)) => command::token::revoke(self, context, revoke),
+            Some(Kind::Note(note)) => command::note::apply(context, note),
             None => Err(Refusal::Invalid(proto::Invalid("command"))),
         };
         answer.unwrap_or_else(Answer::Refused)

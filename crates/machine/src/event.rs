@@ -6,6 +6,7 @@ use model::{
     Attempt, Because, Fence, NodeId, Outcome, RangeSet, RunId, StopCause, TaskPosition, TaskState,
 };
 
+use crate::change::Change;
 use crate::run::Run;
 
 /// The answer to one command, in the order of the batch.
@@ -46,6 +47,15 @@ pub enum Answer {
     },
     /// The time has come in.
     Woken,
+    /// The token is taken from now on.
+    TokenCreated {
+        /// When it expires, Unix milliseconds; 0: never.
+        expires_ms: u64,
+    },
+    /// The token is taken no more.
+    TokenRevoked,
+    /// The audit will tell of it.
+    Noted,
     /// The command does not hold; nothing was changed by it.
     Refused(Refusal),
 }
@@ -71,6 +81,24 @@ pub enum Refusal {
     /// The table of idempotency keys is full.
     #[error("too many idempotency keys are in use; the oldest are forgotten a day after their use")]
     KeysFull,
+    /// Another token has this name.
+    #[error("there is a token named `{name}` already")]
+    TokenThere {
+        /// The name.
+        name: String,
+    },
+    /// There are as many tokens as may be.
+    #[error(
+        "there are {} tokens, as many as may be; revoke those that nobody uses",
+        crate::Tokens::MAX
+    )]
+    TokensFull,
+    /// There is no such token.
+    #[error("there is no token `{id}`")]
+    UnknownToken {
+        /// Its id.
+        id: String,
+    },
     /// Nobody knows this node.
     #[error("node {node} is unknown")]
     UnknownNode {
@@ -113,6 +141,8 @@ pub enum Event {
         /// Its epoch.
         epoch: u64,
     },
+    /// Somebody changed something, for the audit.
+    Changed(Box<Change>),
     /// A run was made.
     RunCreated {
         /// The run.

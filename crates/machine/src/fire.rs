@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{Because, RangeSet, RunId, StopCause, TaskPosition, TaskState};
 
+use crate::command;
 use crate::context::Context;
 use crate::end;
 use crate::give_up::{self, GiveUp};
@@ -16,6 +17,9 @@ const TIMERS_MAX: usize = 1024;
 /// Fires what is due.
 pub(crate) fn due(state: &mut State, context: &mut Context) {
     for _ in 0..TIMERS_MAX {
+        if command::token::expire(state, context) {
+            continue;
+        }
         let Some(((_, run, task, kind), ordinals)) = state.timers.take_due(context.now_ms) else {
             return;
         };

@@ -83,6 +83,9 @@ impl State {
         if self.owners.values().sum::<u64>() != self.runs.len() as u64 {
             broken.push("owners: they disagree with the runs".to_owned());
         }
+        if !self.tokens.agree() {
+            broken.push("tokens: the tables disagree".to_owned());
+        }
         if !self.keys.agree() {
             broken.push("keys: the two tables disagree".to_owned());
         }

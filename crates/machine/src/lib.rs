@@ -9,6 +9,7 @@
 //! change between versions, and two versions would then disagree about the state.
 
 mod apply;
+pub mod change;
 mod command;
 mod context;
 mod end;
@@ -26,8 +27,10 @@ pub mod runs;
 pub mod snapshot;
 pub mod state;
 pub mod timers;
+pub mod token;
 
 pub use apply::{Applied, BatchRefused};
+pub use change::{Action, Change};
 pub use event::{Answer, AttemptEnded, Event, Refusal};
 pub use node::Node;
 pub use queue::{Queue, Shape};
@@ -36,3 +39,4 @@ pub use run::{Live, Run, TaskRun, Tries};
 pub use runs::Runs;
 pub use state::{Cluster, State};
 pub use timers::Timers;
+pub use token::{Token, Tokens};

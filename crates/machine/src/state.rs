@@ -14,6 +14,7 @@ use crate::queue::{Queue, Shape};
 use crate::run::Run;
 use crate::runs::{Kept, Runs};
 use crate::timers::{self, Timers};
+use crate::token::Tokens;
 
 /// Everything the cluster has agreed on.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +34,7 @@ pub struct State {
     pub(crate) timers: Timers,
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
     pub(crate) keys: Keys,
+    pub(crate) tokens: Tokens,
 }
 
 /// Which cluster this is.
@@ -105,6 +107,16 @@ impl State {
     /// What is to happen when its time has come.
     pub fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// Who is let in, beside the holders of the data directories.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// When the next thing is to happen of which only the time is waited for, Unix milliseconds.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.timers.next_ms().into_iter().chain(self.tokens.next_ms()).min()
     }
 
     /// The nodes.

@@ -30,10 +30,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// When to try again where idempotency keys have to be forgotten first.
 const KEYS_RETRY: Duration = Duration::from_secs(3600);
 
+/// What the audit's word of a node going down may take.
+const NOTE_WITHIN: Duration = Duration::from_secs(2);
+
 /// Asks a node; cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
+    /// Through what its holder asks for changes.
+    pub(crate) from: Option<record::From>,
 }
 
 /// The answer to a submit.
@@ -62,6 +67,14 @@ impl Handle {
     /// What does not change while the node serves.
     pub fn info(&self) -> &Info {
         &self.shared.info
+    }
+
+    /// The same handle for whoever brought the token with this id (empty: the data directory's)
+    /// from this address, so that the audit tells it of what they change.
+    #[must_use]
+    pub fn through(&self, token: &str, address: &str) -> Handle {
+        let from = record::From { token: token.to_owned(), address: address.to_owned() };
+        Handle { shared: self.shared.clone(), from: Some(from) }
     }
 
     /// Attempts that run on this node.
@@ -104,7 +117,13 @@ impl Handle {
             }
         };
         let idempotency_key = key.to_owned();
-        let submit = record::SubmitJob { job: Some(job), idempotency_key, payload_hash, rerun };
+        let submit = record::SubmitJob {
+            job: Some(job),
+            idempotency_key,
+            payload_hash,
+            rerun,
+            from: self.from.clone(),
+        };
         let view = self.shared.views.borrow().clone();
         admission::check(&self.shared, &view, &spec, &submit)?;
         drop(view);
@@ -158,6 +177,7 @@ impl Handle {
             task,
             ordinals,
             because: Some(because.clone().into()),
+            from: self.from.clone(),
         };
         let commands: Vec<record::Cancel> = match resolved.whole {
             true => vec![cancel(None, vec![])],
@@ -205,10 +225,20 @@ impl Handle {
             .await
     }
 
-    /// Deletes the ended runs that the filter wants from history; a dry one only counts them.
-    /// Whoever leaves early does not end it.
-    pub async fn purge(&self, filter: RunFilter, dry: bool) -> Result<Purged, Refused> {
-        self.view().await?;
+    /// Deletes the ended runs that the filter wants, which are `what` in words, from history; dry,
+    /// where nobody is named, it only counts them. Whoever leaves early does not end it.
+    pub async fn purge(
+        &self,
+        filter: RunFilter,
+        what: String,
+        because: Option<Because>,
+    ) -> Result<Purged, Refused> {
+        let dry = because.is_none();
+        match because {
+            // Before it begins, so that nothing goes of which the audit does not tell.
+            Some(because) => self.note("purge", what, because).await?,
+            None => _ = self.view().await?,
+        }
         let busy = || Refused::Unavailable("history is busy or ends; try again".to_owned());
         let answer = self.shared.keeper.purge(filter, dry).ok_or_else(busy)?;
         answer.await.map_err(|_| busy())
@@ -296,9 +326,25 @@ impl Handle {
         Ok(logs::start(self.shared.clone(), resolved, request))
     }
 
-    /// Takes the node down: nothing more is placed, its tasks are stopped, then it ends.
-    pub fn down(&self) {
+    /// Takes the node down: nothing more is placed, its tasks are stopped, then it ends. A node
+    /// that can commit nothing any more goes down all the same.
+    pub async fn down(&self, because: Because) {
+        let name = self.info().name.clone();
+        let noted = tokio::time::timeout(NOTE_WITHIN, self.note("down", name, because)).await;
+        if !matches!(noted, Ok(Ok(()))) {
+            tracing::warn!("the audit will not tell that this node was taken down");
+        }
         self.shared.down.send_replace(true);
+    }
+
+    /// Commits that something was done, for the audit.
+    async fn note(&self, action: &str, on: String, because: Because) -> Result<(), Refused> {
+        let (action, because) = (action.to_owned(), Some(because.into()));
+        let note = record::Note { action, on, because, from: self.from.clone() };
+        match self.commit(Kind::Note(note)).await? {
+            Answer::Noted => Ok(()),
+            other => Err(unexpected(other)),
+        }
     }
 
     /// Answers when the node has stopped.
@@ -315,7 +361,7 @@ impl Handle {
         if query::is_live(view, id) { look() } else { self.shared.aside(look).await? }
     }
 
-    async fn commit(&self, command: Kind) -> Result<Answer, Refused> {
+    pub(crate) async fn commit(&self, command: Kind) -> Result<Answer, Refused> {
         let (reply, answer) = oneshot::channel();
         let request = control::Input::Request { command, reply };
         let gone = || Refused::Unavailable("the node stops".to_owned());
@@ -341,6 +387,8 @@ fn refused(refusal: Refusal) -> Refused {
         Refusal::UnknownRun { .. } | Refusal::UnknownTask { .. } => {
             Refused::NotFound(refusal.to_string())
         }
+        Refusal::UnknownToken { .. } => Refused::NotFound(refusal.to_string()),
+        Refusal::TokenThere { .. } | Refusal::TokensFull => Refused::Unfit(refusal.to_string()),
         other => Refused::Failed(other.to_string()),
     }
 }
@@ -353,6 +401,6 @@ fn barrier_failed(error: JournalError) -> Refused {
     Refused::Unavailable(error.to_string())
 }
 
-fn unexpected(answer: Answer) -> Refused {
+pub(crate) fn unexpected(answer: Answer) -> Refused {
     Refused::Failed(format!("the command had an unexpected answer: {answer:?}"))
 }

@@ -28,6 +28,8 @@ mod rerun;
 mod shared;
 mod start;
 mod supervisor;
+mod token_uses;
+mod tokens;
 mod upkeep;
 mod view;
 mod watch;
@@ -43,4 +45,5 @@ pub use logs::{Chunk, Logs, LogsRequest, Streams};
 /// The level of the records a node writes.
 pub use machine::LEVEL;
 pub use start::{Node, start};
+pub use tokens::{NewToken, TokenStatus};
 pub use view::View;

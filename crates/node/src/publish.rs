@@ -125,7 +125,7 @@ impl News {
             Event::Stop { attempts, .. } => {
                 self.runs.extend(attempts.iter().map(|attempt| attempt.element.run));
             }
-            Event::RunCreated { .. } | Event::NodeRegistered { .. } => {}
+            Event::RunCreated { .. } | Event::NodeRegistered { .. } | Event::Changed(_) => {}
         }
     }
 }

@@ -197,11 +197,12 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         live,
         watchers,
         events,
+        token_uses: Default::default(),
         running,
         down,
         stopped,
     };
-    let handle = Handle { shared: Arc::new(shared) };
+    let handle = Handle { shared: Arc::new(shared), from: None };
     Ok(Node { handle, supervisor_pid, publisher, _data_dir: data_dir })
 }
 

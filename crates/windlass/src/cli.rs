@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Target;
 use crate::commands::{
-    cancel, down, load, logs, node, ps, purge, rerun, run, status, up, version, wait,
+    cancel, down, load, logs, node, ps, purge, rerun, run, status, token, up, version, wait,
 };
 use crate::show::color;
 
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// List nodes
     #[command(visible_alias = "workers")]
     Node(node::Args),
+    /// Make, list and revoke tokens
+    Token(token::Args),
     /// Show the version
     Version(version::Args),
     /// Make load for a benchmark

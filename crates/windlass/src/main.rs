@@ -17,7 +17,8 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use commands::{
-    cancel, down, load, logs, node, ps, purge, rerun, run, status, supervisor, up, version, wait,
+    cancel, down, load, logs, node, ps, purge, rerun, run, status, supervisor, token, up, version,
+    wait,
 };
 use failure::Failure;
 
@@ -56,6 +57,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Purge(args) => client(purge::execute(args, target)),
         Command::Rerun(args) => client(rerun::execute(args, target)),
         Command::Node(args) => client(node::execute(args, target)),
+        Command::Token(args) => client(token::execute(args, target)),
         Command::Version(args) => client(version::execute(args, target)),
         Command::Load(args) => client(load::execute(args, target)),
     }

@@ -18,6 +18,7 @@ mod shape;
 mod task;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use answer::{Canceled, Cancellation, Purged, ServerVersion, Submitted, Version, Versions};
 pub use element::{Attempt, Because, Element, Outcome};
@@ -28,6 +29,7 @@ pub use retries::{Backoff, Conditions, FailureClass, Retries};
 pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};
 pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
 pub use task::Task;
+pub use token::{CreatedToken, Token, Tokens};
 
 /// A text that may be missing.
 fn text(text: &str) -> Option<String> {

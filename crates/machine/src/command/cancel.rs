@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use model::{Because, Outcome, RunId, StopCause, TaskState};
+use model::{Because, JobSpec, Outcome, RunId, StopCause, TaskState};
 use proto::record::Cancel;
 
+use crate::change::{Action, Change};
 use crate::context::Context;
 use crate::end;
 use crate::event::{Answer, Refusal};
@@ -53,5 +54,26 @@ pub(crate) fn apply(
         already_ended += wanted.len() - now - soon;
     }
     end::run_if_over(state, context, run_id);
+    let on = on(cancel, &spec);
+    let because = cancel.because.clone().unwrap_or_default();
+    context.changed(Change::new(Action::Cancel, on, &because, cancel.from.as_ref()));
     Ok(Answer::Canceled { ended, stopping, already_ended })
+}
+
+/// What it is done to, as people write it; of many elements only how many.
+fn on(cancel: &Cancel, spec: &JobSpec) -> String {
+    let Some(task) = cancel.task else { return cancel.run.to_string() };
+    let array = spec.tasks[task as usize].indices();
+    let name = &spec.tasks[task as usize].name;
+    match &cancel.ordinals[..] {
+        [one] if one.last < array.count() && one.first == one.last => {
+            format!("{}/{name}[{}]", cancel.run, array.index(one.first))
+        }
+        [one] if one.last < array.count() && one.first < one.last => {
+            let (first, last) = (array.index(one.first), array.index(one.last));
+            format!("{}/{name}[{first}-{last}]", cancel.run)
+        }
+        [] => format!("{}/{name}", cancel.run),
+        many => format!("{}/{name}, {} ranges", cancel.run, many.len()),
+    }
 }

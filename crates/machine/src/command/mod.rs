@@ -2,10 +2,12 @@
 
 pub(crate) mod cancel;
 pub(crate) mod found;
+pub(crate) mod note;
 pub(crate) mod place;
 pub(crate) mod register_node;
 pub(crate) mod report;
 pub(crate) mod submit_job;
+pub(crate) mod token;
 
 use model::NodeId;
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use model::{Attempt, Because, Element, Ending, NodeId, Outcome, SupervisorId};
 use proto::record::RegisterNode;
 
+use crate::change::{Action, Change};
 use crate::context::Context;
 use crate::end;
 use crate::event::{Answer, Event, Refusal};
@@ -46,6 +47,14 @@ pub(crate) fn apply(
     entry.labels =
         register.labels.iter().map(|label| (label.key.clone(), label.value.clone())).collect();
     context.events.push(Event::NodeRegistered { node, epoch });
+    if old.is_none_or(|(before, _)| before != epoch) {
+        let reason = match old {
+            None => "it is new".to_owned(),
+            Some(_) => format!("a new supervisor, epoch {epoch}"),
+        };
+        let because = Because::new("node", reason).into();
+        context.changed(Change::new(Action::RegisterNode, register.name.clone(), &because, None));
+    }
     Ok(Answer::Registered { epoch })
 }
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use model::{JobSpec, RunId, TaskSpec, TaskState};
+use proto::job::Because;
 use proto::record::{Rerun, SubmitJob};
 
+use crate::change::{Action, Change};
 use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
 use crate::keys::{KeyAnswer, KeyHash, Keys, PayloadHash};
@@ -64,6 +66,12 @@ pub(crate) fn apply(
         state.keys.insert(key, KeyAnswer { payload_hash, run, at_ms: now_ms });
     }
     context.events.push(Event::RunCreated { run });
+    let (action, on) = match &submit.rerun {
+        None => (Action::Submit, run.to_string()),
+        Some(rerun) => (Action::Rerun, format!("{} as {run}", rerun.of)),
+    };
+    let because = Because { actor: job.actor.clone(), reason: String::new() };
+    context.changed(Change::new(action, on, &because, submit.from.as_ref()));
     Ok(Answer::Submitted { run, repeated: false })
 }
 

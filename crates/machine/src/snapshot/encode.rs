@@ -16,6 +16,7 @@ use crate::run::{Live, Run, TaskRun};
 use crate::runs::{Kept, split};
 use crate::state::State;
 use crate::timers::TimerKind;
+use crate::token::Token;
 
 /// Bytes of a piece, beyond its last item, at least.
 const PIECE_BYTES: usize = 256 << 10;
@@ -36,6 +37,7 @@ pub fn encode(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
                 at_ms: answer.at_ms,
             })
         }))
+        .chain(state.tokens.iter().map(|token| Kind::Token(self::token(token))))
         .chain(overdue(state));
     let mut items = items.fuse();
     let mut ended = false;
@@ -80,6 +82,20 @@ fn node(id: NodeId, node: &Node) -> SnapshotNode {
         containment: node.containment.clone(),
     };
     SnapshotNode { node: Some(register), epoch: node.epoch, last_seq: node.last_seq }
+}
+
+fn token(token: &Token) -> proto::record::Token {
+    proto::record::Token {
+        id: token.id.to_string(),
+        name: token.name.clone(),
+        role: token.role.to_string(),
+        owner: token.owner.clone(),
+        run_as: token.run_as.clone(),
+        hash: token.hash.to_vec(),
+        created_ms: token.created_ms,
+        expires_ms: token.expires_ms,
+        creator: token.creator.clone(),
+    }
 }
 
 fn run<'a>(state: &'a State, id: RunId, kept: &'a Kept) -> Box<dyn Iterator<Item = Kind> + 'a> {

@@ -12,6 +12,7 @@ use proto::record::{
     TaskPlaced, TaskTries, snapshot_item::Kind,
 };
 
+use crate::command;
 use crate::keys::{KeyAnswer, KeyHash};
 use crate::node::{Assigned, Node};
 use crate::run::{Failure, Live, Run, TaskRun, Tries};
@@ -49,6 +50,7 @@ impl Rebuild {
             Kind::Run(run) => self.run(run),
             Kind::Key(key) => self.key(key),
             Kind::Timer(timer) => self.timer(timer),
+            Kind::Token(token) => self.token(&token),
             _ => Err("its count of items is wrong".to_owned()),
         }
     }
@@ -235,6 +237,16 @@ impl Rebuild {
         }
         let answer = KeyAnswer { payload_hash, run: RunId(key.run), at_ms: key.at_ms };
         self.state.keys.insert(key_hash, answer);
+        Ok(())
+    }
+
+    fn token(&mut self, token: &proto::record::Token) -> Taken {
+        let token = command::token::read(token).map_err(|refusal| refusal.to_string())?;
+        let tokens = &mut self.state.tokens;
+        if tokens.is_named(&token.name) || tokens.get(&token.id).is_some() {
+            return Err("a token is there twice".to_owned());
+        }
+        tokens.insert(token);
         Ok(())
     }
 

@@ -30,6 +30,16 @@ fn state() -> State {
         let submit = record::SubmitJob { job, idempotency_key, ..Default::default() };
         apply(Kind::SubmitJob(submit));
     }
+    let token = record::Token {
+        id: "a".into(),
+        name: "ci".into(),
+        role: "viewer".into(),
+        run_as: vec!["bob".into()],
+        hash: vec![7; 32],
+        ..Default::default()
+    };
+    let token = Some(token);
+    apply(Kind::CreateToken(record::CreateToken { token, lasts_ms: 9, ..Default::default() }));
     let ordinals = vec![record::Range { first: 2, last: 4 }];
     let picks = vec![record::Pick { run: 2, task: 0, ordinals, ahead: false }];
     apply(Kind::Place(record::Place { node_id: vec![2; 16], epoch: 1, picks }));

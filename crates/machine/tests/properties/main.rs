@@ -13,7 +13,7 @@ use machine::{Answer, State};
 use model::{RunId, TaskSpec, TaskState};
 use proptest::prelude::*;
 use proto::record::{self, Batch, Header, command::Kind};
-use steps::{cancel, node_id, place, register, report, step, submit};
+use steps::{cancel, create_token, node_id, place, register, report, revoke_token, step, submit};
 use world::{World, restored, told};
 
 proptest! {
@@ -84,6 +84,67 @@ fn a_key_gives_its_first_answer_again_and_refuses_another_payload() {
     let other = world.apply(submit(4, 1, 7, 0), (1, 1));
     assert_eq!(other, [Answer::Refused(machine::Refusal::KeyUsed { run })]);
     assert_eq!(world.state.last_run(), run);
+}
+
+#[test]
+fn a_token_is_there_until_it_is_revoked_or_its_time_is_over() {
+    let mut world = founded();
+    let there = |world: &World, id: &str| world.state.tokens().get(id).is_some();
+    let made = world.apply(create_token(0, 0), (1, 1));
+    assert_eq!(made, [Answer::TokenCreated { expires_ms: 0 }]);
+    // A second of its id, and one of its name.
+    for which in [0, 1] {
+        let name = "n0".to_owned();
+        let there = Answer::Refused(machine::Refusal::TokenThere { name });
+        assert_eq!(world.apply(create_token(which, 0), (1, 1)), [there]);
+    }
+    let Answer::TokenCreated { expires_ms } = world.apply(create_token(2, 100), (1, 1))[0] else {
+        panic!("it is refused");
+    };
+    assert_eq!(expires_ms, world.state.time_ms() + 100);
+    assert_eq!(world.state.next_ms(), Some(expires_ms), "the leader brings the time");
+    world.time_ms = expires_ms - 2;
+    world.apply(Kind::Wake(record::Wake {}), (1, 1));
+    assert!(there(&world, "t2"));
+    world.apply(Kind::Wake(record::Wake {}), (1, 1));
+    assert!(!there(&world, "t2") && there(&world, "t0"));
+    assert_eq!(world.apply(revoke_token(0), (1, 1)), [Answer::TokenRevoked]);
+    let unknown = Answer::Refused(machine::Refusal::UnknownToken { id: "t0".into() });
+    assert_eq!(world.apply(revoke_token(0), (1, 1)), [unknown]);
+    // Its name is free again.
+    assert!(matches!(world.apply(create_token(1, 0), (1, 1))[..], [Answer::TokenCreated { .. }]));
+}
+
+#[test]
+fn who_did_what_to_what_is_told() {
+    let mut world = founded();
+    let because = || Some(proto::job::Because { actor: "user:ann".into(), reason: "why".into() });
+    let from = || Some(record::From { token: "t1".into(), address: "127.0.0.1:9".into() });
+    world.apply(submit(5, 1, 0, 0), (1, 1));
+    world.index += 1;
+    let ordinals = vec![record::Range { first: 1, last: 2 }];
+    let cancel =
+        record::Cancel { run: 1, task: Some(0), ordinals, because: because(), from: from() };
+    let note =
+        record::Note { action: "purge".into(), on: "all".into(), because: because(), from: from() };
+    let commands = [Kind::Cancel(cancel), Kind::Note(note), Kind::Note(record::Note::default())];
+    let commands = commands.map(|kind| record::Command { kind: Some(kind) }).into();
+    let header = Header { leader_term: 1, leader_node: 1, incarnation: 1, ..Header::default() };
+    let batch = Batch { header: Some(header), commands };
+    let applied = world.state.apply(world.index, (1, 1), &batch);
+    let told = applied.events.iter().filter_map(|event| match event {
+        machine::Event::Changed(change) => Some(format!(
+            "{} {}: {} {}, {} {}",
+            change.actor, change.reason, change.action, change.on, change.token, change.address
+        )),
+        _ => None,
+    });
+    let expected = [
+        "user:ann why: cancel 1/main[8-11], t1 127.0.0.1:9",
+        "user:ann why: purge all, t1 127.0.0.1:9",
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    assert!(matches!(applied.answers[..], [_, Answer::Noted, Answer::Refused(_)]));
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Step {
     Cancel { run: u8, first: u8, last: u8 },
     Wait { ms: u16 },
     Rerun { elements: u8, first: u8, last: u8 },
+    CreateToken { which: u8, lasts_ms: u16 },
+    RevokeToken { which: u8 },
     ForeignLeader,
 }
 
@@ -34,6 +36,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (0..600u16).prop_map(|ms| Step::Wait { ms }),
         1 => (1..12u8, 0..12u8, 0..12u8)
             .prop_map(|(elements, first, last)| Step::Rerun { elements, first, last }),
+        1 => (0..4u8, 0..3u16).prop_map(|(which, lasts)| Step::CreateToken { which, lasts_ms: lasts * 200 }),
+        1 => (0..4u8).prop_map(|which| Step::RevokeToken { which }),
         1 => Just(Step::ForeignLeader),
     ]
 }
@@ -83,7 +87,7 @@ pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
         job: Some(proto::job::Job::from(&spec)),
         idempotency_key: if key == 0 { String::new() } else { key.to_string() },
         payload_hash: vec![elements, cpus, flavor],
-        rerun: None,
+        ..Default::default()
     })
 }
 
@@ -98,6 +102,26 @@ pub(crate) fn rerun(elements: u8, first: u8, last: u8) -> Kind {
     let task = record::RerunTask { ordinals, taken, failure: None };
     again.rerun = Some(record::Rerun { of: 1, tasks: vec![task] });
     Kind::SubmitJob(again)
+}
+
+pub(crate) fn create_token(which: u8, lasts_ms: u16) -> Kind {
+    let token = record::Token {
+        id: format!("t{which}"),
+        // Two of the ids want one name.
+        name: format!("n{}", which / 2),
+        role: "submitter".into(),
+        hash: vec![which; 32],
+        ..Default::default()
+    };
+    Kind::CreateToken(record::CreateToken {
+        token: Some(token),
+        lasts_ms: lasts_ms.into(),
+        ..Default::default()
+    })
+}
+
+pub(crate) fn revoke_token(which: u8) -> Kind {
+    Kind::RevokeToken(record::RevokeToken { id: format!("t{which}"), ..Default::default() })
 }
 
 pub(crate) fn place(
@@ -155,5 +179,5 @@ pub(crate) fn cancel(state: &State, run: u8, first: u8, last: u8) -> Kind {
         true => vec![record::Range { first: first.into(), last: last.into() }],
         false => vec![],
     };
-    Kind::Cancel(record::Cancel { run, task: None, ordinals, because: None })
+    Kind::Cancel(record::Cancel { run, task: None, ordinals, ..Default::default() })
 }

@@ -53,6 +53,7 @@ impl Store {
                 Event::RunEnded { run, .. } => {
                     assert!(self.arrays.remove(run).is_some(), "a run ends once");
                 }
+                Event::Changed(_) => {}
             }
         }
     }

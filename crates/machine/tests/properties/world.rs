@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use machine::snapshot::{Reader, encode};
-use machine::{Answer, Event, State};
+use machine::{Action, Answer, Event, State};
 use model::RunId;
 use proto::record::{self, Batch, Command, Header, command::Kind};
 
 use crate::naive;
-use crate::steps::{Step, cancel, place, register, report, rerun, submit};
+use crate::steps::{
+    Step, cancel, create_token, place, register, report, rerun, revoke_token, submit,
+};
 use crate::store::Store;
 
 #[derive(Default)]
@@ -23,6 +25,8 @@ pub(crate) struct World {
     pub(crate) time_ms: u64,
     pub(crate) ended: BTreeSet<(RunId, u32)>,
     pub(crate) store: Store,
+    /// How many changes of each kind the audit was told of.
+    pub(crate) changes: BTreeMap<Action, u64>,
     pub(crate) fences: BTreeMap<(RunId, u32), (u64, u32)>,
 }
 
@@ -71,6 +75,9 @@ impl World {
 
     fn check_event(&mut self, event: Event) {
         match event {
+            Event::Changed(change) => {
+                *self.changes.entry(change.action).or_default() += 1;
+            }
             Event::RunCreated { run } => {
                 let made = self.state.run(run).unwrap();
                 let count = made.spec.tasks[0].indices().count();
@@ -126,6 +133,8 @@ impl World {
                 Some(Kind::Wake(record::Wake {}))
             }
             Step::Rerun { elements, first, last } => Some(rerun(elements, first, last)),
+            Step::CreateToken { which, lasts_ms } => Some(create_token(which, lasts_ms)),
+            Step::RevokeToken { which } => Some(revoke_token(which)),
             Step::ForeignLeader => {
                 let before = format!("{:?}", self.state.runs());
                 assert!(self.apply(submit(1, 1, 0, 0), (9, 9)).is_empty());
@@ -157,6 +166,10 @@ impl World {
         }
         self.store.check(&self.state);
         assert!(self.state.timers().next_ms().is_none(), "a timer outlived its run");
+        let count = |action| self.changes.get(&action).copied().unwrap_or_default();
+        assert_eq!(count(Action::Submit) + count(Action::Rerun), self.runs.len() as u64);
+        let gone = count(Action::RevokeToken) + count(Action::ExpireToken);
+        assert_eq!(count(Action::CreateToken), gone + self.state.tokens().len() as u64);
         assert!(self.state.runs().is_empty(), "something never ended: {:?}", self.state.runs());
         let all: u32 = self.runs.values().sum();
         assert_eq!(self.ended.len() as u32, all, "every element has ended");

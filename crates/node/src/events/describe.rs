@@ -191,6 +191,8 @@ impl Batch<'_> {
                 event.because = last.canceled.clone();
                 self.push(event, 0, job);
             }
+            // The audit tells of it, to admins alone.
+            machine::Event::Changed(_) => {}
         }
     }
 

@@ -271,7 +271,7 @@ impl Control {
         if self.leader.is_none() || !self.caught_up || !self.batcher.is_idle() {
             return; // What is on its way comes back here.
         }
-        let Some(next_ms) = self.state.timers().next_ms() else { return };
+        let Some(next_ms) = self.state.next_ms() else { return };
         if next_ms <= stamp_ms {
             let _ = self.batcher.push(Origin::Nobody, Kind::Wake(record::Wake {}));
             return;

@@ -25,6 +25,7 @@ impl Ask {
                     idempotency_key: key.clone(),
                     payload_hash: payload.to_be_bytes().to_vec(),
                     rerun: rerun.clone(),
+                    from: None,
                 })
             }
             Ask::Cancel { run, task, ordinals } => Kind::Cancel(record::Cancel {
@@ -34,6 +35,7 @@ impl Ask {
                     .map(|&(first, last)| record::Range { first, last })
                     .collect(),
                 because: Some(Because::new(mark, "").into()),
+                from: None,
             }),
         }
     }

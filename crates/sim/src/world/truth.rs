@@ -327,7 +327,7 @@ impl World {
                 }
                 early.map(|attempt| format!("{attempt} is stopped before its deadline"))
             }
-            Event::NodeRegistered { .. } | Event::Started { .. } => None,
+            Event::NodeRegistered { .. } | Event::Started { .. } | Event::Changed(_) => None,
         };
         broken.into_iter().for_each(|what| self.broken(what));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::api::{DownRequest, GetServerRequest};
 
-use crate::client::{Client, Target, is_lost};
+use crate::client::{self, Client, Target, is_lost};
 use crate::failure::Failure;
 use crate::process::Process;
 use crate::show::out;
@@ -38,7 +38,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     // Held from before the end, so that no other process can take its number.
     let process = Process::open(server.pid);
 
-    let request = DownRequest { reason: args.reason };
+    let request = DownRequest { reason: args.reason, actor: format!("user:{}", client::user()) };
     let events = client.rpc.down(request).await;
     let mut events = events.map_err(|status| fail(&client, status))?.into_inner();
     let mut progress = Progress::new();

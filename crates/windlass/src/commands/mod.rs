@@ -17,3 +17,4 @@ pub(crate) mod wait;
 
 pub(crate) mod load;
 pub(crate) mod supervisor;
+pub(crate) mod token;

@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use api::json::Purged;
 use proto::api::{PurgeRequest, PurgeResponse, RunFilter};
 
-use crate::client::{Client, Target};
+use crate::client::{self, Client, Target};
 use crate::commands::filter::FilterArgs;
 use crate::failure::Failure;
 use crate::show::{out, time};
@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Every run that has ended
     #[arg(long, help_heading = "Which runs")]
     all: bool,
+    /// Say why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
     /// Only count what would go
     #[arg(long)]
     dry_run: bool,
@@ -60,13 +63,13 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         args.older_than.map_or(0, |age| time::now_ms().saturating_sub(age).max(1));
     let mut client = Client::connect(&target).await?;
     let would = match asks || args.dry_run {
-        true => Some(purge(&mut client, &filter, true).await?),
+        true => Some(purge(&mut client, &filter, &args.reason, true).await?),
         false => None,
     };
     let purged = match would {
         Some(would) if args.dry_run => would,
         Some(would) if !is_wanted(&would)? => return Ok(1),
-        _ => purge(&mut client, &filter, false).await?,
+        _ => purge(&mut client, &filter, &args.reason, false).await?,
     };
     if args.json {
         out::json(&Purged::new(&purged, args.dry_run))?;
@@ -80,9 +83,12 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
 async fn purge(
     client: &mut Client,
     filter: &RunFilter,
+    reason: &str,
     dry_run: bool,
 ) -> Result<PurgeResponse, Failure> {
-    let request = PurgeRequest { filter: Some(filter.clone()), dry_run };
+    let actor = format!("user:{}", client::user());
+    let filter = Some(filter.clone());
+    let request = PurgeRequest { filter, dry_run, reason: reason.to_owned(), actor };
     let answer = client.rpc.purge(request).await;
     Ok(answer.map_err(|status| client.failure("purge", &status))?.into_inner())
 }

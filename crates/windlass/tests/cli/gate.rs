@@ -50,13 +50,13 @@ fn a_wrong_token_is_refused_in_words() {
     exit code: 1
     --- stderr ---
     error: cannot list runs: the node at [API] does not take the token
-    hint: give the node's own with `--token-file DATA_DIR/token`
+    hint: give the node's own with `--token-file DATA_DIR/token`, or one that an admin has made
     ");
     check!(node, ["run", "--token-file", "wrong", "--", "true"], @r"
     exit code: 125
     --- stderr ---
     error: cannot submit: the node at [API] does not take the token
-    hint: give the node's own with `--token-file DATA_DIR/token`
+    hint: give the node's own with `--token-file DATA_DIR/token`, or one that an admin has made
     ");
     check!(node, ["ps", "--token-file", "missing"], @r"
     exit code: 1

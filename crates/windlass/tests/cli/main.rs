@@ -21,4 +21,5 @@ mod many;
 mod past;
 mod run;
 mod slow;
+mod tokens;
 mod usage;

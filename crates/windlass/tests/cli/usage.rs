@@ -162,6 +162,7 @@ fn help_and_version_are_data() {
       rerun  Repeat what has ended, as a new run
       purge  Forget runs that have ended
       node  List nodes [alias: workers]
+      token  Make, list and revoke tokens
       version  Show the version
       help  Print this message or the help of the given subcommand(s)
 

@@ -34,6 +34,10 @@ pub(super) struct JobArgs {
     /// Run in DIR (else in the current directory)
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
+    /// Run as USER (else as the node's own user, or the token's first)
+    #[arg(long, value_name = "USER", default_value = "", hide_default_value = true)]
+    #[arg(hide_short_help = true)]
+    run_as: String,
     #[command(flatten)]
     policy: PolicyArgs,
     /// Start before those with a lower number (0 to 100, 50)
@@ -134,7 +138,7 @@ impl JobArgs {
             actor: format!("user:{user}"),
             origin: "cli".to_owned(),
             name: self.name.clone(),
-            run_as: String::new(),
+            run_as: self.run_as.clone(),
             labels: self.labels.clone(),
             retention: self.policy.retention(),
             tasks: vec![task],

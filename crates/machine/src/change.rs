@@ -1,0 +1,105 @@
+//! What the audit tells of: each change that somebody made, with who, what, why and through what.
+//!
+//! It is made where a command is applied, so every control node tells the same.
+
+use std::fmt;
+use std::str::FromStr;
+
+use proto::job::Because;
+use proto::record::From;
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// A job was submitted.
+    Submit,
+    /// A part of a run was repeated.
+    Rerun,
+    /// A run, or a part of one, was cancelled.
+    Cancel,
+    /// Ended runs were forgotten.
+    Purge,
+    /// A token was made.
+    CreateToken,
+    /// A token was revoked.
+    RevokeToken,
+    /// A token has expired.
+    ExpireToken,
+    /// A node was taken down.
+    Down,
+    /// A node, or a new supervisor of one, was registered.
+    RegisterNode,
+}
+
+impl Action {
+    const ALL: [Action; 9] = [
+        Action::Submit,
+        Action::Rerun,
+        Action::Cancel,
+        Action::Purge,
+        Action::CreateToken,
+        Action::RevokeToken,
+        Action::ExpireToken,
+        Action::Down,
+        Action::RegisterNode,
+    ];
+
+    /// Its word everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Submit => "submit",
+            Action::Rerun => "rerun",
+            Action::Cancel => "cancel",
+            Action::Purge => "purge",
+            Action::CreateToken => "create-token",
+            Action::RevokeToken => "revoke-token",
+            Action::ExpireToken => "expire-token",
+            Action::Down => "down",
+            Action::RegisterNode => "register-node",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Action {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Action, ()> {
+        Action::ALL.into_iter().find(|action| action.name() == text).ok_or(())
+    }
+}
+
+/// A change that somebody made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What was done.
+    pub action: Action,
+    /// To what.
+    pub on: String,
+    /// By whom: `user:NAME`, `token:NAME`, or what of the cluster itself.
+    pub actor: String,
+    /// Why, as they said.
+    pub reason: String,
+    /// The id of the token; empty for the data directory's own, or for none.
+    pub token: String,
+    /// The address it came from; empty for the cluster itself.
+    pub address: String,
+}
+
+impl Change {
+    pub(crate) fn new(
+        action: Action,
+        on: String,
+        because: &Because,
+        from: Option<&From>,
+    ) -> Change {
+        let From { token, address } = from.cloned().unwrap_or_default();
+        let Because { actor, reason } = because.clone();
+        Change { action, on, actor, reason, token, address }
+    }
+}
