@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod commands;
+mod complete;
 mod failure;
 mod process;
 mod show;
@@ -13,12 +14,12 @@ mod show;
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 use commands::{
-    cancel, down, load, logs, node, ps, purge, rerun, run, status, supervisor, token, up, version,
-    wait,
+    cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
+    supervisor, token, up, version, wait,
 };
 use failure::Failure;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|word| word == runner::client::COMMAND) {
         return supervisor::main(arguments);
     }
+    complete::answer(Cli::command);
     match execute(Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -58,6 +60,9 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Rerun(args) => client(rerun::execute(args, target)),
         Command::Node(args) => client(node::execute(args, target)),
         Command::Token(args) => client(token::execute(args, target)),
+        Command::Completions(args) => completions::execute(&args),
+        Command::Help(args) => help::execute(&args, Cli::command()),
+        Command::Man(args) => man::execute(&args, Cli::command()),
         Command::Version(args) => client(version::execute(args, target)),
         Command::Load(args) => client(load::execute(args, target)),
     }

@@ -18,7 +18,7 @@ its children. `windlass wait ID` waits until they have ended.";
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Runs (`812`, `last`) or parts of them (`812/main[3-5]`)
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     ids: Vec<String>,
     /// Say why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

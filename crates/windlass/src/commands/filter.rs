@@ -10,9 +10,11 @@ use crate::show::time;
 pub(crate) struct FilterArgs {
     /// In one of these states: `failed,timed_out`
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',', value_parser = state)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::states))]
     states: Vec<String>,
     /// Of the job NAME
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::names))]
     name: String,
     /// Of the owner NAME
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]

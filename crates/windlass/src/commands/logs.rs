@@ -23,7 +23,7 @@ array begin with `[INDEX] `; `--raw` leaves them as they were written.";
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A run (`812`, `last`, a job's name) or parts of it (`812/main[3-5]`)
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     id: String,
     /// Go on until everything selected has ended
     #[arg(short, long)]

@@ -3,9 +3,12 @@
 pub(crate) mod up;
 
 pub(crate) mod cancel;
+pub(crate) mod completions;
 pub(crate) mod down;
 pub(crate) mod filter;
+pub(crate) mod help;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod node;
 pub(crate) mod ps;
 pub(crate) mod purge;

@@ -23,7 +23,7 @@ results of what it does not repeat. The old run stays as it is.";
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A run that has ended (`812`, `last`) or parts of it (`812/main[3-5]`)
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     id: String,
     /// Of these only what did not succeed
     #[arg(long)]

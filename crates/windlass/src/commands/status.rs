@@ -26,7 +26,7 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A run (`812`, `last`, a job's name) or parts of it (`812/main[3-5]`)
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     id: String,
     /// Show at most N elements
     #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
@@ -35,6 +35,7 @@ pub(crate) struct Args {
     /// Show only elements in one of these states: `failed,timed_out`
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',')]
     #[arg(value_parser = filter::state)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::states))]
     states: Vec<String>,
     /// Print JSON
     #[arg(long)]

@@ -26,7 +26,7 @@ Examples:
 #[command(after_help = EXIT_CODES, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
 pub(crate) struct Args {
     /// Runs (`812`, `last`) or parts of them (`812/main[3-5]`)
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     ids: Vec<String>,
     /// Print JSON
     #[arg(long)]

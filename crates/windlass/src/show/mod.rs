@@ -5,6 +5,7 @@
 pub(crate) mod color;
 pub(crate) mod out;
 pub(crate) mod output;
+pub(crate) mod page;
 pub(crate) mod progress;
 pub(crate) mod table;
 pub(crate) mod time;

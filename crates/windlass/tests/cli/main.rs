@@ -14,6 +14,7 @@ mod terminal;
 mod asked;
 mod cut_off;
 mod gate;
+mod helped;
 mod life;
 mod look;
 mod lost;

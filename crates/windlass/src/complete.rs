@@ -1,0 +1,113 @@
+//! What a shell is given to complete a line: ids and names of the cluster.
+//!
+//! A key was pressed and somebody waits: where the node does not answer at once there is nothing,
+//! and nothing is ever said.
+
+use std::time::Duration;
+
+use clap::{Command, Parser};
+use clap_complete::{CompleteEnv, CompletionCandidate};
+use proto::api::{ListRunsRequest, RunSummary};
+
+use crate::client::{Client, Target};
+
+/// Set by the script that `windlass completions` prints.
+pub(crate) const VARIABLE: &str = "WINDLASS_COMPLETE";
+/// For connecting and asking together.
+const TIME: Duration = Duration::from_millis(500);
+/// More would not be read.
+const RUNS_MAX: u32 = 50;
+
+/// Answers the shell and ends the process, if it is the shell that asks.
+pub(crate) fn answer(line: impl Fn() -> Command) {
+    if std::env::var_os(VARIABLE).is_some() {
+        CompleteEnv::with_factory(line).var(VARIABLE).complete();
+    }
+}
+
+/// Runs: numbers with what they are, and names.
+pub(crate) fn runs() -> Vec<CompletionCandidate> {
+    let runs = latest().unwrap_or_default();
+    let numbers = runs.iter().map(|run| candidate(run.run.to_string(), told(run)));
+    let mut names: Vec<_> = runs.iter().map(|run| run.name.clone()).collect();
+    names.retain(|name| !name.is_empty());
+    names.sort();
+    names.dedup();
+    let named = names.into_iter().map(|name| candidate(name, "the latest run of the name".into()));
+    let last = (!runs.is_empty()).then(|| candidate("last".into(), "the latest run".into()));
+    numbers.chain(named).chain(last).collect()
+}
+
+/// Names that runs have.
+pub(crate) fn names() -> Vec<CompletionCandidate> {
+    let numbers = |candidate: &CompletionCandidate| {
+        let value = candidate.get_value().to_string_lossy();
+        value == "last" || value.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    runs().into_iter().filter(|candidate| !numbers(candidate)).collect()
+}
+
+/// States of a task.
+pub(crate) fn states() -> Vec<CompletionCandidate> {
+    model::TaskState::ALL.iter().map(|state| CompletionCandidate::new(state.to_string())).collect()
+}
+
+fn candidate(value: String, help: String) -> CompletionCandidate {
+    CompletionCandidate::new(value).help(Some(help.into()))
+}
+
+fn told(run: &RunSummary) -> String {
+    let name = if run.name.is_empty() { &run.command } else { &run.name };
+    crate::show::table::cut(&format!("{}: {name}", run.state), 60)
+}
+
+/// What the node says, if it says it in time.
+fn latest() -> Option<Vec<RunSummary>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let work = async {
+        let mut client = Client::connect(&target()?).await.ok()?;
+        let request = ListRunsRequest { all: true, limit: RUNS_MAX, ..Default::default() };
+        Some(client.rpc.list_runs(request).await.ok()?.into_inner().runs)
+    };
+    let found = runtime.block_on(async { tokio::time::timeout(TIME, work).await.ok()? });
+    runtime.shutdown_background();
+    found
+}
+
+/// The node that the line names so far, else that of the environment.
+fn target() -> Option<Target> {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        target: Target,
+    }
+    let words: Vec<_> = std::env::args().skip_while(|word| word != "--").skip(1).collect();
+    Some(Line::try_parse_from(own_flags(&words)).ok()?.target)
+}
+
+/// Only the flags that name a node and its token, from a line that may not be whole.
+fn own_flags(words: &[String]) -> Vec<String> {
+    let mut found = vec!["windlass".to_owned()];
+    for pair in words.windows(2) {
+        if matches!(pair[0].as_str(), "-N" | "--node" | "--token-file") {
+            found.extend_from_slice(pair);
+        }
+    }
+    let joined =
+        |word: &&String| ["--node=", "--token-file="].iter().any(|flag| word.starts_with(flag));
+    found.extend(words.iter().filter(joined).cloned());
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_node_of_an_unfinished_line_is_found() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(own_flags(&words("windlass -N a:1 cancel ")), ["windlass", "-N", "a:1"]);
+        assert_eq!(own_flags(&words("windlass ps --node=a:1")), ["windlass", "--node=a:1"]);
+        assert_eq!(own_flags(&words("windlass ps -N")), ["windlass"]);
+    }
+}

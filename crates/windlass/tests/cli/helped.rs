@@ -1,0 +1,61 @@
+//! Help for people: topics, completions, manual pages.
+
+use std::process::Command;
+
+use crate::node::{Home, Shown};
+
+#[test]
+fn help_explains_commands_and_topics() {
+    let home = Home::new();
+    let shown = home.windlass(&["help", "selectors"]).stdout();
+    assert!(shown.starts_with("HOW RUNS, ELEMENTS AND ATTEMPTS ARE NAMED\n"), "{shown}");
+    assert!(shown.contains("`812/main[3,7-9]`"), "{shown}");
+    let long = home.windlass(&["help", "ps"]).stdout();
+    assert_eq!(long, home.windlass(&["ps", "--help"]).stdout());
+    assert!(home.windlass(&["help"]).stdout().contains("exit-codes"));
+    let wrong = home.windlass(&["help", "weather"]);
+    assert_eq!(
+        wrong.to_string(),
+        "exit code: 2\n--- stderr ---\nerror: `weather` is no command and no topic\n\
+         hint: `windlass help` lists both\n"
+    );
+}
+
+#[test]
+fn a_shell_completes_numbers_names_and_commands() {
+    let node = Home::new().up();
+    node.windlass(&["run", "--name", "nightly", "--", "true"]);
+    // The shell's own words: what bash sets when somebody presses the tab key.
+    let complete = |words: &[&str]| -> String {
+        let script = "source <(\"$0\" completions bash); \
+            COMP_WORDS=(windlass \"$@\"); COMP_CWORD=$#; COMP_TYPE=9; \
+            _clap_complete_windlass windlass \"${!#}\" \"\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+        let windlass = node.command(&[]);
+        let mut bash = Command::new("bash");
+        bash.args(["--norc", "-c", script]).arg(windlass.get_program()).args(words);
+        bash.env_clear().envs(windlass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let shown = Shown(bash.output().unwrap());
+        assert!(shown.0.stderr.is_empty(), "{shown}");
+        shown.stdout()
+    };
+    let lines = |words: &[&str]| complete(words).lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&["stat"]), ["status"]);
+    assert_eq!(lines(&["status", ""])[..3], ["1", "nightly", "last"]);
+    assert_eq!(lines(&["status", "ni"]), ["nightly"]);
+    assert_eq!(lines(&["ps", "--state", "su"]), ["succeeded"]);
+    let nobody = lines(&["-N", "127.0.0.1:1", "status", "n"]);
+    assert_eq!(nobody, [""], "where no node answers nothing is said");
+    for shell in ["zsh", "fish"] {
+        let script = node.windlass(&["completions", shell]).stdout();
+        assert!(script.contains("WINDLASS_COMPLETE"), "{script}");
+    }
+}
+
+#[test]
+fn manual_pages_are_written() {
+    let home = Home::new();
+    assert_eq!(home.windlass(&["man", "pages"]).0.status.code(), Some(0));
+    let page = |name: &str| std::fs::read_to_string(home.path().join("pages").join(name)).unwrap();
+    assert!(page("windlass.1").contains("windlass\\-run(1)"));
+    assert!(page("windlass-run.1").contains("WINDLASS_ITEM"));
+}
