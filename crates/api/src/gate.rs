@@ -16,13 +16,14 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use tonic::Status;
 
 use crate::caller::Caller;
 use crate::listener::Peer;
+use crate::rest::Problem;
 use crate::token::{self, TokenCheck};
 
 /// Where a request comes from, as a browser sees it.
@@ -134,22 +135,25 @@ impl Denied {
         }
     }
 
-    /// In the caller's language: a gRPC status, or plain HTTP.
+    /// In the caller's language: a gRPC status, or a problem document.
     fn response(self, headers: &HeaderMap) -> Response {
         let grpc = is_grpc(headers);
         let status = self.status();
         if grpc {
             return status.into_http();
         }
-        let text = format!("{}\n", status.message());
-        match self {
+        let text = status.message();
+        let (message, hint) = text.split_once("\nhint: ").unwrap_or((text, ""));
+        let (http, name, title) = match self {
             Denied::Token => {
-                (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")], text).into_response()
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "no token that is known")
             }
-            Denied::Host | Denied::Origin | Denied::Page => {
-                (StatusCode::FORBIDDEN, text).into_response()
+            Denied::Host => (StatusCode::FORBIDDEN, "host", "another host is meant"),
+            Denied::Origin | Denied::Page => {
+                (StatusCode::FORBIDDEN, "origin", "a web page of elsewhere asks")
             }
-        }
+        };
+        Problem::new(http, name, title, message.to_owned()).hint(hint).into_response()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The outside: gRPC on one listener, behind a token and the Host and Origin checks.
+//! The outside: gRPC and REST on one listener, behind a token and the Host and Origin checks.
 //!
 //! It exists so that the inner types stay free: this crate alone turns requests into calls of the
 //! node's [`node::Handle`] and its answers into messages and status codes.
@@ -18,6 +18,7 @@ mod convert;
 mod filter;
 mod output;
 mod refusal;
+mod rest;
 mod service;
 mod streams;
 mod tokens;
@@ -28,6 +29,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 pub use caller::Caller;
+pub use rest::openapi;
 pub use server::Error;
 pub use token::TokenCheck;
 
@@ -40,5 +42,5 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let tokens = Arc::new(handle.clone());
-    server::serve(listener, calls::Service { handle }, token, tokens, shutdown).await
+    server::serve(listener, Arc::new(calls::Service { handle }), token, tokens, shutdown).await
 }

@@ -28,33 +28,35 @@ pub(crate) async fn forward<T>(
     wrap: impl Fn(OutputChunk) -> T + Send,
 ) -> Result<(), Status> {
     let mut offsets = Offsets::default();
-    let many = logs.is_many();
     while let Some(chunk) = logs.next().await {
         let chunk = chunk.map_err(|refused| status(&refused))?;
-        let element = chunk.attempt.element;
-        let offset = offsets.advance(&chunk);
-        recipient
-            .send(wrap(OutputChunk {
-                task: element.task,
-                task_name: logs.task_name(element.task).to_owned(),
-                index: element.index,
-                attempt: chunk.attempt.number,
-                stream: u32::from(chunk.stream),
-                time_us: chunk.time_us,
-                data: chunk.data,
-                many,
-                offset,
-            }))
-            .await?;
+        let chunk = offsets.message(&logs, chunk);
+        recipient.send(wrap(chunk)).await?;
     }
     Ok(())
 }
 
 /// How much of each stream was sent in this call.
 #[derive(Default)]
-struct Offsets(BTreeMap<(Attempt, u8), u64>);
+pub(crate) struct Offsets(BTreeMap<(Attempt, u8), u64>);
 
 impl Offsets {
+    /// The message for the next chunk of `logs`.
+    pub(crate) fn message(&mut self, logs: &Logs, chunk: Chunk) -> OutputChunk {
+        let element = chunk.attempt.element;
+        OutputChunk {
+            task: element.task,
+            task_name: logs.task_name(element.task).to_owned(),
+            index: element.index,
+            attempt: chunk.attempt.number,
+            stream: u32::from(chunk.stream),
+            time_us: chunk.time_us,
+            offset: self.advance(&chunk),
+            data: chunk.data,
+            many: logs.is_many(),
+        }
+    }
+
     /// Where the chunk starts.
     fn advance(&mut self, chunk: &Chunk) -> u64 {
         let sent = self.0.entry((chunk.attempt, chunk.stream)).or_default();

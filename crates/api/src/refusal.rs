@@ -1,5 +1,6 @@
 //! The one table from what a node refuses to the status a caller sees.
 
+use http::StatusCode;
 use node::Refused;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
@@ -8,40 +9,118 @@ use tonic::{Code, Status};
 /// header, escaped to three times its length at worst, and callers take 16 KiB of headers.
 const MESSAGE_BYTES_MAX: usize = 4_000;
 
+/// What a refusal is called, in each of the two languages.
+pub(crate) struct Kind {
+    /// In gRPC.
+    pub(crate) code: Code,
+    /// In HTTP.
+    pub(crate) http: StatusCode,
+    /// The last word of the problem's type: `urn:windlass:problem:NAME`.
+    pub(crate) name: &'static str,
+    /// The same for people.
+    pub(crate) title: &'static str,
+    /// What to do, where the refusal does not say so itself.
+    pub(crate) hint: Option<&'static str>,
+}
+
+/// The table.
+pub(crate) fn kind(refused: &Refused) -> Kind {
+    use StatusCode as Http;
+    let (code, http, name, title) = match refused {
+        Refused::Invalid(_) => (
+            Code::InvalidArgument,
+            Http::UNPROCESSABLE_ENTITY,
+            "invalid-job",
+            "the job is not valid",
+        ),
+        Refused::NotASelector(_) => {
+            (Code::InvalidArgument, Http::BAD_REQUEST, "not-an-id", "that is no id")
+        }
+        Refused::Unfit(_) => {
+            (Code::InvalidArgument, Http::UNPROCESSABLE_ENTITY, "unfit", "that cannot be done so")
+        }
+        Refused::Forbidden(_) => {
+            (Code::PermissionDenied, Http::FORBIDDEN, "forbidden", "the token does not allow it")
+        }
+        Refused::NotFound(_) => {
+            (Code::NotFound, Http::NOT_FOUND, "not-found", "there is no such thing")
+        }
+        Refused::KeyUsed { .. } => (
+            Code::AlreadyExists,
+            Http::UNPROCESSABLE_ENTITY,
+            "key-used",
+            "the idempotency key was used for something else",
+        ),
+        Refused::Overloaded { .. } => (
+            Code::ResourceExhausted,
+            Http::TOO_MANY_REQUESTS,
+            "overloaded",
+            "too much waits already",
+        ),
+        Refused::NoSpace { .. } => (
+            Code::ResourceExhausted,
+            Http::INSUFFICIENT_STORAGE,
+            "no-space",
+            "the disk has no room for it",
+        ),
+        Refused::TooOld { .. } => {
+            (Code::OutOfRange, Http::GONE, "too-old", "what happened then can no longer be told")
+        }
+        Refused::Unavailable(_) => (
+            Code::Unavailable,
+            Http::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "the node cannot answer now",
+        ),
+        Refused::OutcomeUnknown => (
+            Code::Unavailable,
+            Http::SERVICE_UNAVAILABLE,
+            "outcome-unknown",
+            "it may or may not have been done",
+        ),
+        Refused::Failed(_) => (
+            Code::Internal,
+            Http::INTERNAL_SERVER_ERROR,
+            "failed",
+            "something that should have worked did not",
+        ),
+    };
+    let hint = match refused {
+        Refused::NotFound(_) => Some("`windlass ps --all` lists all runs"),
+        Refused::KeyUsed { .. } => Some("give this job a key of its own, or leave the key out"),
+        Refused::TooOld { .. } => {
+            Some("look at the state as it is now, then go on after the index it has")
+        }
+        Refused::Failed(_) => Some("the node's log may tell more"),
+        _ => None,
+    };
+    Kind { code, http, name, title, hint }
+}
+
+/// After how many seconds it may be tried again, where that helps: whole ones, as HTTP has it, and
+/// never fewer than was said.
+pub(crate) fn retry_after_s(refused: &Refused) -> Option<u32> {
+    match refused {
+        Refused::Overloaded { retry_after, .. } | Refused::NoSpace { retry_after, .. } => {
+            Some(retry_after.as_millis().div_ceil(1000).clamp(1, 3600) as u32)
+        }
+        Refused::Unavailable(_) | Refused::OutcomeUnknown => Some(1),
+        _ => None,
+    }
+}
+
 /// The status for a refusal. A second line, `hint: …`, says what to do where there is something.
 pub(crate) fn status(refused: &Refused) -> Status {
-    let (code, hint) = match refused {
-        Refused::Invalid(_) | Refused::NotASelector(_) | Refused::Unfit(_) => {
-            (Code::InvalidArgument, None)
-        }
-        Refused::Forbidden(_) => (Code::PermissionDenied, None),
-        Refused::NotFound(_) => (Code::NotFound, Some("`windlass ps --all` lists all runs")),
-        Refused::KeyUsed { .. } => {
-            (Code::AlreadyExists, Some("give this job a key of its own, or leave the key out"))
-        }
-        Refused::Overloaded { .. } | Refused::NoSpace { .. } => (Code::ResourceExhausted, None),
-        Refused::TooOld { .. } => (
-            Code::OutOfRange,
-            Some("look at the state as it is now, then go on after the index it has"),
-        ),
-        Refused::Unavailable(_) | Refused::OutcomeUnknown => (Code::Unavailable, None),
-        Refused::Failed(_) => (Code::Internal, Some("the node's log may tell more")),
-    };
+    let Kind { code, http, hint, .. } = kind(refused);
     let message = match hint {
         Some(hint) => format!("{}\nhint: {hint}", bounded(refused.to_string())),
         None => bounded(refused.to_string()),
     };
     let mut status = Status::new(code, message);
-    let again = match refused {
-        Refused::Overloaded { retry_after, .. } => Some(("429", retry_after)),
-        Refused::NoSpace { retry_after, .. } => Some(("507", retry_after)),
-        _ => None,
-    };
-    if let Some((reason, retry_after)) = again {
+    if let (Code::ResourceExhausted, Some(seconds)) = (code, retry_after_s(refused)) {
         let metadata = status.metadata_mut();
-        metadata.insert("windlass-status", MetadataValue::from_static(reason));
-        // Whole seconds, as HTTP has it, and never less than was said.
-        let seconds = retry_after.as_millis().div_ceil(1000).clamp(1, 3600) as u32;
+        let reason = MetadataValue::try_from(http.as_str()).expect("a number is good metadata");
+        metadata.insert("windlass-status", reason);
         metadata.insert("retry-after", seconds.into());
     }
     status
@@ -52,7 +131,8 @@ pub(crate) fn invalid(problem: impl std::fmt::Display) -> Refused {
     Refused::Unfit(problem.to_string())
 }
 
-fn bounded(mut message: String) -> String {
+/// What is quoted of a message.
+pub(crate) fn bounded(mut message: String) -> String {
     if message.len() > MESSAGE_BYTES_MAX {
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
         message.push('…');

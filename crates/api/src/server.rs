@@ -1,4 +1,4 @@
-//! The one listener: gRPC with health and reflection, and a line for whoever looks in by HTTP.
+//! The one listener: gRPC with health and reflection, and REST.
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -11,8 +11,10 @@ use proto::api::windlass_server::{Windlass, WindlassServer};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
+use crate::calls::Service;
 use crate::gate::{self, Gate, Tokens};
 use crate::listener;
+use crate::rest;
 use crate::token::TokenCheck;
 
 /// Bytes of one request; a job with its command and environment is far smaller.
@@ -41,7 +43,7 @@ pub enum Error {
 /// Serves until `shutdown` is done and the calls under way have had a moment to end.
 pub(crate) async fn serve(
     listener: TcpListener,
-    service: impl Windlass,
+    service: Arc<Service>,
     token: TokenCheck,
     tokens: Arc<dyn Tokens>,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -68,27 +70,28 @@ pub(crate) async fn serve(
     }
 }
 
-async fn routes(service: impl Windlass, gate: Arc<Gate>) -> Result<Routes, Error> {
-    let service = WindlassServer::new(service)
+async fn routes(service: Arc<Service>, gate: Arc<Gate>) -> Result<Routes, Error> {
+    let grpc = WindlassServer::from_arc(Arc::clone(&service))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let (health, health_service) = tonic_health::server::health_reporter();
-    set_serving(&health, &service).await;
+    set_serving(&health, &grpc).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let grpc = Routes::new(service)
+    let grpc = Routes::new(grpc)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(Error::Descriptors)?)
         // What `grpcio-reflection` of Python and older tools ask for.
         .add_service(reflection().build_v1alpha().map_err(Error::Descriptors)?);
     let router = grpc
         .into_axum_router()
+        .merge(rest::router(service))
         .route("/", get(async || concat!(
             "Windlass ", env!("CARGO_PKG_VERSION"),
-            ": gRPC `windlass.v1.Windlass` with health and reflection; the `windlass` command speaks it\n",
+            ": REST, which /v1/openapi.json describes, and gRPC `windlass.v1.Windlass` with health and reflection\n",
         )))
         .layer(axum::middleware::from_fn_with_state(gate, gate::stand));
     Ok(router.into())

@@ -18,7 +18,8 @@ pub fn for_people_ms(ms: u64) -> String {
     format!("{date} {time} UTC")
 }
 
-/// Unix milliseconds of `2026-11-20`, `2026-11-20T16:50` or `2026-11-20T16:50:03Z`, in UTC.
+/// Unix milliseconds of `2026-11-20`, `2026-11-20T16:50`, `2026-11-20T16:50:03Z` or
+/// `2026-11-20T16:50:03.123456Z`, in UTC.
 pub fn parse_ms(text: &str) -> Option<u64> {
     let (date, time) = text.split_once('T').unwrap_or((text, "00:00"));
     let number = |text: &str, range: std::ops::RangeInclusive<u64>| {
@@ -32,7 +33,18 @@ pub fn parse_ms(text: &str) -> Option<u64> {
     let mut time = time.strip_suffix('Z').unwrap_or(time).split(':');
     let hour = number(time.next()?, 0..=23)?;
     let minute = number(time.next()?, 0..=59)?;
-    let second = time.next().map_or(Some(0), |second| number(second, 0..=59))?;
+    let (second, fraction) = match time.next() {
+        None => ("00", ""),
+        Some(seconds) => seconds.split_once('.').unwrap_or((seconds, "000")),
+    };
+    let second = number(second, 0..=59)?;
+    let ms = match fraction {
+        "" => 0,
+        digits if digits.len() <= 9 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{digits:0<3}")[..3].parse().ok()?
+        }
+        _ => return None,
+    };
     if date.next().is_some() || time.next().is_some() {
         return None;
     }
@@ -44,7 +56,7 @@ pub fn parse_ms(text: &str) -> Option<u64> {
     let days = (365 * year_from_march + leap_days + day_of_year).checked_sub(719_468)?;
     let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
     // A day that its month does not have would be one of the next.
-    civil(seconds).0.ends_with(&format!("-{month:02}-{day:02}")).then_some(seconds * 1000)
+    civil(seconds).0.ends_with(&format!("-{month:02}-{day:02}")).then_some(seconds * 1000 + ms)
 }
 
 /// Date and time of day of a Unix time in seconds.
@@ -84,7 +96,16 @@ mod tests {
         }
         assert_eq!(parse_ms("2000-02-29"), Some(951_782_400_000));
         assert_eq!(parse_ms("2000-02-29T00:00Z"), Some(951_782_400_000));
-        for bad in ["2026-02-29", "2026-11-31", "2026-1-1", "2026-01-01T24:00", "1969-12-31", "x"] {
+        assert_eq!(parse_ms("2000-02-29T00:00:00.0075Z"), Some(951_782_400_007));
+        for bad in [
+            "2000-01-01T00:00:00.x",
+            "2026-02-29",
+            "2026-11-31",
+            "2026-1-1",
+            "2026-01-01T24:00",
+            "1969-12-31",
+            "x",
+        ] {
             assert_eq!(parse_ms(bad), None, "{bad}");
         }
     }

@@ -12,6 +12,7 @@ mod element;
 mod job;
 mod node;
 mod output;
+mod page;
 mod retries;
 mod run;
 mod shape;
@@ -25,8 +26,13 @@ pub use element::{Attempt, Because, Element, Outcome};
 pub use job::{Job, Keep, Retention};
 pub use node::{Node, Nodes};
 pub use output::{Encoding, Line, Output, Stream};
+pub use page::{
+    Cancel, Cluster, Down, ElementList, GoingDown, List, Purge, Rerun, RunDetail, RunList,
+    TaskList, TaskOfRun, Waited,
+};
 pub use retries::{Backoff, Conditions, FailureClass, Retries};
 pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};
+pub(crate) use shape::hex;
 pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
 pub use task::Task;
 pub use token::{CreatedToken, Token, Tokens};

@@ -35,7 +35,7 @@ fn http_passes_the_same_gate() {
         assert!(line.contains(status) && body.contains(text), "{headers}: {line} {body}");
     };
     check(&format!("Host: API\r\n{bearer}"), "200", "Windlass");
-    check("Host: API\r\n", "401", "hint: send `authorization: Bearer TOKEN`");
+    check("Host: API\r\n", "401", "send `authorization: Bearer TOKEN`");
     check("Host: API\r\nAuthorization: Bearer wrong\r\n", "401", "token");
     check(&format!("Host: evil.example\r\n{bearer}"), "403", "another host");
     check(&format!("Host: API\r\nOrigin: http://evil.example\r\n{bearer}"), "403", "origin");

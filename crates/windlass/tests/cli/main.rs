@@ -20,6 +20,7 @@ mod look;
 mod lost;
 mod many;
 mod past;
+mod rest;
 mod run;
 mod slow;
 mod tokens;

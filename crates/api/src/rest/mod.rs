@@ -1,0 +1,45 @@
+//! REST under `/v1`: all that the command line can do, for any program.
+//!
+//! It exists beside gRPC because most programs speak plain HTTP and JSON. Each route turns a request
+//! into a message and hands it to the same calls that gRPC uses, so the two cannot differ in what
+//! they do, nor in which role it takes.
+//!
+//! It must never do anything that gRPC cannot, nor answer a refusal with anything but a problem
+//! document.
+
+// A problem is made once for a request that is refused, and handed on a few times.
+#![allow(clippy::result_large_err)]
+
+mod openapi;
+mod routes;
+
+mod elements;
+mod lists;
+mod nodes;
+mod output;
+mod runs;
+mod submit;
+
+mod cursor;
+mod negotiate;
+mod places;
+mod problem;
+mod request;
+mod sse;
+
+use std::sync::Arc;
+
+pub use openapi::openapi;
+pub(crate) use problem::Problem;
+pub(crate) use routes::router;
+
+use crate::calls::Service;
+use places::Places;
+
+/// What every route has.
+#[derive(Clone)]
+pub(crate) struct Rest {
+    service: Arc<Service>,
+    /// For answers that go on.
+    streams: Places,
+}

@@ -1,0 +1,90 @@
+//! Nodes and the cluster, and whether the node that is asked is well.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use http::StatusCode;
+use node::Refused;
+
+use super::Rest;
+use super::problem::Problem;
+use super::request::Body;
+use crate::caller::Caller;
+use crate::json::{Cluster, Down, GoingDown, Node, Nodes, Version};
+
+/// How long the node may take to see all that was acknowledged before it counts as not ready.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// List the nodes
+#[utoipa::path(get, path = "/v1/nodes", tag = "nodes", operation_id = "list_nodes",
+    responses((status = 200, description = "All nodes", body = Nodes)))]
+pub(super) async fn list(State(rest): State<Rest>, caller: Caller) -> Result<Json<Nodes>, Problem> {
+    let answer = rest.service.list_nodes(&caller).await?;
+    Ok(Json(Nodes::from(&answer.nodes[..])))
+}
+
+/// Show a node
+#[utoipa::path(get, path = "/v1/nodes/{id}", tag = "nodes", operation_id = "get_node",
+    params(("id" = String, Path, description = "A node's id or name")),
+    responses((status = 200, description = "The node", body = Node)))]
+pub(super) async fn get(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Node>, Problem> {
+    let nodes = rest.service.list_nodes(&caller).await?.nodes;
+    let is_it = |node: &&proto::api::NodeStatus| node.id == id || node.name == id;
+    let none = || Problem::from(Refused::NotFound(format!("there is no node `{id}`")));
+    let node = nodes.iter().find(is_it);
+    Ok(Json(Node::from(node.ok_or_else(|| none().hint("`windlass node ls` lists all nodes"))?)))
+}
+
+/// Take the node that is asked down
+///
+/// Nothing more is placed on it, its tasks are stopped, then it ends.
+#[utoipa::path(post, path = "/v1/node/down", tag = "nodes", operation_id = "go_down",
+    request_body = Down,
+    responses((status = 202, description = "It goes down", body = GoingDown)))]
+pub(super) async fn down(
+    State(rest): State<Rest>,
+    caller: Caller,
+    body: Body<Down>,
+) -> Result<(StatusCode, Json<GoingDown>), Problem> {
+    let Down { reason, actor } = body.whole()?;
+    let (reason, actor) = (reason.unwrap_or_default(), actor.unwrap_or_default());
+    let request = proto::api::DownRequest { reason, actor };
+    let tasks_left = rest.service.go_down(&caller, request).await?;
+    Ok((StatusCode::ACCEPTED, Json(GoingDown { tasks_left })))
+}
+
+/// Show the cluster, as the node that is asked sees it
+#[utoipa::path(get, path = "/v1/cluster", tag = "nodes", operation_id = "get_cluster",
+    responses((status = 200, description = "The cluster", body = Cluster)))]
+pub(super) async fn cluster(
+    State(rest): State<Rest>,
+    caller: Caller,
+) -> Result<Json<Cluster>, Problem> {
+    Ok(Json(Cluster::from(&rest.service.get_server(&caller).await?)))
+}
+
+/// Show which version answers
+#[utoipa::path(get, path = "/v1/version", tag = "nodes", operation_id = "get_version",
+    responses((status = 200, description = "The version", body = Version)))]
+pub(super) async fn version() -> Json<Version> {
+    Json(Version { version: env!("CARGO_PKG_VERSION").to_owned() })
+}
+
+/// Whether the process answers at all.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether the node sees all that is acknowledged, so that it can be asked anything.
+pub(super) async fn readyz(State(rest): State<Rest>) -> Result<impl IntoResponse, Problem> {
+    let late = || Refused::Unavailable("the journal does not answer".to_owned());
+    let view = tokio::time::timeout(READY_WITHIN, rest.service.handle.view()).await;
+    view.map_err(|_| late())??;
+    Ok("ready\n")
+}

@@ -1,0 +1,8 @@
+//! REST over a real listener with a real node behind it.
+
+mod client;
+
+mod lists;
+mod output;
+mod problems;
+mod runs;
