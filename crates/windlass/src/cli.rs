@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::client::Target;
 use crate::commands::{
     cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status, token,
-    up, version, wait,
+    top, up, version, wait,
 };
 use crate::show::color;
 
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     /// List nodes
     #[command(visible_alias = "workers")]
     Node(node::Args),
+    /// Watch runs, nodes and output on a live screen
+    Top(top::Args),
     /// Make, list and revoke tokens
     Token(token::Args),
     /// Show the version

@@ -19,7 +19,7 @@ use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
 use commands::{
     cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
-    supervisor, token, up, version, wait,
+    supervisor, token, top, up, version, wait,
 };
 use failure::Failure;
 
@@ -63,6 +63,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Completions(args) => completions::execute(&args),
         Command::Help(args) => help::execute(&args, Cli::command()),
         Command::Man(args) => man::execute(&args, Cli::command()),
+        Command::Top(args) => client(top::execute(args, target)),
         Command::Version(args) => client(version::execute(args, target)),
         Command::Load(args) => client(load::execute(args, target)),
     }

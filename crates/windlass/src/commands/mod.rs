@@ -15,6 +15,7 @@ pub(crate) mod purge;
 pub(crate) mod rerun;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod top;
 pub(crate) mod version;
 pub(crate) mod wait;
 

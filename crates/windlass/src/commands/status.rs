@@ -149,7 +149,7 @@ fn table(elements: &[ElementStatus], now_ms: u64) -> String {
     table.render()
 }
 
-fn attempt_took(attempt: &AttemptStatus, now_ms: u64) -> String {
+pub(crate) fn attempt_took(attempt: &AttemptStatus, now_ms: u64) -> String {
     let end_us = if attempt.ended_us > 0 { attempt.ended_us } else { now_ms * 1000 };
     match attempt.started_us {
         0 => "-".to_owned(),

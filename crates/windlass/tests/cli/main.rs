@@ -16,6 +16,7 @@ mod cut_off;
 mod gate;
 mod helped;
 mod life;
+mod live;
 mod look;
 mod lost;
 mod many;

@@ -1,0 +1,83 @@
+//! One run: what it is, and its elements.
+
+use proto::api::{ElementStatus, RunSummary};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::Modifier;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, Widget};
+
+use super::super::state::{Opened, State};
+use super::state_span;
+use crate::commands::{ps, status};
+use crate::show::table::plain;
+
+pub(super) fn render(state: &State, opened: &Opened, area: Rect, buffer: &mut Buffer) {
+    let Some(told) = &opened.told else {
+        Line::from(format!("asking for run {}", opened.run)).render(area, buffer);
+        return;
+    };
+    let rows = [Constraint::Length(4), Constraint::Length(1), Constraint::Fill(1)];
+    let [top, _, rest] = Layout::vertical(rows).areas(area);
+    let run = told.run.clone().unwrap_or_default();
+    Paragraph::new(facts(&run, state.now_ms)).render(top, buffer);
+
+    let right = |text: &'static str| Cell::from(Line::from(text).alignment(Alignment::Right));
+    let head = Row::new([
+        Cell::from("ELEMENT"),
+        Cell::from("STATE"),
+        right("TRY"),
+        Cell::from("NODE"),
+        right("TOOK"),
+        Cell::from(more(told.elements.len() as u64, told.elements_total)),
+    ]);
+    let rows = told.elements.iter().map(|element| row(element, state.now_ms));
+    let widths = [
+        Constraint::Length(20),
+        Constraint::Length(9),
+        Constraint::Length(4),
+        Constraint::Length(12),
+        Constraint::Length(8),
+        Constraint::Fill(1),
+    ];
+    let table = Table::new(rows, widths)
+        .header(head.style(Modifier::BOLD))
+        .row_highlight_style(Modifier::REVERSED);
+    let mut at = TableState::default().with_selected(Some(opened.selected));
+    StatefulWidget::render(table, rest, buffer, &mut at);
+}
+
+fn facts(run: &RunSummary, now_ms: u64) -> Vec<Line<'static>> {
+    let counts: Vec<_> =
+        run.counts.iter().map(|count| format!("{} {}", count.count, count.state)).collect();
+    let name = if run.name.is_empty() { String::new() } else { format!(" ({})", run.name) };
+    let state = state_span(&run.state);
+    vec![
+        Line::styled(format!("run {}{name}", run.run), Modifier::REVERSED),
+        Line::from(vec![
+            Span::raw("state     "),
+            Span::styled(run.state.clone(), state.style),
+            Span::raw(format!("  for {}", ps::took(run, now_ms)))
+                .style(ratatui::style::Style::new()),
+        ]),
+        Line::from(format!("command   {}", plain(&run.command))),
+        Line::from(format!("elements  {}", counts.join(", "))),
+    ]
+}
+
+fn more(shown: u64, total: u64) -> String {
+    if shown < total { format!("RESULT ({shown} of {total})") } else { "RESULT".to_owned() }
+}
+
+fn row(element: &ElementStatus, now_ms: u64) -> Row<'_> {
+    let right = |text: String| Cell::from(Line::from(text).alignment(Alignment::Right));
+    let last = element.attempts.last();
+    Row::new([
+        Cell::from(element.id.as_str()),
+        Cell::from(state_span(&element.state)),
+        right(last.map_or("-".to_owned(), |attempt| attempt.number.to_string())),
+        Cell::from(last.map_or("-", |attempt| attempt.node.as_str())),
+        right(last.map_or("-".to_owned(), |attempt| status::attempt_took(attempt, now_ms))),
+        Cell::from(last.map_or_else(String::new, |attempt| plain(&attempt.summary))),
+    ])
+}
