@@ -180,7 +180,7 @@ pub(crate) fn ids(ids: Vec<String>) -> Result<Vec<String>, Refused> {
     Ok(ids)
 }
 
-fn limit(wanted: u32) -> usize {
+pub(crate) fn limit(wanted: u32) -> usize {
     let wanted = if wanted == 0 { LIMIT_DEFAULT } else { wanted };
     wanted.min(LIMIT_MAX) as usize
 }

@@ -13,6 +13,7 @@ mod listener;
 mod server;
 mod token;
 
+mod audit;
 mod calls;
 mod convert;
 mod filter;

@@ -163,6 +163,14 @@ impl Windlass for Service {
         plain(Service::list_tokens(self, &caller).await)
     }
 
+    async fn audit(
+        &self,
+        request: Request<AuditRequest>,
+    ) -> Result<Response<AuditResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::audit(self, &caller, request).await)
+    }
+
     async fn revoke_token(
         &self,
         request: Request<RevokeTokenRequest>,

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use crate::audit::Change;
+
 use model::{Because, Fence, NodeId, Outcome, RangeSet, Retention, RunId, TaskPosition, TaskState};
 
-/// Something that has ended.
+/// Something that has ended, or was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// An attempt.
@@ -24,6 +26,8 @@ pub enum Fact {
     },
     /// A run.
     Run(Box<RunFact>),
+    /// A change that somebody made, for the audit.
+    Change(Box<Change>),
 }
 
 /// An attempt that has ended.

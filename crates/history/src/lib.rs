@@ -17,6 +17,7 @@
 //!
 //! It must never decide what a fact means, and never change one.
 
+mod audit;
 mod block;
 mod bytes;
 mod codes;
@@ -37,6 +38,7 @@ mod store;
 mod tend;
 mod walk;
 
+pub use audit::{Change, ChangeFilter, Changes, Position};
 pub use elements::{Elements, Told};
 pub use error::{Error, OpenError};
 pub use fact::{AttemptFact, ElementsEnd, Fact, Profile, RunFact, RunHead, States};

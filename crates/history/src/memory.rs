@@ -40,6 +40,8 @@ impl Memory {
                 self.bytes += Heads::weight(&run.head) + run.job.len();
                 self.runs.insert(run.head.run.0, (run.head, run.job.into()));
             }
+            // It is kept in a log of its own.
+            Fact::Change(_) => {}
         }
     }
 

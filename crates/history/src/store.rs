@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::audit::{Audit, ChangeFilter, Changes, Position};
 use crate::cover::Ranges;
 use crate::error::failed;
 use crate::fact::Fact;
@@ -27,6 +28,7 @@ pub struct History {
     inner: RwLock<Inner>,
     /// Whoever changes files; one at a time.
     pub(crate) tender: Mutex<Tender>,
+    audit: Audit,
 }
 
 /// What readers look at.
@@ -94,6 +96,7 @@ impl History {
             }
         }
         let gone = Gone::open(dir).map_err(failed("open", dir))?;
+        let audit = Audit::open(dir.join("audit")).map_err(failed("open the audit in", dir))?;
         let durable = durable(&parts);
         if durable.len() > 1 {
             tracing::error!(
@@ -110,6 +113,7 @@ impl History {
             dir: dir.to_owned(),
             inner: RwLock::new(inner),
             tender: Mutex::new(Tender::new(gone, settings)),
+            audit,
         })
     }
 
@@ -147,7 +151,16 @@ impl History {
             inner.given = Some(index);
             if inner.wants(index) {
                 inner.active.cover.insert_range(first, index);
-                facts.into_iter().for_each(|fact| inner.active.add(fact));
+                let mut changes = Vec::new();
+                for fact in facts {
+                    match fact {
+                        Fact::Change(change) => changes.push(*change),
+                        fact => inner.active.add(fact),
+                    }
+                }
+                if !changes.is_empty() {
+                    self.audit.add(index, changes);
+                }
             }
         }
     }
@@ -168,7 +181,9 @@ impl History {
         let frozen = inner.frozen.as_deref();
         Pending {
             facts: inner.active.facts + frozen.map_or(0, |memory| memory.facts),
-            bytes: inner.active.bytes + frozen.map_or(0, |memory| memory.bytes),
+            bytes: inner.active.bytes
+                + frozen.map_or(0, |memory| memory.bytes)
+                + self.audit.pending(),
         }
     }
 
@@ -176,7 +191,9 @@ impl History {
     /// facts stay in memory and can be written again.
     pub fn flush(&self) -> Result<(), Error> {
         let _one = self.tender();
-        // What an earlier flush could not write comes first.
+        // What an earlier flush could not write comes first, and before the facts of an entry its
+        // changes: the part says that all of the entry is on disk.
+        self.audit.flush().map_err(failed(&self.dir))?;
         self.flush_frozen().map_err(failed(&self.dir))?;
         {
             let mut inner = self.write();
@@ -185,6 +202,7 @@ impl History {
             }
             inner.frozen = Some(Arc::new(std::mem::take(&mut inner.active)));
         }
+        self.audit.flush().map_err(failed(&self.dir))?;
         self.flush_frozen().map_err(failed(&self.dir))
     }
 
@@ -202,6 +220,16 @@ impl History {
         Arc::make_mut(&mut inner.parts).push(part);
         inner.frozen = None;
         Ok(())
+    }
+
+    /// At most `limit` changes that the filter wants before this place, the latest first.
+    pub fn changes(
+        &self,
+        filter: &ChangeFilter,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Changes {
+        self.audit.changes(filter, before, limit)
     }
 
     /// Bytes on disk, about.

@@ -39,6 +39,7 @@ pub(crate) fn facts(events: &[Event], time_ms: u64) -> Vec<Fact> {
             let head = head(*run, last, *ended_ms);
             Some(Fact::Run(Box::new(RunFact { head, job })))
         }
+        Event::Changed(change) => Some(Fact::Change(Box::new(self::change(change, time_ms)))),
         _ => None,
     };
     events.iter().filter_map(fact).collect()
@@ -47,6 +48,12 @@ pub(crate) fn facts(events: &[Event], time_ms: u64) -> Vec<Fact> {
 /// What was submitted, as a run's fact keeps it; `None` where the bytes are no job.
 pub(crate) fn job(bytes: &[u8]) -> Option<JobSpec> {
     JobSpec::try_from(proto::job::Job::decode(bytes).ok()?).ok()
+}
+
+fn change(change: &machine::Change, time_ms: u64) -> history::Change {
+    let machine::Change { action, on, actor, reason, token, address } = change.clone();
+    let action = action.to_string();
+    history::Change { time_ms, action, on, actor, reason, token, address }
 }
 
 fn attempt(ended: &AttemptEnded) -> AttemptFact {

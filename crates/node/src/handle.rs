@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use history::{ChangeFilter, Changes, Position};
 use journal::{Journal, JournalError};
 use machine::{Answer, Refusal};
 use model::job::Fault;
@@ -242,6 +243,17 @@ impl Handle {
         let busy = || Refused::Unavailable("history is busy or ends; try again".to_owned());
         let answer = self.shared.keeper.purge(filter, dry).ok_or_else(busy)?;
         answer.await.map_err(|_| busy())
+    }
+
+    /// At most `limit` changes that the filter wants before this place, the latest first.
+    pub async fn changes(
+        &self,
+        filter: ChangeFilter,
+        before: Option<Position>,
+        limit: usize,
+    ) -> Result<Changes, Refused> {
+        self.view().await?;
+        self.shared.aside(|| self.shared.history.changes(&filter, before, limit)).await
     }
 
     /// Why history cannot be written just now, while it cannot.

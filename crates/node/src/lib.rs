@@ -39,6 +39,7 @@ mod worker;
 pub use blobs::Stored;
 pub use error::{Refused, StartError};
 pub use handle::{Canceled, Handle, Submitted};
+pub use history::{Change, ChangeFilter, Changes, Position};
 pub use info::{Config, Info, Keeping, NoopWorkers, Stopped};
 pub use lists::Uploading;
 pub use logs::{Chunk, Logs, LogsRequest, Streams};

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Target;
 use crate::commands::{
-    cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status, token,
-    top, up, version, wait,
+    audit, cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
+    token, top, up, version, wait,
 };
 use crate::show::color;
 
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Top(top::Args),
     /// Make, list and revoke tokens
     Token(token::Args),
+    /// List who changed what
+    Audit(audit::Args),
     /// Show the version
     Version(version::Args),
     /// Write what a shell needs to complete lines

@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser};
 
 use cli::{Cli, Command};
 use commands::{
-    cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
+    audit, cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
     supervisor, token, top, up, version, wait,
 };
 use failure::Failure;
@@ -59,6 +59,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Purge(args) => client(purge::execute(args, target)),
         Command::Rerun(args) => client(rerun::execute(args, target)),
         Command::Node(args) => client(node::execute(args, target)),
+        Command::Audit(args) => client(audit::execute(args, target)),
         Command::Token(args) => client(token::execute(args, target)),
         Command::Completions(args) => completions::execute(&args),
         Command::Help(args) => help::execute(&args, Cli::command()),

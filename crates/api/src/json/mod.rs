@@ -8,6 +8,7 @@
 //! what has not happened is `null`.
 
 mod answer;
+mod audit;
 mod element;
 mod job;
 mod node;
@@ -22,6 +23,7 @@ mod tests;
 mod token;
 
 pub use answer::{Canceled, Cancellation, Purged, ServerVersion, Submitted, Version, Versions};
+pub use audit::{Audit, Change};
 pub use element::{Attempt, Because, Element, Outcome};
 pub use job::{Job, Keep, Retention};
 pub use node::{Node, Nodes};

@@ -83,7 +83,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// A time, or how long ago it was.
-fn when(text: &str) -> Result<u64, String> {
+pub(crate) fn when(text: &str) -> Result<u64, String> {
     if let Some(ms) = time::parse_utc_ms(text) {
         return Ok(ms);
     }

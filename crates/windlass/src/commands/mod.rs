@@ -2,6 +2,7 @@
 
 pub(crate) mod up;
 
+pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod down;

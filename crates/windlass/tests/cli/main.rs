@@ -12,6 +12,7 @@ mod scripted;
 mod terminal;
 
 mod asked;
+mod audit;
 mod cut_off;
 mod gate;
 mod helped;

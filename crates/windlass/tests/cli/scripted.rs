@@ -204,6 +204,10 @@ impl Windlass for Scripted {
         unasked()
     }
 
+    async fn audit(&self, _: Request<AuditRequest>) -> Result<Response<AuditResponse>, Status> {
+        unasked()
+    }
+
     async fn get_server(
         &self,
         _: Request<GetServerRequest>,
