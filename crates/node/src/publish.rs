@@ -119,9 +119,13 @@ impl News {
                 self.ended.push(ended.attempt);
             }
             Event::Started { attempt } => _ = self.runs.insert(attempt.element.run),
-            Event::ElementsEnded { run, .. }
-            | Event::RunEnded { run, .. }
-            | Event::Assigned { run, .. } => _ = self.runs.insert(*run),
+            Event::RunEnded { run, .. } => {
+                self.runs.insert(*run);
+                tracing::debug!(run = run.0, "a run has ended");
+            }
+            Event::ElementsEnded { run, .. } | Event::Assigned { run, .. } => {
+                self.runs.insert(*run);
+            }
             Event::Stop { attempts, .. } => {
                 self.runs.extend(attempts.iter().map(|attempt| attempt.element.run));
             }

@@ -58,8 +58,8 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let journal = open_journal(&data_dir, identity.journal_node()).await?;
     let settings = Settings {
         retention: config.keeping.retention,
+        namespaces: config.keeping.namespaces.clone(),
         disk_bytes_max: config.keeping.history_bytes,
-        ..Settings::default()
     };
     let history = History::open(&data_dir.path.join("history"), settings)?;
     let history = Arc::new(history);

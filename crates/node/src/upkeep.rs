@@ -4,7 +4,7 @@
 //! It must never hold the work up: a snapshot is written from a view, and what fails here is said
 //! and tried again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,7 +33,7 @@ const RESERVE_PART: u64 = 20;
 const RESERVE_BYTES: (u64, u64) = (16 << 20, 1 << 30);
 
 /// How a node keeps what it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeping {
     /// A snapshot is made when so many bytes of journal, or as many as the last snapshot has, lie
     /// behind the last one.
@@ -44,6 +44,8 @@ pub struct Keeping {
     pub history_bytes: u64,
     /// How long history keeps runs whose job does not say it.
     pub retention: Retention,
+    /// The same for the runs of certain namespaces.
+    pub namespaces: BTreeMap<String, Retention>,
 }
 
 impl Default for Keeping {
@@ -53,6 +55,7 @@ impl Default for Keeping {
             output_bytes: 10 << 30,
             history_bytes: 10 << 30,
             retention: Retention::default(),
+            namespaces: BTreeMap::new(),
         }
     }
 }

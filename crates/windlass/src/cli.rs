@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Target;
 use crate::commands::{
-    audit, cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
-    token, top, up, version, wait,
+    audit, cancel, completions, config, down, help, load, logs, man, node, ps, purge, rerun, run,
+    status, token, top, up, version, wait,
 };
 use crate::show::color;
 
@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Token(token::Args),
     /// List who changed what
     Audit(audit::Args),
+    /// Check configuration files and show what holds
+    Config(config::Args),
     /// Show the version
     Version(version::Args),
     /// Write what a shell needs to complete lines

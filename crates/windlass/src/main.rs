@@ -9,17 +9,18 @@ mod commands;
 mod complete;
 mod failure;
 mod process;
+mod settings;
 mod show;
 
 use std::future::Future;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use cli::{Cli, Command};
 use commands::{
-    audit, cancel, completions, down, help, load, logs, man, node, ps, purge, rerun, run, status,
-    supervisor, token, top, up, version, wait,
+    audit, cancel, completions, config, down, help, load, logs, man, node, ps, purge, rerun, run,
+    status, supervisor, token, top, up, version, wait,
 };
 use failure::Failure;
 
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         return supervisor::main(arguments);
     }
     complete::answer(Cli::command);
-    match execute(Cli::parse()) {
+    match settings::command_line::<Cli>().and_then(execute) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             show::out::failure(&failure);
@@ -65,6 +66,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Help(args) => help::execute(&args, Cli::command()),
         Command::Man(args) => man::execute(&args, Cli::command()),
         Command::Top(args) => client(top::execute(args, target)),
+        Command::Config(args) => config::execute(&args, &target, &Cli::command()),
         Command::Version(args) => client(version::execute(args, target)),
         Command::Load(args) => client(load::execute(args, target)),
     }

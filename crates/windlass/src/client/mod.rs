@@ -37,6 +37,9 @@ pub(crate) struct Target {
     /// Take the token from FILE (else from WINDLASS_TOKEN, else where `up` left it)
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
+    /// Read settings from FILE (else from WINDLASS_CONFIG, else see `help config`)
+    #[arg(short, long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub(crate) config: Option<PathBuf>,
     /// Say more on stderr
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,

@@ -5,6 +5,7 @@ pub(crate) mod up;
 pub(crate) mod audit;
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod down;
 pub(crate) mod filter;
 pub(crate) mod help;

@@ -5,6 +5,7 @@ mod logging;
 mod ready;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -27,8 +28,8 @@ when the node is ended by SIGTERM or Ctrl-C, and are adopted by the next `up`
 on the same directory; `windlass down` ends both.
 
 Without --data-dir: /var/lib/windlass for root, else windlass in
-XDG_STATE_HOME or ~/.local/state. WINDLASS_LOG=info,journal=debug sets what
-is logged to stderr.";
+XDG_STATE_HOME or ~/.local/state. Every flag can stand in a file: see
+`windlass config --help`.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -66,19 +67,32 @@ pub(crate) struct Args {
     /// The same for runs that did not succeed (as `--history-keep`)
     #[arg(long, value_name = "DAYS,RUNS", value_parser = keep, hide_short_help = true)]
     history_keep_failed: Option<Keep>,
+    /// The same for runs of one namespace, any number of times
+    #[arg(long, value_name = "NAMESPACE=DAYS,RUNS", value_parser = keep_of, hide_short_help = true)]
+    history_keep_of: Vec<(String, Keep)>,
+    /// The same for those that did not succeed (as `--history-keep-of`)
+    #[arg(long, value_name = "NAMESPACE=DAYS,RUNS", value_parser = keep_of, hide_short_help = true)]
+    history_keep_failed_of: Vec<(String, Keep)>,
     /// Let history take SIZE of the disk; beyond, the oldest runs go (10GiB)
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size, hide_short_help = true)]
     history_disk: Option<u64>,
     /// Let output of ended tasks take SIZE; beyond, the oldest goes (10GiB)
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size, hide_short_help = true)]
     output_disk: Option<u64>,
+    /// Log a level, or directives by module, to stderr: `info,journal=debug`
+    #[arg(long, value_name = "LEVEL,…", env = "WINDLASS_LOG", hide_env = true)]
+    #[arg(hide_short_help = true)]
+    log: Option<String>,
+    /// Log lines for people, or an object of JSON a line
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_short_help = true)]
+    log_format: logging::Format,
     /// Write addresses and pids to FILE as JSON once the node serves
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
 }
 
 pub(crate) fn execute(args: Args, verbose: u8) -> Result<u8, Failure> {
-    logging::start(verbose)?;
+    logging::start(verbose, args.log.as_deref(), args.log_format)?;
     check_labels(&args.labels)?;
     let api = api_addr(&args.api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
@@ -90,6 +104,19 @@ impl Args {
     fn retention(&self) -> Retention {
         let success = self.history_keep.unwrap_or_default();
         Retention { success, failure: self.history_keep_failed.unwrap_or(success) }
+    }
+
+    /// How long ended runs of certain namespaces are kept.
+    fn namespaces(&self) -> BTreeMap<String, Retention> {
+        let mut all: BTreeMap<_, _> = (self.history_keep_of.iter())
+            .map(|(name, keep)| (name.clone(), Retention { success: *keep, failure: *keep }))
+            .collect();
+        for (name, failure) in &self.history_keep_failed_of {
+            let success = self.history_keep.unwrap_or_default();
+            all.entry(name.clone()).or_insert(Retention { success, failure: *failure }).failure =
+                *failure;
+        }
+        all
     }
 }
 
@@ -128,6 +155,13 @@ fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
     Ok(())
 }
 
+fn keep_of(text: &str) -> Result<(String, Keep), String> {
+    match text.split_once('=') {
+        Some((name, kept)) if !name.is_empty() => Ok((name.to_owned(), keep(kept)?)),
+        _ => Err("written NAMESPACE=DAYS,RUNS, such as `team-a=7,100`".to_owned()),
+    }
+}
+
 fn label(text: &str) -> Result<(String, String), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     match text.split_once('=') {
@@ -164,6 +198,22 @@ mod tests {
         let label = |text| label(text).unwrap();
         assert!(check_labels(&[label("a=1"), label("b=1")]).is_ok());
         assert!(check_labels(&[label("a=1"), label("b=1"), label("a=1")]).is_err());
+    }
+
+    #[test]
+    fn a_namespace_may_keep_its_runs_longer() {
+        let line = ["up", "--history-keep-of", "a=7,100", "--history-keep-failed-of", "a=90,5"];
+        let args = <TestArgs as clap::Parser>::parse_from(line).args;
+        let kept = args.namespaces()["a"];
+        assert_eq!((kept.success.days, kept.success.runs), (7, 100));
+        assert_eq!((kept.failure.days, kept.failure.runs), (90, 5));
+        assert!(keep_of("7,100").is_err() && keep_of("=7,100").is_err());
+    }
+
+    #[derive(clap::Parser)]
+    struct TestArgs {
+        #[command(flatten)]
+        args: Args,
     }
 
     #[test]

@@ -13,11 +13,13 @@ mod terminal;
 
 mod asked;
 mod audit;
+mod config;
 mod cut_off;
 mod gate;
 mod helped;
 mod life;
 mod live;
+mod logging;
 mod look;
 mod lost;
 mod many;

@@ -1,17 +1,28 @@
 //! The daemon's log: to stderr, quiet unless asked.
+//!
+//! What is logged names runs, nodes and indices, and never what a task was given.
 
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::Failure;
 
-/// Overrides `-v`: directives such as `info,journal=debug`.
-const VARIABLE: &str = "WINDLASS_LOG";
+/// How a line of the log looks.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
 
-/// Starts logging; `verbose` is how often `-v` was given.
-pub(super) fn start(verbose: u8) -> Result<(), Failure> {
-    let default = match verbose {
+/// Starts logging; `verbose` is how often `-v` was given, which `directives` overrule.
+pub(super) fn start(verbose: u8, directives: Option<&str>, format: Format) -> Result<(), Failure> {
+    let usual = match verbose {
         0 => "warn",
         1 => "info,openraft=warn",
         2 => {
@@ -19,15 +30,33 @@ pub(super) fn start(verbose: u8) -> Result<(), Failure> {
         }
         _ => "trace",
     };
-    let directives = std::env::var(VARIABLE).unwrap_or_else(|_| default.to_owned());
-    let filter = EnvFilter::try_new(&directives).map_err(|error| {
-        Failure::usage(format!("`{directives}` in {VARIABLE} is no log filter: {error}"))
-            .hint(format!("write a level or directives: `{VARIABLE}=info,journal=debug`"))
+    let directives = directives.unwrap_or(usual);
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
+        Failure::usage(format!("`{directives}` is no log filter: {error}")).hint(
+            "write a level or directives: `--log info,journal=debug`, or the same in WINDLASS_LOG",
+        )
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let discreet = filter_fn(|metadata| !tells_secrets(metadata));
+    match format {
+        Format::Text => {
+            let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            lines.with_ansi(colour).finish().with(discreet).init();
+        }
+        Format::Json => {
+            let lines = lines.json().flatten_event(true);
+            let lines = lines.with_current_span(false).with_span_list(false);
+            lines.finish().with(discreet).init();
+        }
+    }
     Ok(())
+}
+
+/// Libraries that, below `info`, log all that goes through them: headers with the token, and the
+/// journal's records with the environment of tasks.
+const TALKATIVE: [&str; 2] = ["h2", "openraft"];
+
+fn tells_secrets(metadata: &tracing::Metadata<'_>) -> bool {
+    let of = metadata.target().split("::").next();
+    *metadata.level() > tracing::Level::INFO && of.is_some_and(|of| TALKATIVE.contains(&of))
 }

@@ -99,6 +99,8 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
         .inspect_err(|failure| tracing::warn!("{}", failure.message));
     announce(&args, &node, addr)?;
     tell_systemd(&[NotifyState::Ready]);
+    let info = handle.info();
+    tracing::info!(node = %info.node, name = info.name, %addr, version = info.version, "the node serves");
 
     let end = tokio::select! {
         end = signals.next() => end,
@@ -108,6 +110,7 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
     tell_systemd(&[NotifyState::Stopping]);
     let interrupted = matches!(end, End::Interrupt);
     let tasks = handle.running();
+    tracing::info!(tasks, down = matches!(end, End::Stopped(Stopped::Down)), "the node goes down");
     drop(pointer);
     let _ = stop.send(());
     if !serving.is_finished() {
@@ -182,6 +185,7 @@ fn keeping(args: &Args) -> Keeping {
         checkpoint_bytes: args.checkpoint_size.unwrap_or(usual.checkpoint_bytes),
         output_bytes: args.output_disk.unwrap_or(usual.output_bytes),
         retention: args.retention(),
+        namespaces: args.namespaces(),
         history_bytes: args.history_disk.unwrap_or(usual.history_bytes),
     }
 }

@@ -1,0 +1,71 @@
+//! Holds `docs/reference/configuration.md` against the command line, whose flags it lists.
+
+use std::fmt::Write;
+
+use clap::CommandFactory;
+
+use super::tree::{Setting, Takes, Tree};
+use crate::cli::Cli;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
+/// What follows is made from the code.
+const MARK: &str = "<!-- From here on this page is made from the code. -->\n";
+/// Set to write the page anew.
+const WRITE: &str = "WINDLASS_TEST_WRITE";
+
+#[test]
+fn the_page_lists_every_setting() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let (written, _) = page.split_once(MARK).expect("the page has the mark");
+    let wanted = format!("{written}{MARK}{}", tables(&Tree::of(&Cli::command())));
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(PAGE, &wanted).unwrap();
+    } else {
+        assert!(
+            page == wanted,
+            "the page is old: `{WRITE}=1 cargo test -p windlass the_page_lists` writes it anew"
+        );
+    }
+}
+
+fn tables(tree: &Tree) -> String {
+    let mut text = String::new();
+    let mut paths = vec![Vec::new()];
+    paths.extend(tree.sections.iter().cloned());
+    for path in paths {
+        let of_path = |setting: &&Setting| setting.path == path && !setting.hidden;
+        let settings: Vec<_> = tree.settings.iter().filter(of_path).collect();
+        if settings.is_empty() {
+            continue;
+        }
+        let title = match path.is_empty() {
+            true => "At the top".to_owned(),
+            false => format!("`{}`", path.join(": ")),
+        };
+        let _ = write!(text, "\n## {title}\n\n| key | value | default | variable | |\n");
+        text.push_str("| --- | --- | --- | --- | --- |\n");
+        for setting in settings {
+            let value = match setting.takes {
+                Takes::Switch => "`true` or `false`".to_owned(),
+                Takes::Count => "a number".to_owned(),
+                Takes::One => format!("`{}`", setting.value_name),
+                Takes::Many => format!("list of `{}`", setting.value_name),
+            };
+            let default = match &setting.default[..] {
+                [] => String::new(),
+                [value] if value.is_empty() => String::new(),
+                values => format!("`{}`", values.join(" ")),
+            };
+            let variable = setting.variable.as_ref().map(|name| format!("`{name}`"));
+            let key = match &setting.alias {
+                Some(alias) => format!("`{}`, `{alias}`", setting.key),
+                None => format!("`{}`", setting.key),
+            };
+            let variable = variable.unwrap_or_default();
+            let help = setting.help.replace('|', "\\|");
+            let value = value.replace('|', "\\|");
+            let _ = writeln!(text, "| {key} | {value} | {default} | {variable} | {help} |");
+        }
+    }
+    text
+}
