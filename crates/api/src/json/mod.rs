@@ -16,6 +16,7 @@ mod output;
 mod page;
 mod retries;
 mod run;
+mod schema;
 mod shape;
 mod task;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use page::{
 };
 pub use retries::{Backoff, Conditions, FailureClass, Retries};
 pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};
+pub use schema::{CommandSchema, schemas};
 pub(crate) use shape::hex;
 pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
 pub use task::Task;

@@ -8,6 +8,8 @@ use super::Cli;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/command-line.md");
 
+const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/schemas");
+
 const ABOUT: &str = "\
 # The command line
 
@@ -43,6 +45,37 @@ fn the_page_is_what_the_code_says() {
     }
     let written = std::fs::read_to_string(PAGE).unwrap();
     assert!(written == page, "write it anew: INSTA_UPDATE=always cargo test -p windlass --bins");
+}
+
+#[test]
+fn every_command_that_prints_json_has_a_schema() {
+    let schemas = api::json::schemas();
+    let mut without = Vec::new();
+    each(&mut |path, command| {
+        // `node` alone is `node ls`.
+        let leaf = command.get_subcommands().next().is_none();
+        let json = command.get_arguments().any(|arg| arg.get_long() == Some("json"));
+        let words = path.trim_start_matches("windlass").trim_start();
+        if leaf && json && !schemas.iter().any(|schema| schema.command == words) {
+            without.push(words.to_owned());
+        }
+    });
+    assert!(without.is_empty(), "no schema in `api::json::schemas`: {without:?}");
+    for schema in schemas {
+        let path = format!(
+            "{SCHEMAS}/{}.json",
+            schema.command.replace([' ', '-'], "-").replace("---", "-")
+        );
+        let text = format!("{:#}\n", schema.schema);
+        if std::env::var("INSTA_UPDATE").is_ok_and(|update| update == "always") {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            written == text,
+            "{path} is old: INSTA_UPDATE=always cargo test -p windlass --bins"
+        );
+    }
 }
 
 #[test]

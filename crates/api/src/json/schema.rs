@@ -1,0 +1,88 @@
+//! JSON Schemas (2020-12) of what each command prints with `--json`, made of the types themselves.
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+use super::{
+    Audit, Cancellation, CreatedToken, Ends, Line, Nodes, Purged, RunPage, RunStatus, Submitted,
+    Tokens, Versions,
+};
+
+/// Where the schemas of parts stand in OpenAPI, and where in a schema of its own.
+const IN_OPENAPI: &str = "#/components/schemas/";
+const IN_SCHEMA: &str = "#/$defs/";
+
+/// What a command prints with `--json`.
+#[derive(Clone, Debug)]
+pub struct CommandSchema {
+    /// The words of the command: `node ls`.
+    pub command: &'static str,
+    /// It prints many documents, one a line.
+    pub lines: bool,
+    /// The schema of a document.
+    pub schema: Value,
+}
+
+/// The schema of every command that has `--json`.
+pub fn schemas() -> Vec<CommandSchema> {
+    let one = |command, schema| CommandSchema { command, lines: false, schema };
+    let lines = |command, schema| CommandSchema { command, lines: true, schema };
+    vec![
+        one("audit", schema::<Audit>("audit")),
+        one("cancel", schema::<Cancellation>("cancel")),
+        lines("logs", schema::<Line>("logs")),
+        one("node ls", schema::<Nodes>("node ls")),
+        one("ps", schema::<RunPage>("ps")),
+        one("purge", schema::<Purged>("purge")),
+        one("rerun", schema::<Submitted>("rerun")),
+        lines("run", schema::<Line>("run")),
+        one("run --detach", schema::<Submitted>("run --detach")),
+        one("status", schema::<RunStatus>("status")),
+        one("token create", schema::<CreatedToken>("token create")),
+        one("token ls", schema::<Tokens>("token ls")),
+        one("version", schema::<Versions>("version")),
+        one("wait", schema::<Ends>("wait")),
+    ]
+}
+
+fn schema<T: ToSchema>(command: &str) -> Value {
+    let mut parts = Vec::new();
+    T::schemas(&mut parts);
+    parts.push((T::name().into_owned(), T::schema()));
+    let parts = parts.into_iter().map(|(name, part)| (name, value(&part)));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": format!("windlass {command} --json"),
+        "$ref": format!("{IN_SCHEMA}{}", T::name()),
+        "$defs": parts.collect::<Map<_, _>>(),
+    })
+}
+
+/// A part as a schema of its own: OpenAPI 3.1 says all else as JSON Schema does.
+fn value(part: &RefOr<Schema>) -> Value {
+    let mut value = serde_json::to_value(part).expect("a schema is JSON");
+    rewrite(&mut value);
+    value
+}
+
+fn rewrite(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(target)) = fields.get_mut("$ref")
+                && let Some(name) = target.strip_prefix(IN_OPENAPI)
+            {
+                *target = format!("{IN_SCHEMA}{name}");
+            }
+            // OpenAPI's own word; JSON Schema has a list.
+            if fields.get("example").is_some_and(|example| !example.is_object())
+                && let Some(example) = fields.remove("example")
+            {
+                fields.insert("examples".to_owned(), json!([example]));
+            }
+            fields.values_mut().for_each(rewrite);
+        }
+        Value::Array(items) => items.iter_mut().for_each(rewrite),
+        _ => {}
+    }
+}
