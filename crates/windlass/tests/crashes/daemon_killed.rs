@@ -111,7 +111,9 @@ fn check_element(run: &Accepted, element: &ElementStatus, lines: &[Line]) {
             assert!(code.is_none_or(|code| code == 128 + *shown as i32), "{told}");
         }
         Ending::NotStarted(_) => {
-            assert!(run.end == End::Canceled && lines.is_empty(), "{told}");
+            // On a busy machine the program may not be executed within a short timeout.
+            let early = matches!(run.end, End::Canceled | End::TimedOut);
+            assert!(early && lines.is_empty(), "{told}");
             return;
         }
         Ending::Gone(_) => panic!("an outcome was lost: {told}"),
