@@ -6,6 +6,7 @@
 
 mod bench;
 mod node;
+mod package;
 mod proc;
 mod soak;
 mod test;
@@ -23,6 +24,8 @@ usage: cargo xtask <chore>
                             build in release and print the table of speeds; all works by default:
                             idle, array, latency; submit, durable, crowd, chain, noop, history,
                             shapes, queued (of scale: 0.01 of each count is a rehearsal)
+  package [--profile NAME] [--out DIR] [binary] [deb] [image]
+                            what people install, into `target/package`; the image needs a Docker Engine
   soak [--minutes N] [--disk-mib N] [--binary PATH]
                             work, kill and look for 30 minutes on a small disk of 512 MiB, and judge
 ";
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::run(),
         Some("test") => test::run(rest),
         Some("bench") => bench::run(rest),
+        Some("package") => package::run(rest),
         Some("soak") => soak::run(rest),
         Some("__bare-spawn") => bench::bare_spawn_child(rest),
         Some("help" | "-h" | "--help") => {
