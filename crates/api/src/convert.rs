@@ -69,7 +69,7 @@ pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
     }
 }
 
-fn element(status: query::ElementStatus) -> api::ElementStatus {
+pub(crate) fn element(status: query::ElementStatus) -> api::ElementStatus {
     api::ElementStatus {
         id: status.id,
         uuid: status.element.uuid().to_string(),
@@ -81,7 +81,7 @@ fn element(status: query::ElementStatus) -> api::ElementStatus {
     }
 }
 
-fn attempt(status: query::AttemptStatus) -> api::AttemptStatus {
+pub(crate) fn attempt(status: query::AttemptStatus) -> api::AttemptStatus {
     let outcome = status.outcome;
     api::AttemptStatus {
         number: status.number,

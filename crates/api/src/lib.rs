@@ -24,6 +24,7 @@ mod service;
 mod streams;
 mod tokens;
 mod upload;
+mod watch;
 
 use std::future::Future;
 use std::net::TcpListener;

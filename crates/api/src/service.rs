@@ -9,7 +9,7 @@ use node::query::Progress;
 use node::{Handle, Refused};
 use proto::api::windlass_server::Windlass;
 use proto::api::*;
-use tokio::sync::watch;
+use tokio::sync::watch as watched;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::caller::Caller;
@@ -19,6 +19,7 @@ use crate::output;
 use crate::refusal::status;
 use crate::streams::{Messages, Recipient, answer};
 use crate::upload::upload;
+use crate::watch;
 
 /// How often `Down` looks how many tasks are left.
 const DOWN_INTERVAL: Duration = Duration::from_millis(100);
@@ -29,6 +30,7 @@ impl Windlass for Service {
     type WaitStream = Messages<WaitEvent>;
     type LogsStream = Messages<OutputChunk>;
     type DownStream = Messages<DownEvent>;
+    type EventsStream = Messages<EventBatch>;
 
     async fn submit(
         &self,
@@ -119,6 +121,37 @@ impl Windlass for Service {
         let request = node::LogsRequest { follow, streams };
         let logs = self.handle.logs(&id, request).await.map_err(|refused| status(&refused))?;
         Ok(answer(|recipient| output::forward(logs, recipient, |chunk| chunk)))
+    }
+
+    async fn list_elements(
+        &self,
+        request: Request<ListElementsRequest>,
+    ) -> Result<Response<ListElementsResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::list_elements(self, &caller, request).await)
+    }
+
+    async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::why(self, &caller, request).await)
+    }
+
+    async fn events(
+        &self,
+        request: Request<EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
+        let (caller, request) = open(request)?;
+        let events = Service::events(self, &caller, &request).await;
+        let events = events.map_err(|refused| status(&refused))?;
+        Ok(answer(|recipient| watch::forward(events, request.follow, recipient)))
+    }
+
+    async fn get_node(
+        &self,
+        request: Request<GetNodeRequest>,
+    ) -> Result<Response<NodeStatus>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::get_node(self, &caller, request).await)
     }
 
     async fn list_nodes(
@@ -220,7 +253,7 @@ async fn wait(
     use wait_event::Kind;
     let event = |kind| WaitEvent { kind: Some(kind) };
     let nothing = Progress { ended: 0, total: 0 };
-    let (all, mut seen) = watch::channel(vec![nothing; ids.len()]);
+    let (all, mut seen) = watched::channel(vec![nothing; ids.len()]);
     let (handle, all) = (&handle, &all);
     let mut ends: FuturesOrdered<_> = ids
         .iter()

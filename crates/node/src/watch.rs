@@ -3,10 +3,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use model::TaskState;
+
 use crate::error::Refused;
 use crate::events::{EventFilter, Events};
 use crate::handle::Handle;
-use crate::query::{self, Situation, Why};
+use crate::query::{self, ElementPage, ElementPlace, Situation, Why};
 
 impl Handle {
     /// What happens after the journal index `after`, or from now on where there is none. Refused
@@ -26,6 +28,22 @@ impl Handle {
     pub async fn run_id(&self, id: &str) -> Result<model::RunId, Refused> {
         let view = self.view().await?;
         Ok(self.resolve(&view, id).await?.run)
+    }
+
+    /// Elements of what `id` points at, by task and index, behind `after`; only those in one of
+    /// these states where any is given. At most `limit`, which is at most 10,000.
+    pub async fn elements(
+        &self,
+        id: &str,
+        states: &[TaskState],
+        after: Option<ElementPlace>,
+        limit: usize,
+    ) -> Result<ElementPage, Refused> {
+        let view = self.view().await?;
+        let resolved = self.resolve(&view, id).await?;
+        let history = &self.shared.history;
+        let look = || query::elements(&view, history, &resolved, states, after, limit);
+        self.shared.aside(look).await
     }
 
     /// Why what `id` points at is where it is: elements with the same answer are one group, at

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Target;
 use crate::commands::{
-    audit, cancel, completions, config, down, help, load, logs, man, node, ps, purge, rerun, run,
-    status, token, top, up, version, wait,
+    audit, cancel, completions, config, down, events, help, history, load, logs, man, node, ps,
+    purge, rerun, run, status, token, top, up, version, wait, why,
 };
 use crate::show::color;
 
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Ps(ps::Args),
     /// Show a run and its elements
     Status(status::Args),
+    /// Say why elements wait, run or ended so
+    Why(why::Args),
     /// Show the output of a run
     Logs(logs::Args),
     /// Wait for runs to end, exit with their code
@@ -53,6 +55,10 @@ pub(crate) enum Command {
     Cancel(cancel::Args),
     /// Repeat what has ended, as a new run
     Rerun(rerun::Args),
+    /// List runs that have ended, and what they took
+    History(history::Args),
+    /// Show what happens
+    Events(events::Args),
     /// Forget runs that have ended
     Purge(purge::Args),
     /// List nodes

@@ -19,8 +19,8 @@ use clap::CommandFactory;
 
 use cli::{Cli, Command};
 use commands::{
-    audit, cancel, completions, config, down, help, load, logs, man, node, ps, purge, rerun, run,
-    status, supervisor, token, top, up, version, wait,
+    audit, cancel, completions, config, down, events, help, history, load, logs, man, node, ps,
+    purge, rerun, run, status, supervisor, token, top, up, version, wait, why,
 };
 use failure::Failure;
 
@@ -52,6 +52,9 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         }
         Command::Ps(args) => client(ps::execute(args, target)),
         Command::Status(args) => client(status::execute(args, target)),
+        Command::Why(args) => client(why::execute(args, target)),
+        Command::History(args) => client(history::execute(args, target)),
+        Command::Events(args) => client(events::execute(args, target)),
         Command::Logs(args) => client(logs::execute(args, target)),
         Command::Wait(args) => {
             client(wait::execute(args, target)).map_err(Failure::beside_task_codes)

@@ -10,6 +10,8 @@
 mod answer;
 mod audit;
 mod element;
+mod event;
+mod history;
 mod job;
 mod node;
 mod output;
@@ -22,10 +24,13 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod token;
+mod why;
 
 pub use answer::{Canceled, Cancellation, Purged, ServerVersion, Submitted, Version, Versions};
 pub use audit::{Audit, Change};
 pub use element::{Attempt, Because, Element, Outcome};
+pub use event::Event;
+pub use history::{History, PastRun};
 pub use job::{Job, Keep, Retention};
 pub use node::{Node, Nodes};
 pub use output::{Encoding, Line, Output, Stream};
@@ -40,6 +45,7 @@ pub(crate) use shape::hex;
 pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
 pub use task::Task;
 pub use token::{CreatedToken, Token, Tokens};
+pub use why::{Holder, Reason, Usual, Why, Whys};
 
 /// A text that may be missing.
 fn text(text: &str) -> Option<String> {

@@ -7,6 +7,7 @@ mod element;
 mod list;
 mod live;
 mod nodes;
+mod page;
 mod resolve;
 mod runs;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use why::{GROUPS_MAX, Holder, Reason, ReasonCode, Usual, Why};
 use element::{Wanted, selected};
 pub(crate) use list::runs;
 pub(crate) use nodes::nodes;
+pub(crate) use page::elements;
 pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};
 pub(crate) use why::{Situation, why};
@@ -104,6 +106,24 @@ pub struct ElementStatus {
     pub attempts: Vec<AttemptStatus>,
     /// Who ended it, where it ended without an attempt.
     pub because: Option<Because>,
+}
+
+/// A stretch of a list of elements.
+#[derive(Clone, Debug, Default)]
+pub struct ElementPage {
+    /// The elements, by task and index.
+    pub elements: Vec<ElementStatus>,
+    /// The next page begins behind this one; `None` where there is none.
+    pub next: Option<ElementPlace>,
+}
+
+/// Where an element stands in its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ElementPlace {
+    /// The position of its task.
+    pub task: model::TaskPosition,
+    /// Its ordinal in the task.
+    pub ordinal: u32,
 }
 
 /// One attempt.

@@ -75,7 +75,8 @@ pub(crate) fn state(text: &str) -> Result<String, String> {
     })
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+/// A label, written KEY=VALUE.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("a label is written KEY=VALUE".to_owned()),

@@ -7,8 +7,10 @@ pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod down;
+pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod help;
+pub(crate) mod history;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod node;
@@ -20,6 +22,7 @@ pub(crate) mod status;
 pub(crate) mod top;
 pub(crate) mod version;
 pub(crate) mod wait;
+pub(crate) mod why;
 
 pub(crate) mod load;
 pub(crate) mod supervisor;

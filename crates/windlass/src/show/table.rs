@@ -130,7 +130,8 @@ fn cell(text: &str, align: Align) -> Cell {
     })
 }
 
-fn screen_width() -> usize {
+/// How wide the screen is, in characters.
+pub(crate) fn screen_width() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(WIDTH)
 }

@@ -31,3 +31,4 @@ mod schemas;
 mod slow;
 mod tokens;
 mod usage;
+mod watch;

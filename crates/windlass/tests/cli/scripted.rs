@@ -105,6 +105,7 @@ impl Windlass for Scripted {
     type WaitStream = Events<WaitEvent>;
     type LogsStream = Events<OutputChunk>;
     type DownStream = Events<DownEvent>;
+    type EventsStream = Events<EventBatch>;
 
     async fn run(
         &self,
@@ -180,6 +181,28 @@ impl Windlass for Scripted {
         &self,
         _: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
+        unasked()
+    }
+
+    async fn get_node(&self, _: Request<GetNodeRequest>) -> Result<Response<NodeStatus>, Status> {
+        unasked()
+    }
+
+    async fn list_elements(
+        &self,
+        _: Request<ListElementsRequest>,
+    ) -> Result<Response<ListElementsResponse>, Status> {
+        unasked()
+    }
+
+    async fn why(&self, _: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        unasked()
+    }
+
+    async fn events(
+        &self,
+        _: Request<EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
         unasked()
     }
 
