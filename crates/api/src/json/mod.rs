@@ -19,6 +19,7 @@ mod page;
 mod retries;
 mod run;
 mod schema;
+mod settings;
 mod shape;
 mod task;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use page::{
 pub use retries::{Backoff, Conditions, FailureClass, Retries};
 pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};
 pub use schema::{CommandSchema, schemas};
+pub use settings::{Setting, Settings};
 pub(crate) use shape::hex;
 pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
 pub use task::Task;

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::{
-    Audit, Cancellation, CreatedToken, Ends, Line, Nodes, Purged, RunPage, RunStatus, Submitted,
-    Tokens, Versions,
+    Audit, Cancellation, CreatedToken, Ends, Line, Nodes, Purged, RunPage, RunStatus, Settings,
+    Submitted, Tokens, Versions,
 };
 
 /// Where the schemas of parts stand in OpenAPI, and where in a schema of its own.
@@ -31,6 +31,7 @@ pub fn schemas() -> Vec<CommandSchema> {
     vec![
         one("audit", schema::<Audit>("audit")),
         one("cancel", schema::<Cancellation>("cancel")),
+        one("config show", schema::<Settings>("config show")),
         lines("logs", schema::<Line>("logs")),
         one("node ls", schema::<Nodes>("node ls")),
         one("ps", schema::<RunPage>("ps")),

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use api::json::{Setting, Settings};
 use clap::Subcommand;
-use serde_json::json;
 
 use crate::client::Target;
 use crate::failure::{Failure, exit};
@@ -103,15 +103,11 @@ fn show(tree: &Tree, layers: &Layers, json: bool) -> Result<u8, Failure> {
                     Some((values, source)) => (values, source.to_string()),
                     None => (&setting.default, "default".to_owned()),
                 };
-                json!({
-                    "name": setting.name(),
-                    "values": values,
-                    "from": from,
-                    "variable": setting.variable,
-                })
+                let (values, variable) = (values.clone(), setting.variable.clone());
+                Setting { name: setting.name(), values, from, variable }
             })
             .collect();
-        out::json(&json!({ "files": layers.files, "settings": settings }))?;
+        out::json(&Settings { files: layers.files.clone(), settings })?;
         return Ok(0);
     }
     let left = |name| (name, Align::Left);

@@ -29,6 +29,8 @@ pub(crate) fn text(page: &str, width: usize) -> String {
             table(&rows, width, &mut out);
         } else if let Some(item) = line.strip_prefix("- ") {
             fold(&plain(item), "- ", "  ", width, &mut out);
+        } else if line.starts_with("<!--") {
+            // For whoever writes the page.
         } else if line.is_empty() {
             out.push('\n');
         } else {
@@ -108,6 +110,9 @@ fn table(rows: &[Vec<String>], width: usize, out: &mut String) {
     let rows: Vec<_> = rows.iter().filter(|row| !row.iter().all(|cell| is_rule(cell))).collect();
     let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
     let widths = column_widths(&rows, columns, width);
+    if widths.iter().sum::<usize>() + GAP * columns.saturating_sub(1) > width {
+        return list(&rows, width, out);
+    }
     for row in rows {
         let cells: Vec<_> =
             row.iter().zip(&widths).map(|(text, width)| folded(text, *width)).collect();
@@ -119,6 +124,19 @@ fn table(rows: &[Vec<String>], width: usize, out: &mut String) {
             }
             out.push_str(text.trim_end());
             out.push('\n');
+        }
+    }
+}
+
+/// A table that is too wide, row by row: the first cell, and the others under it by their names.
+fn list(rows: &[&Vec<String>], width: usize, out: &mut String) {
+    let Some((head, rows)) = rows.split_first() else { return };
+    for row in rows {
+        let mut cells = row.iter().zip(head.iter());
+        let first = cells.next().map_or("", |(cell, _)| cell.as_str());
+        out.push_str(&format!("{first}\n"));
+        for (cell, name) in cells.filter(|(cell, _)| !cell.is_empty()) {
+            fold(&format!("{name}: {cell}"), "    ", "      ", width, out);
         }
     }
 }
@@ -149,6 +167,22 @@ fn is_rule(cell: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_that_is_too_wide_is_a_list() {
+        let page = "| key | variable | what |\n| --- | --- | --- |\n\
+                    | `a` | `A_LONG_NAME` | one two three four five |\n| `b` |  | x |\n";
+        insta::assert_snapshot!(text(page, 20), @r"
+        `a`
+            variable:
+              `A_LONG_NAME`
+            what: one two
+              three four
+              five
+        `b`
+            what: x
+        ");
+    }
 
     #[test]
     fn a_page_is_folded() {
