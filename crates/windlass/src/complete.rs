@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Command, Parser};
 use clap_complete::{CompleteEnv, CompletionCandidate};
-use proto::api::{ListRunsRequest, RunSummary};
+use proto::api::{ListNodesRequest, ListRunsRequest, RunSummary};
 
 use crate::client::{Client, Target};
 
@@ -61,13 +61,27 @@ fn told(run: &RunSummary) -> String {
     crate::show::table::cut(&format!("{}: {name}", run.state), 60)
 }
 
-/// What the node says, if it says it in time.
+/// Names of nodes.
+pub(crate) fn nodes() -> Vec<CompletionCandidate> {
+    let nodes = asked(async |client: &mut Client| {
+        Some(client.rpc.list_nodes(ListNodesRequest {}).await.ok()?.into_inner().nodes)
+    });
+    nodes.unwrap_or_default().into_iter().map(|node| candidate(node.name, node.state)).collect()
+}
+
 fn latest() -> Option<Vec<RunSummary>> {
+    asked(async |client: &mut Client| {
+        let request = ListRunsRequest { all: true, limit: RUNS_MAX, ..Default::default() };
+        Some(client.rpc.list_runs(request).await.ok()?.into_inner().runs)
+    })
+}
+
+/// What the node says, if it says it in time.
+fn asked<T>(ask: impl AsyncFnOnce(&mut Client) -> Option<T>) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
     let work = async {
         let mut client = Client::connect(&target()?).await.ok()?;
-        let request = ListRunsRequest { all: true, limit: RUNS_MAX, ..Default::default() };
-        Some(client.rpc.list_runs(request).await.ok()?.into_inner().runs)
+        ask(&mut client).await
     };
     let found = runtime.block_on(async { tokio::time::timeout(TIME, work).await.ok()? });
     runtime.shutdown_background();

@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::{
-    Audit, Cancellation, CreatedToken, Ends, Line, Nodes, Purged, RunPage, RunStatus, Settings,
-    Submitted, Tokens, Versions,
+    Audit, Cancellation, CreatedToken, Ends, Event, History, Line, Nodes, Purged, RunPage,
+    RunStatus, Settings, Submitted, Tokens, Versions, Whys,
 };
 
 /// Where the schemas of parts stand in OpenAPI, and where in a schema of its own.
@@ -32,6 +32,8 @@ pub fn schemas() -> Vec<CommandSchema> {
         one("audit", schema::<Audit>("audit")),
         one("cancel", schema::<Cancellation>("cancel")),
         one("config show", schema::<Settings>("config show")),
+        lines("events", schema::<Event>("events")),
+        one("history", schema::<History>("history")),
         lines("logs", schema::<Line>("logs")),
         one("node ls", schema::<Nodes>("node ls")),
         one("ps", schema::<RunPage>("ps")),
@@ -44,6 +46,7 @@ pub fn schemas() -> Vec<CommandSchema> {
         one("token ls", schema::<Tokens>("token ls")),
         one("version", schema::<Versions>("version")),
         one("wait", schema::<Ends>("wait")),
+        one("why", schema::<Whys>("why")),
     ]
 }
 

@@ -51,15 +51,18 @@ pub(crate) struct Args {
 struct Wanted {
     /// Of these runs: `812`, `last`, a job's name
     #[arg(long = "run", value_name = "ID", value_delimiter = ',')]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     runs: Vec<String>,
     /// Of these kinds
     #[arg(long = "kind", value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<String>,
     /// That left elements, or a run, in one of these states
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',', value_parser = filter::state)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::states))]
     states: Vec<String>,
     /// Of the node NODE
     #[arg(long, value_name = "NODE", default_value = "", hide_default_value = true)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::nodes))]
     on: String,
     /// Of runs of the job NAME
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]

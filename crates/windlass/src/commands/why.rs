@@ -24,7 +24,7 @@ const WIDTH_MAX: usize = 110;
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A run (`812`, `last`, a job's name) or a part of one (`812/main[3-5]`)
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     id: String,
     /// Print JSON
     #[arg(long)]

@@ -43,6 +43,7 @@ fn a_shell_completes_numbers_names_and_commands() {
     assert_eq!(lines(&["status", ""])[..3], ["1", "nightly", "last"]);
     assert_eq!(lines(&["status", "ni"]), ["nightly"]);
     assert_eq!(lines(&["ps", "--state", "su"]), ["succeeded"]);
+    assert_eq!(lines(&["events", "--on", ""]), ["alpha"]);
     let nobody = lines(&["-N", "127.0.0.1:1", "status", "n"]);
     assert_eq!(nobody, [""], "where no node answers nothing is said");
     for shell in ["zsh", "fish"] {

@@ -43,11 +43,15 @@ fn what_is_printed_is_what_the_schemas_say() {
     for id in ["1", "nap"] {
         check(&node, "status", &["status", "--json", id]);
     }
+    check(&node, "why", &["why", "--json", "nap"]);
     check(&node, "cancel", &["cancel", "--json", "nap", "--reason", "enough"]);
     check(&node, "wait", &["wait", "--json", "1", "nap"]);
     check(&node, "status", &["status", "--json", "nap"]);
     check(&node, "rerun", &["rerun", "--json", "--failed", "1"]);
     check(&node, "wait", &["wait", "--json", "last"]);
+    check(&node, "why", &["why", "--json", "1"]);
+    check(&node, "history", &["history", "--json"]);
+    check(&node, "events", &["events", "--json", "-n", "100"]);
     check(&node, "purge", &["purge", "--json", "--dry-run", "--all"]);
     check(&node, "node-ls", &["node", "ls", "--json"]);
     check(&node, "version", &["version", "--json"]);
