@@ -3,7 +3,7 @@
 //! It is drawn a few times a second at most, and leaves nothing behind.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -15,12 +15,14 @@ const TICK: Duration = Duration::from_secs(1);
 /// A bar, once there is something to show.
 pub(crate) struct Progress {
     terminal: bool,
+    /// A bar that comes again after a question goes on from here.
+    begun: Instant,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Progress {
-        Progress { terminal: std::io::stderr().is_terminal(), bar: None }
+        Progress { terminal: std::io::stderr().is_terminal(), begun: Instant::now(), bar: None }
     }
 
     /// Whether anybody would see it.
@@ -66,6 +68,7 @@ impl Progress {
         Some(self.bar.get_or_insert_with(|| {
             let target = ProgressDrawTarget::stderr_with_hz(FRAMES);
             let bar = ProgressBar::with_draw_target(None, target);
+            let bar = bar.with_elapsed(self.begun.elapsed());
             bar.set_style(style(&template));
             bar.enable_steady_tick(TICK);
             bar
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn without_a_terminal_there_is_no_bar() {
-        let mut progress = Progress { terminal: false, bar: None };
+        let mut progress = Progress { terminal: false, begun: Instant::now(), bar: None };
         progress.update("ended", 1, 2);
         progress.bytes("sent", 1, None);
         assert!(progress.bar.is_none());
