@@ -23,6 +23,7 @@ use tonic::Status;
 
 use crate::caller::Caller;
 use crate::listener::Peer;
+use crate::metrics::TurnedAway;
 use crate::rest::Problem;
 use crate::token::{self, TokenCheck};
 
@@ -135,6 +136,15 @@ impl Denied {
         }
     }
 
+    /// As it is counted.
+    fn name(self) -> &'static str {
+        match self {
+            Denied::Host => "host",
+            Denied::Origin | Denied::Page => "origin",
+            Denied::Token => "token",
+        }
+    }
+
     /// In the caller's language: a gRPC status, or a problem document.
     fn response(self, headers: &HeaderMap) -> Response {
         let grpc = is_grpc(headers);
@@ -170,7 +180,11 @@ pub(crate) async fn stand(
 ) -> Response {
     let mut caller = match gate.check(request.uri(), request.headers()) {
         Ok(caller) => caller,
-        Err(denied) => return denied.response(request.headers()),
+        Err(denied) => {
+            let mut response = denied.response(request.headers());
+            response.extensions_mut().insert(TurnedAway(denied.name()));
+            return response;
+        }
     };
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
     caller.address = peer.map(|peer| peer.to_string()).unwrap_or_default();

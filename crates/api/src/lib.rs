@@ -10,6 +10,7 @@ pub mod json;
 mod caller;
 mod gate;
 mod listener;
+mod metrics;
 mod server;
 mod token;
 

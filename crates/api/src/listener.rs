@@ -12,11 +12,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 use tonic::transport::server::Connected;
+
+use crate::metrics::InFlight;
 
 /// Connections at one time. Each costs a few file descriptors and some 100 KiB at most.
 const CONNECTIONS_MAX: usize = 1024;
@@ -31,6 +34,7 @@ pub(crate) struct Connection {
     /// Until the caller has said something.
     silent: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
+    _counted: InFlight,
 }
 
 /// Where a caller is, which comes with each of its requests.
@@ -38,13 +42,18 @@ pub(crate) struct Connection {
 pub(crate) struct Peer(pub(crate) Option<SocketAddr>);
 
 /// The connections of `listener`, without end.
-pub(crate) fn connections(listener: TcpListener) -> impl Stream<Item = io::Result<Connection>> {
+pub(crate) fn connections(
+    listener: TcpListener,
+    open: Gauge,
+) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    futures::stream::unfold((listener, places), |(listener, places)| async move {
+    futures::stream::unfold((listener, places, open), |(listener, places, open)| async move {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
         let stream = accept(&listener).await;
         let silent = Some(Box::pin(tokio::time::sleep(FIRST_WORD_WITHIN)));
-        Some((Ok(Connection { stream, silent, _place: place }), (listener, places)))
+        let _counted = InFlight::new(&open);
+        let connection = Connection { stream, silent, _place: place, _counted };
+        Some((Ok(connection), (listener, places, open)))
     })
 }
 
@@ -132,7 +141,8 @@ mod tests {
     async fn connected() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let connection = Box::pin(connections(listener)).next().await.unwrap().unwrap();
+        let connection =
+            Box::pin(connections(listener, Gauge::default())).next().await.unwrap().unwrap();
         (caller, connection)
     }
 

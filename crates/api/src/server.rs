@@ -14,6 +14,7 @@ use tonic::transport::Server;
 use crate::calls::Service;
 use crate::gate::{self, Gate, Tokens};
 use crate::listener;
+use crate::metrics::{self, Requests};
 use crate::rest;
 use crate::token::TokenCheck;
 
@@ -51,14 +52,19 @@ pub(crate) async fn serve(
     listener.set_nonblocking(true).map_err(Error::Listener)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listener)?;
     let gate = Arc::new(Gate::new(listener.local_addr().map_err(Error::Listener)?, token, tokens));
-    let routes = routes(service, gate).await?;
+    let requests = Arc::new(Requests::new(service.handle.metrics()));
+    let connections = requests.connections.clone();
+    let routes = routes(service, gate, requests).await?;
 
     let shutdown = shutdown.shared();
     let serving = Server::builder()
         .accept_http1(true)
         .max_concurrent_streams(STREAMS_MAX)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(listener::connections(listener), shutdown.clone());
+        .serve_with_incoming_shutdown(
+            listener::connections(listener, connections),
+            shutdown.clone(),
+        );
     // A `logs -f` would hold a graceful end for ever.
     let farewell = async {
         shutdown.await;
@@ -70,7 +76,11 @@ pub(crate) async fn serve(
     }
 }
 
-async fn routes(service: Arc<Service>, gate: Arc<Gate>) -> Result<Routes, Error> {
+async fn routes(
+    service: Arc<Service>,
+    gate: Arc<Gate>,
+    requests: Arc<Requests>,
+) -> Result<Routes, Error> {
     let grpc = WindlassServer::from_arc(Arc::clone(&service))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
@@ -88,12 +98,14 @@ async fn routes(service: Arc<Service>, gate: Arc<Gate>) -> Result<Routes, Error>
         .add_service(reflection().build_v1alpha().map_err(Error::Descriptors)?);
     let router = grpc
         .into_axum_router()
+        .merge(metrics::router(Arc::clone(&service)))
         .merge(rest::router(service))
         .route("/", get(async || concat!(
             "Windlass ", env!("CARGO_PKG_VERSION"),
             ": REST, which /v1/openapi.json describes, and gRPC `windlass.v1.Windlass` with health and reflection\n",
         )))
-        .layer(axum::middleware::from_fn_with_state(gate, gate::stand));
+        .layer(axum::middleware::from_fn_with_state(gate, gate::stand))
+        .layer(axum::middleware::from_fn_with_state(requests, metrics::measure));
     Ok(router.into())
 }
 

@@ -17,6 +17,7 @@ use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Una
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::blobs::{Blobs, hand_out};
+use crate::metrics::{Metrics, Placement};
 use crate::publish::Publish;
 
 /// What comes to the control part from this process.
@@ -62,6 +63,7 @@ pub(crate) struct Task<J> {
     replies: HashMap<RequestId, oneshot::Sender<Result<Answer, Unavailable>>>,
     last_request: RequestId,
     sessions: HashMap<SessionId, mpsc::UnboundedSender<ToWorker>>,
+    metrics: Arc<Metrics>,
     clock: Clock,
     /// When the reactor wants to be woken.
     timer: Option<Instant>,
@@ -89,6 +91,7 @@ impl<J: Journal> Task<J> {
         follow: Follow,
         blobs: Arc<Blobs>,
         channels: Channels,
+        metrics: Arc<Metrics>,
     ) -> Task<J> {
         let Channels { inputs, own, publish, planner } = channels;
         Task {
@@ -104,6 +107,7 @@ impl<J: Journal> Task<J> {
             replies: HashMap::new(),
             last_request: 0,
             sessions: HashMap::new(),
+            metrics,
             clock: Clock::start(),
             timer: None,
         }
@@ -243,12 +247,16 @@ impl<J: Journal> Task<J> {
     fn propose(&self, number: u64, leader: (u64, u64), record: bytes::Bytes) {
         let journal = self.journal.clone();
         let own = self.own.clone();
+        let metrics = self.metrics.clone();
+        metrics.journal.batch_bytes.count(record.len() as u64);
         let leader = LeaderId { term: leader.0, node: leader.1 };
         tokio::spawn(async move {
+            let begun = Instant::now();
             let retry = match journal.propose(leader, record).await {
-                Ok(_) => return,
+                Ok(_) => return metrics.journal.commit.took(begun.elapsed()),
                 Err(ProposeError::Retry) => true,
                 Err(error) => {
+                    metrics.journal.commit_failures.inc();
                     tracing::warn!(%error, "a batch was not committed");
                     false
                 }
@@ -270,9 +278,18 @@ fn pair(leader: LeaderId) -> (u64, u64) {
 }
 
 /// Makes plans on a thread of its own, so that a slow one delays nothing else.
-pub(crate) fn planner(mut plans: mpsc::Receiver<Plan>, done: mpsc::Sender<Input>) {
+pub(crate) fn planner(
+    mut plans: mpsc::Receiver<Plan>,
+    done: mpsc::Sender<Input>,
+    metrics: &Placement,
+) {
     while let Some(Plan { state, room }) = plans.blocking_recv() {
+        let begun = Instant::now();
         let places = reactor::placement::plan(&state, &room);
+        metrics.plan.took(begun.elapsed());
+        let picks = places.iter().flat_map(|place| &place.picks);
+        let ranges = picks.flat_map(|pick| proto::element_ranges(&pick.ordinals));
+        metrics.planned.count(ranges.map(|range| u64::from(range.end() - range.start()) + 1).sum());
         drop(state);
         if done.blocking_send(Input::Planned(places)).is_err() {
             return;

@@ -20,6 +20,7 @@ use crate::control;
 use crate::error::Refused;
 use crate::info::{Info, Stopped};
 use crate::logs::{self, Logs, LogsRequest};
+use crate::metrics::Metrics;
 use crate::query::{
     self, NodeStatus, Progress, Purged, Resolved, RunDetail, RunEnd, RunFilter, RunPage,
 };
@@ -76,6 +77,11 @@ impl Handle {
     pub fn through(&self, token: &str, address: &str) -> Handle {
         let from = record::From { token: token.to_owned(), address: address.to_owned() };
         Handle { shared: self.shared.clone(), from: Some(from) }
+    }
+
+    /// What the node measures.
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// Attempts that run on this node.

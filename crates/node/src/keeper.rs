@@ -14,6 +14,7 @@ use history::{Error, History, Purge, Purged, RunFilter};
 use tokio::sync::{oneshot, watch};
 
 use crate::memory;
+use crate::metrics::Metrics;
 
 /// After the last fact all are made durable; the journal has them all the while.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
@@ -75,7 +76,7 @@ impl Written {
 
 impl Keeper {
     /// A keeper, and what its thread runs.
-    pub(crate) fn new(history: Arc<History>) -> (Keeper, Work) {
+    pub(crate) fn new(history: Arc<History>, metrics: Arc<Metrics>) -> (Keeper, Work) {
         let (orders, inbox) = sync_channel(ORDERS_MAX);
         let (behind_tx, behind) = watch::channel(None);
         let written = Arc::new(Mutex::new(Written::default()));
@@ -83,6 +84,7 @@ impl Keeper {
             history: history.clone(),
             inbox,
             written: written.clone(),
+            metrics,
             behind: behind_tx,
             purges: VecDeque::new(),
             tend_more: true,
@@ -133,6 +135,7 @@ pub(crate) struct Work {
     history: Arc<History>,
     inbox: Receiver<Order>,
     written: Arc<Mutex<Written>>,
+    metrics: Arc<Metrics>,
     behind: watch::Sender<Option<String>>,
     purges: VecDeque<(Purge, oneshot::Sender<Purged>)>,
     /// There is more to tend.
@@ -218,8 +221,10 @@ impl Work {
     fn flush(&mut self) -> Result<(), Error> {
         *lock(&self.written) = Written::default();
         self.full_until = None;
+        let begun = Instant::now();
         match self.history.flush() {
             Ok(()) => {
+                self.metrics.keeping.flush.took(begun.elapsed());
                 if self.behind.send_replace(None).is_some() {
                     tracing::info!("history is written again");
                 }
@@ -227,6 +232,7 @@ impl Work {
                 Ok(())
             }
             Err(error) => {
+                self.metrics.keeping.flush_failures.inc();
                 lock(&self.written).note(Instant::now());
                 self.survive(error)
             }
@@ -286,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let history = History::open(dir.path(), history::Settings::default()).unwrap();
         let history = Arc::new(history);
-        let (keeper, work) = Keeper::new(history.clone());
+        let (keeper, work) = Keeper::new(history.clone(), Arc::new(Metrics::new()));
         let thread = std::thread::spawn(|| work.run());
         check(&history, &keeper);
         keeper.stop();
@@ -308,7 +314,7 @@ mod tests {
     fn purges_beyond_a_bound_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let history = History::open(dir.path(), history::Settings::default()).unwrap();
-        let (keeper, work) = Keeper::new(Arc::new(history));
+        let (keeper, work) = Keeper::new(Arc::new(history), Arc::new(Metrics::new()));
         // They wait before the thread begins, so that all are there at once.
         let ask = |_| keeper.purge(RunFilter::default(), true).unwrap();
         let answers: Vec<_> = (0..PURGES_MAX + 3).map(ask).collect();

@@ -21,6 +21,7 @@ mod lists;
 mod live;
 mod logs;
 mod memory;
+pub mod metrics;
 mod noop;
 mod publish;
 pub mod query;

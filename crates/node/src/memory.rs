@@ -17,6 +17,18 @@ pub(crate) fn keep_small() {
     }
 }
 
+/// Bytes that the allocator has given out, and that it holds free; zeros where nothing tells.
+pub(crate) fn allocated() -> (u64, u64) {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: it takes nothing and returns numbers.
+        let info = unsafe { libc::mallinfo2() };
+        ((info.uordblks + info.hblkhd) as u64, info.fordblks as u64)
+    }
+    #[cfg(not(target_env = "gnu"))]
+    (0, 0)
+}
+
 /// Nothing happens just now: what a burst of work needed goes back to the system.
 pub(crate) fn give_back() {
     #[cfg(target_env = "gnu")]

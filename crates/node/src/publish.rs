@@ -19,6 +19,7 @@ use crate::events::{self, Ring};
 use crate::facts::facts;
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
+use crate::metrics::Metrics;
 use crate::view::View;
 use crate::watchers::Watchers;
 
@@ -40,6 +41,7 @@ pub(crate) struct Publisher {
     pub(crate) views: watch::Sender<Arc<View>>,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) live: Arc<LiveOutput>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
 }
 
@@ -102,6 +104,7 @@ impl Publisher {
                 };
                 news.entries.push((index, facts));
                 news.changes.push((index, events::describe(&events, &state)));
+                self.metrics.work.heard(&events);
                 for event in &events {
                     news.hear(event);
                 }

@@ -15,6 +15,7 @@ use crate::events::Ring;
 use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
+use crate::metrics::Metrics;
 use crate::token_uses::Uses;
 use crate::upkeep::Disk;
 use crate::view::View;
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) readers: Semaphore,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) watchers: Arc<Watchers>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
     pub(crate) token_uses: Uses,
     /// Attempts that run here, as the worker part counts them.

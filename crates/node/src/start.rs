@@ -21,6 +21,7 @@ use crate::info::{Config, Info, Stopped};
 use crate::keeper::{self, Keeper};
 use crate::live::LiveOutput;
 use crate::memory;
+use crate::metrics::{Metrics, Now};
 use crate::noop;
 use crate::publish::{Publish, Publisher};
 use crate::shared::Shared;
@@ -63,7 +64,8 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     let history = History::open(&data_dir.path.join("history"), settings)?;
     let history = Arc::new(history);
-    let (keeper, keeping) = Keeper::new(history.clone());
+    let metrics = Arc::new(Metrics::new());
+    let (keeper, keeping) = Keeper::new(history.clone(), metrics.clone());
     let output = Arc::new(Store::open(data_dir.path.join("output")));
 
     let blobs = open_blobs(&data_dir)?;
@@ -88,12 +90,16 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         watchers: watchers.clone(),
         live: live.clone(),
         events: events.clone(),
+        metrics: metrics.clone(),
     };
     let publisher = spawn_publisher(publisher, keeping, publish_inbox, stopped_tx.clone())?;
     let done = inputs.clone();
     let failed = stopped_tx.clone();
+    let measured = metrics.clone();
     thread("planner", move || {
-        let plan = std::panic::AssertUnwindSafe(|| control::planner(plans_inbox, done));
+        let plan = std::panic::AssertUnwindSafe(|| {
+            control::planner(plans_inbox, done, &measured.placement)
+        });
         if std::panic::catch_unwind(plan).is_err() {
             stop(&failed, Stopped::Failed("placement failed".to_owned()));
         }
@@ -106,11 +112,18 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     let channels =
         control::Channels { inputs: inbox, own: inputs.clone(), publish, planner: plans };
-    let control =
-        control::Task::new(reactor_config, journal.clone(), follow, blobs.clone(), channels);
+    let control = control::Task::new(
+        reactor_config,
+        journal.clone(),
+        follow,
+        blobs.clone(),
+        channels,
+        metrics.clone(),
+    );
     spawn_control(control, stopped_tx.clone());
     let cluster = caught_up(&journal, &mut views, &mut stopped.clone()).await?;
 
+    metrics.work.begin();
     let info = Info {
         node: identity.node(),
         name: config.name.clone(),
@@ -163,6 +176,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         views: views.clone(),
         history: history.clone(),
         control: inputs.clone(),
+        metrics: metrics.clone(),
     };
     let failed = stopped_tx;
     tokio::spawn(async move {
@@ -183,6 +197,15 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         }
     }
 
+    metrics.look_up(Now {
+        version: info.version.clone(),
+        views: views.clone(),
+        running: running.clone(),
+        journal: journal.clone(),
+        history: history.clone(),
+        behind: keeper.behind(),
+        supervisor_pid: supervisor_pid.clone(),
+    });
     let shared = Shared {
         info,
         journal,
@@ -196,6 +219,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         readers: Semaphore::new(READERS_MAX),
         live,
         watchers,
+        metrics,
         events,
         token_uses: Default::default(),
         running,

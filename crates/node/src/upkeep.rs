@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use history::{Found, History};
 use journal::{Journal, JournalError};
@@ -18,6 +18,7 @@ use runner::output::{Limits, Store};
 use tokio::sync::{mpsc, watch};
 
 use crate::control::Input;
+use crate::metrics::Metrics;
 use crate::view::View;
 
 /// How often everything is looked at.
@@ -179,6 +180,7 @@ pub(crate) struct Task<J> {
     pub(crate) views: watch::Receiver<Arc<View>>,
     pub(crate) history: Arc<History>,
     pub(crate) control: mpsc::Sender<Input>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl<J: Journal> Task<J> {
@@ -198,9 +200,17 @@ impl<J: Journal> Task<J> {
                 }
             }
             if due.is_due(self.journal.log_bytes()) {
+                let begun = Instant::now();
                 match self.checkpoint(due.made_bytes).await {
-                    Checkpoint::Made(bytes) => due.made(bytes),
-                    Checkpoint::Failed => due.failed(),
+                    Checkpoint::Made(bytes) => {
+                        due.made(bytes);
+                        self.metrics.keeping.snapshots.inc();
+                        self.metrics.keeping.snapshot.took(begun.elapsed());
+                    }
+                    Checkpoint::Failed => {
+                        due.failed();
+                        self.metrics.keeping.snapshot_failures.inc();
+                    }
                     Checkpoint::NodeStops => return,
                 }
             }

@@ -297,7 +297,8 @@ fn damaged_facts_are_named_and_hide_no_others() {
     (0..5_000).for_each(|ordinal| world.tell(1, ordinal, i32::from(ordinal == 4_998)));
     world.history.flush().unwrap();
     let dir = world._dir.path();
-    let part = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    let mut paths = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let part = paths.find(|path| path.is_file()).unwrap();
     let mut bytes = std::fs::read(&part).unwrap();
     bytes[300] ^= 1; // In the first block of attempts, behind its header.
     std::fs::write(&part, bytes).unwrap();

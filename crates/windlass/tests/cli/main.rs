@@ -24,6 +24,7 @@ mod logging;
 mod look;
 mod lost;
 mod many;
+mod metrics;
 mod past;
 mod rest;
 mod run;

@@ -1,0 +1,162 @@
+//! What a node counts and measures, for Prometheus.
+//!
+//! Counting is an atomic addition, by whoever does the work anyway; what can be looked up, such as
+//! the length of the queue, is looked up only when somebody asks. It must never take a lock where
+//! work passes, nor name anything that a user makes: labels come from lists that are known here.
+
+mod histogram;
+mod now;
+mod work;
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::{Metric, Registry};
+
+pub use histogram::Histogram;
+pub(crate) use now::Now;
+pub(crate) use work::Work;
+
+/// Seconds, from a tenth of a millisecond to a minute.
+pub const SECONDS: &[u64] = &[
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 5_000_000, 15_000_000, 60_000_000,
+];
+/// Seconds, from a millisecond to a day.
+const LONG_SECONDS: &[u64] = &[
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    10_000_000,
+    60_000_000,
+    600_000_000,
+    3_600_000_000,
+    86_400_000_000,
+];
+/// Numbers and bytes in powers of four.
+const SIZES: &[u64] = &[1, 4, 16, 64, 256, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20];
+
+/// All that a node measures.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    pub(crate) journal: Journal,
+    pub(crate) placement: Placement,
+    pub(crate) work: Work,
+    pub(crate) keeping: Keeping,
+}
+
+/// What the control part measures of the journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) commit: Histogram,
+    pub(crate) commit_failures: Counter,
+    pub(crate) batch_bytes: Histogram,
+}
+
+/// What the planner measures.
+#[derive(Debug)]
+pub(crate) struct Placement {
+    pub(crate) plan: Histogram,
+    pub(crate) planned: Histogram,
+}
+
+/// What upkeep and the keeper of history measure.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    pub(crate) snapshots: Counter,
+    pub(crate) snapshot_failures: Counter,
+    pub(crate) snapshot: Histogram,
+    pub(crate) flush: Histogram,
+    pub(crate) flush_failures: Counter,
+}
+
+/// Gives metrics their names.
+pub struct Names<'a>(&'a mut Registry);
+
+impl Names<'_> {
+    /// Registers a metric; `help` ends without a period, which is added.
+    pub fn add<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Metrics {
+        let mut registry = Registry::with_prefix("windlass");
+        let mut names = Names(&mut registry);
+        let all = &mut names;
+        let journal = Journal {
+            commit: all.add(
+                "commit_seconds",
+                "From the proposal of a batch until it is durable",
+                Histogram::seconds(SECONDS),
+            ),
+            commit_failures: all.add(
+                "commit_failures",
+                "Batches that were proposed and not committed",
+                Counter::default(),
+            ),
+            batch_bytes: all.add(
+                "batch_bytes",
+                "Bytes of a batch of commands",
+                Histogram::plain(SIZES),
+            ),
+        };
+        let placement = Placement {
+            plan: all.add("plan_seconds", "Time to make a plan", Histogram::seconds(SECONDS)),
+            planned: all.add(
+                "plan_elements",
+                "Elements that a plan places; those the state then refuses are among them",
+                Histogram::plain(SIZES),
+            ),
+        };
+        let work = Work::new(all);
+        let keeping = Keeping {
+            snapshots: all.add("snapshots", "Snapshots that were kept", Counter::default()),
+            snapshot_failures: all.add(
+                "snapshot_failures",
+                "Snapshots that could not be kept",
+                Counter::default(),
+            ),
+            snapshot: all.add(
+                "snapshot_seconds",
+                "Time to make and keep a snapshot",
+                Histogram::seconds(SECONDS),
+            ),
+            flush: all.add(
+                "history_flush_seconds",
+                "Time to make facts durable in history",
+                Histogram::seconds(SECONDS),
+            ),
+            flush_failures: all.add(
+                "history_flush_failures",
+                "Writes of history that failed, for want of space as a rule",
+                Counter::default(),
+            ),
+        };
+        Metrics { registry: Mutex::new(registry), journal, placement, work, keeping }
+    }
+
+    /// Registers further metrics, under names with `windlass_` before them.
+    pub fn register<T>(&self, add: impl FnOnce(&mut Names<'_>) -> T) -> T {
+        add(&mut Names(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// What is looked up when somebody asks.
+    pub(crate) fn look_up(&self, now: Now) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(now));
+    }
+
+    /// All metrics in the text form of OpenMetrics, which Prometheus reads.
+    pub fn text(&self) -> Result<String, fmt::Error> {
+        let mut all = String::new();
+        text::encode(&mut all, &self.registry.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(all)
+    }
+}

@@ -1,0 +1,126 @@
+//! What becomes of runs and attempts, counted as the state's events are published.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use machine::{AttemptEnded, Event};
+use model::{Ending, TaskState};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use super::{Histogram, LONG_SECONDS, Names, SECONDS};
+
+/// The label of a state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct State {
+    pub(crate) state: &'static str,
+}
+
+/// Counts of work.
+#[derive(Debug)]
+pub(crate) struct Work {
+    /// What is read again at a start was counted by an earlier life.
+    counts: AtomicBool,
+    runs_submitted: Counter,
+    runs_ended: Counter,
+    placed: Counter,
+    attempts: Counter,
+    returned: Counter,
+    refused_starts: Counter,
+    /// By final state, in the order of [`TaskState::ALL`].
+    ends: Vec<Counter>,
+    start: Histogram,
+    ran: Histogram,
+    output_bytes: Counter,
+    output_dropped: Counter,
+}
+
+impl Work {
+    pub(crate) fn new(names: &mut Names<'_>) -> Work {
+        let ends = Family::<State, Counter>::default();
+        let of = |state: TaskState| ends.get_or_create(&State { state: state.name() }).clone();
+        let each = TaskState::ALL.map(|state| match state.is_final() {
+            true => of(state),
+            false => Counter::default(),
+        });
+        names.add("elements_ended", "Elements that ended, by final state", ends);
+        let mut counter = |name, help| names.add(name, help, Counter::default());
+        Work {
+            counts: AtomicBool::new(false),
+            runs_submitted: counter("runs_submitted", "Runs that were made"),
+            runs_ended: counter("runs_ended", "Runs of which the last element has ended"),
+            placed: counter("elements_placed", "Elements that got a node, and with it an attempt"),
+            attempts: counter("attempts_ended", "Attempts that ended"),
+            returned: counter(
+                "attempts_returned",
+                "Attempts that ended and whose element went back to the queue",
+            ),
+            refused_starts: counter(
+                "starts_refused",
+                "Attempts whose process could not be started",
+            ),
+            output_bytes: counter("output_bytes", "Bytes that ended attempts wrote"),
+            output_dropped: counter(
+                "output_dropped_bytes",
+                "Bytes of those that were rotated away or refused by the disk",
+            ),
+            ends: each.to_vec(),
+            start: names.add(
+                "start_seconds",
+                "From the commit that gave an attempt its node until its process started",
+                Histogram::seconds(SECONDS),
+            ),
+            ran: names.add(
+                "attempt_seconds",
+                "From the start of an attempt's process to its end",
+                Histogram::seconds(LONG_SECONDS),
+            ),
+        }
+    }
+
+    /// All that was there at the start is read; what comes now is new.
+    pub(crate) fn begin(&self) {
+        self.counts.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts what an entry brought about.
+    pub(crate) fn heard(&self, events: &[Event]) {
+        if !self.counts.load(Ordering::Relaxed) {
+            return;
+        }
+        for event in events {
+            match event {
+                Event::RunCreated { .. } => _ = self.runs_submitted.inc(),
+                Event::RunEnded { .. } => _ = self.runs_ended.inc(),
+                Event::Assigned { items, .. } => _ = self.placed.inc_by(items.len() as u64),
+                Event::AttemptEnded(ended) => self.attempt(ended),
+                Event::ElementsEnded { ordinals, state, .. } => {
+                    self.ends[*state as usize].inc_by(ordinals.len());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn attempt(&self, ended: &AttemptEnded) {
+        self.attempts.inc();
+        match ended.state {
+            Some(state) => _ = self.ends[state as usize].inc(),
+            None => _ = self.returned.inc(),
+        }
+        let outcome = &ended.outcome;
+        if matches!(outcome.ending, Ending::NotStarted(_)) {
+            self.refused_starts.inc();
+        }
+        if outcome.started_us > 0 {
+            self.start.count(outcome.started_us.saturating_sub(ended.placed_ms * 1000));
+            if outcome.ended_us > 0 {
+                self.ran.count(outcome.ended_us.saturating_sub(outcome.started_us));
+            }
+        }
+        if outcome.output_bytes > 0 {
+            self.output_bytes.inc_by(outcome.output_bytes);
+            self.output_dropped.inc_by(outcome.output_dropped_bytes);
+        }
+    }
+}
