@@ -1,5 +1,7 @@
 //! `windlass top` in a real terminal: it shows what the node does, and leaves the terminal as it was.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::node::Home;
@@ -20,6 +22,8 @@ fn top_shows_a_run_and_its_output_and_leaves_the_terminal_as_it_was() {
     top.until_shown("1/main", 1);
     top.press("l");
     top.until_shown("the task", 1);
+    // The node is asked each second; where its answer is the same nothing is drawn.
+    top.until_quiet(Duration::from_millis(2_500));
     top.press("q");
     let (code, shown) = top.ended();
     assert_eq!(code, Some(0), "{shown:?}");

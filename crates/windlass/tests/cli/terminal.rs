@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -86,6 +86,24 @@ impl Terminal {
     /// Waits until `text` was shown so many times.
     pub(crate) fn until_shown(&self, text: &str, times: usize) {
         self.screen.until(text, |shown, _| shown.matches(text).count() >= times);
+    }
+
+    /// Waits until nothing was shown for so long.
+    pub(crate) fn until_quiet(&self, quiet: Duration) {
+        let begun = Instant::now();
+        let mut shown = self.screen.shown.lock().unwrap();
+        loop {
+            let length = shown.0.len();
+            let still = |state: &mut (Vec<u8>, bool)| state.0.len() == length;
+            let (later, timeout) =
+                self.screen.changed.wait_timeout_while(shown, quiet, still).unwrap();
+            if timeout.timed_out() {
+                return;
+            }
+            shown = later;
+            let text = String::from_utf8_lossy(&shown.0[length..]);
+            assert!(begun.elapsed() < PATIENCE, "it goes on drawing: {text:?}");
+        }
     }
 
     /// Waits for the end; the exit code, and all that was shown.
