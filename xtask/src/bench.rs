@@ -17,6 +17,7 @@ mod noop;
 mod options;
 mod pairs;
 mod queued;
+mod rest;
 mod shapes;
 mod snapshot;
 mod submit;
@@ -50,6 +51,7 @@ const SCALE: &[Work] = &[
     Work { name: "chain", rows: chain::rows },
     Work { name: "noop", rows: noop::rows },
     Work { name: "history", rows: history::rows },
+    Work { name: "rest", rows: rest::rows },
     Work { name: "shapes", rows: shapes::rows },
     Work { name: "queued", rows: queued::rows },
 ];

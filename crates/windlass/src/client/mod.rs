@@ -149,7 +149,7 @@ fn unreachable(addr: &str, error: &dyn std::error::Error) -> Failure {
     }
 }
 
-fn find_token(target: &Target, addr: &str) -> Result<String, Failure> {
+pub(crate) fn find_token(target: &Target, addr: &str) -> Result<String, Failure> {
     if let Some(path) = &target.token_file {
         return token::read(path);
     }

@@ -7,6 +7,7 @@
 mod chain;
 mod crowd;
 mod drain;
+mod http;
 mod ping;
 mod pulse;
 mod submit;
@@ -30,6 +31,8 @@ enum Work {
     Submit(submit::Args),
     /// Make a call that does nothing
     Ping(ping::Args),
+    /// Make requests by plain HTTP at a constant rate
+    Http(http::Args),
     /// Run tasks one by one, each when the one before has ended
     #[command(alias = "latency")]
     Chain(chain::Args),
@@ -43,6 +46,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let found = match args.work {
         Work::Submit(args) => submit::work(&args, &target).await,
         Work::Ping(args) => ping::work(&args, &target).await,
+        Work::Http(args) => http::work(&args, &target).await,
         Work::Chain(args) => chain::work(&args, &target).await,
         Work::Pulse(args) => pulse::work(&args, &target).await,
         Work::Drain(args) => drain::work(&args, &target).await,
