@@ -1,11 +1,13 @@
 //! Runs every test of the workspace and ends with a count.
 //!
 //! Plain `cargo test` and not a runner that would have to be installed first: a fresh clone needs cargo alone.
-//! The tests need nothing from the system but what stands in the README; a test that did would have it installed here.
+//! What the tests need beyond that is installed here, under the target directory.
 
+mod python;
 mod summary;
 
 use std::io::{BufRead as _, BufReader, PipeReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -32,7 +34,12 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         bail!("the binary does not build, so no test was run");
     }
 
-    let summary = run_tests(filter)?;
+    // Those that need it fail and say so; the others are not to blame.
+    let python = python::install().unwrap_or_else(|error| {
+        eprintln!("warning: the tests' Python is not there: {error:#}");
+        PathBuf::new()
+    });
+    let summary = run_tests(filter, &python)?;
     print!("{summary}");
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -45,11 +52,12 @@ fn filter(args: &[String]) -> Result<&[String]> {
     }
 }
 
-fn run_tests(filter: &[String]) -> Result<Summary> {
+fn run_tests(filter: &[String], python: &Path) -> Result<Summary> {
     // One pipe for both streams keeps the name of a test binary in front of its results.
     let (reader, writer) = std::io::pipe().context("making a pipe for the tests' output")?;
     let mut command = workspace::cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filter);
+    command.env(python::VARIABLE, python);
     command.stdout(writer.try_clone().context("sharing the pipe")?).stderr(writer);
     let mut child = command.spawn().context("starting `cargo test`")?;
     // The command holds the writing ends: while it lives the pipe would never end.

@@ -7,6 +7,9 @@
 
 pub mod json;
 
+#[doc(hidden)]
+pub mod fuzz;
+
 mod caller;
 mod gate;
 mod listener;

@@ -34,7 +34,7 @@ pub(crate) fn kind(refused: &Refused) -> Kind {
             "the job is not valid",
         ),
         Refused::NotASelector(_) => {
-            (Code::InvalidArgument, Http::BAD_REQUEST, "not-an-id", "that is no id")
+            (Code::InvalidArgument, Http::UNPROCESSABLE_ENTITY, "not-an-id", "that is no id")
         }
         Refused::Unfit(_) => {
             (Code::InvalidArgument, Http::UNPROCESSABLE_ENTITY, "unfit", "that cannot be done so")

@@ -25,6 +25,17 @@ impl Audit {
     }
 }
 
+/// A page of changes, as REST gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct AuditPage {
+    /// The changes, the latest first.
+    pub changes: Vec<Change>,
+    /// What to give as `cursor` for the next page; `null` where there is none.
+    pub next_cursor: Option<String>,
+    /// Stretches of the files that are damaged, so that changes may be missing.
+    pub damaged: u64,
+}
+
 /// A change that somebody made.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Change {

@@ -28,7 +28,7 @@ mod token;
 mod why;
 
 pub use answer::{Canceled, Cancellation, Purged, ServerVersion, Submitted, Version, Versions};
-pub use audit::{Audit, Change};
+pub use audit::{Audit, AuditPage, Change};
 pub use element::{Attempt, Because, Element, Outcome};
 pub use event::Event;
 pub use history::{History, PastRun};
@@ -46,7 +46,7 @@ pub use settings::{Setting, Settings};
 pub(crate) use shape::hex;
 pub use shape::{Array, Items, ItemsKind, MaxFailed, OnLost, Resources, Runner, Warn};
 pub use task::Task;
-pub use token::{CreatedToken, Token, Tokens};
+pub use token::{CreateToken, CreatedToken, Revoke, Token, Tokens};
 pub use why::{Holder, Reason, Usual, Why, Whys};
 
 /// A text that may be missing.

@@ -1,7 +1,7 @@
 //! Tokens, never their texts but once.
 
 use proto::api;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{at_ms, text};
@@ -74,4 +74,36 @@ impl From<&api::CreateTokenResponse> for CreatedToken {
         let token = made.token.as_ref().map(Token::from).unwrap_or_default();
         CreatedToken { text: made.text.clone(), token }
     }
+}
+
+/// A token to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CreateToken {
+    /// For people; no other token may have the same.
+    #[schema(example = "ci")]
+    pub name: String,
+    /// `viewer`, `submitter`, `operator` or `admin`.
+    #[schema(example = "submitter")]
+    pub role: String,
+    /// Whose the runs are that are submitted with it; `null`: of the token's name.
+    pub owner: Option<String>,
+    /// The users a job may run as; none: the node's own alone.
+    pub run_as: Vec<String>,
+    /// How long it is taken, in milliseconds; `null`: for ever.
+    pub lasts_ms: Option<u64>,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Who asks, `user:NAME`; counts only with the token of the data directory.
+    pub actor: Option<String>,
+}
+
+/// Why a token is revoked. All may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Revoke {
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Who asks, `user:NAME`; counts only with the token of the data directory.
+    pub actor: Option<String>,
 }

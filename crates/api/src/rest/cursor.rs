@@ -20,8 +20,8 @@ pub(super) fn read<const N: usize>(kind: char, cursor: &str) -> Result<[u64; N],
         let numbers: Option<Vec<u64>> = text.split('.').map(|number| number.parse().ok()).collect();
         <[u64; N]>::try_from(numbers?).ok()
     };
-    let detail = "cursor: it is none that this list has given out";
-    read().ok_or_else(|| Problem::bad_request(detail).hint("begin without a cursor"))
+    let problem = "it is none that this list has given out";
+    read().ok_or_else(|| Problem::parameter("cursor", problem).hint("begin without a cursor"))
 }
 
 /// The `Link` to the next page of the list at `uri`, with all of its other parameters.
@@ -46,7 +46,7 @@ mod tests {
         let cursor = write('e', &[3, 70_000]);
         assert_eq!(read('e', &cursor), Ok([3, 70_000]));
         for bad in ["", "x", cursor.as_str()] {
-            assert_eq!(read::<1>('r', bad).unwrap_err().status, 400);
+            assert_eq!(read::<1>('r', bad).unwrap_err().status, 422);
         }
     }
 

@@ -134,7 +134,7 @@ impl<'a> Walk<'a> {
             let place = usize::try_from(task).ok().zip(u32::try_from(ordinal).ok());
             let (task, ordinal) = place
                 .filter(|(task, _)| (first..end).contains(task))
-                .ok_or_else(|| Problem::bad_request("cursor: it is of another list of elements"))?;
+                .ok_or_else(|| Problem::parameter("cursor", "it is of another list of elements"))?;
             (walk.task, walk.ordinal) = (task, ordinal);
         }
         Ok(walk)
@@ -207,7 +207,7 @@ pub(super) async fn get(
     let part = |name: &str| parts.iter().find(|(key, _)| key == name).map_or("", |(_, text)| text);
     let (task, index) = (part("task"), part("index"));
     let index: u32 = index.parse().map_err(|_| {
-        Problem::bad_request(format!("`{index}` is no index: expected a number such as `37`"))
+        Problem::parameter("index", format!("`{index}` is not a number such as `37`"))
     })?;
     let id = id.select(Some(&format!("{task}[{index}]")));
     let request = api::GetRunRequest { id: id.clone(), limit: 1, states: Vec::new() };
@@ -246,7 +246,7 @@ mod tests {
     fn a_cursor_of_another_list_is_refused() {
         let spec = JobSpec { tasks: vec![TaskSpec::new(vec![])], ..JobSpec::default() };
         let cursor = cursor::write('e', &[5, 0]);
-        assert_eq!(Walk::new(&spec, None, Some(&cursor)).err().unwrap().status, 400);
+        assert_eq!(Walk::new(&spec, None, Some(&cursor)).err().unwrap().status, 422);
         assert_eq!(Walk::new(&spec, Some("x"), None).err().unwrap().status, 404);
     }
 }

@@ -14,10 +14,12 @@ mod openapi;
 mod routes;
 
 mod elements;
+mod events;
 mod lists;
 mod nodes;
 mod output;
 mod runs;
+mod security;
 mod submit;
 
 mod cursor;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 
 pub use openapi::openapi;
 pub(crate) use problem::Problem;
+pub(crate) use request::parse;
 pub(crate) use routes::router;
 
 use crate::calls::Service;

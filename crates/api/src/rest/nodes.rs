@@ -26,8 +26,8 @@ pub(super) async fn list(State(rest): State<Rest>, caller: Caller) -> Result<Jso
 }
 
 /// Show a node
-#[utoipa::path(get, path = "/v1/nodes/{id}", tag = "nodes", operation_id = "get_node",
-    params(("id" = String, Path, description = "A node's id or name")),
+#[utoipa::path(get, path = "/v1/nodes/{node}", tag = "nodes", operation_id = "get_node",
+    params(("node" = String, Path, description = "A node's id or name")),
     responses((status = 200, description = "The node", body = Node)))]
 pub(super) async fn get(
     State(rest): State<Rest>,

@@ -6,11 +6,11 @@ use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{Modify, OpenApi as _};
 
 use super::problem::PROBLEM;
-use super::{elements, lists, negotiate, nodes, output, runs, submit};
+use super::{elements, events, lists, negotiate, nodes, output, runs, security, submit};
 
 /// The description.
 #[derive(utoipa::OpenApi)]
@@ -22,15 +22,19 @@ use super::{elements, lists, negotiate, nodes, output, runs, submit};
     ),
     paths(
         runs::list, submit::submit, runs::get, elements::list, elements::tasks, elements::get,
-        submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, lists::upload,
-        nodes::list, nodes::get, nodes::down, nodes::cluster, nodes::version, serve,
+        submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, events::all,
+        events::of_run, events::why, lists::upload,
+        nodes::list, nodes::get, nodes::down, nodes::cluster, nodes::version, security::list,
+        security::create, security::revoke, security::audit, serve,
     ),
-    components(schemas(super::Problem, crate::json::Output)),
+    components(schemas(super::Problem, crate::json::Output, crate::json::Event)),
     tags(
         (name = "runs", description = "Runs, their elements and attempts"),
         (name = "output", description = "What tasks wrote"),
+        (name = "events", description = "What happens, and why things are where they are"),
         (name = "lists", description = "Items for the elements of arrays"),
         (name = "nodes", description = "Nodes and the cluster"),
+        (name = "security", description = "Tokens, and who changed what"),
     ),
     modifiers(&Common),
 )]
@@ -66,6 +70,9 @@ impl Modify for Common {
     }
 }
 
+/// Operations whose body may be left out.
+const BODY_OPTIONAL: &[&str] = &["cancel_run", "rerun", "go_down", "revoke_token"];
+
 fn refusals(path: &str, operation: &mut Operation) {
     let mut common = vec![
         ("400", "The request cannot be read"),
@@ -80,7 +87,12 @@ fn refusals(path: &str, operation: &mut Operation) {
     if path.contains('{') {
         common.push(("404", "There is no such thing"));
     }
-    if operation.request_body.is_some() {
+    if let Some(body) = &mut operation.request_body {
+        let id = operation.operation_id.as_deref().unwrap_or_default();
+        // What says nothing but who and why may be left out altogether.
+        if let (true, RefOr::T(body)) = (BODY_OPTIONAL.contains(&id), body) {
+            body.required = Some(Required::False);
+        }
         common.push(("408", "The body takes too long"));
         common.push(("413", "The body is too large"));
         common.push(("415", "The body is not JSON"));

@@ -70,7 +70,7 @@ pub(super) enum Wanted {
     params(("id" = String, Path, description = "A run's number, `last`, or a job's name"), ReadOutput,
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was heard")),
     responses((status = 200, description = "The output", content(
-        (String = "application/octet-stream"), (Line = "application/x-ndjson"), (String = "text/event-stream")))))]
+        (String = "application/octet-stream"), (Line = "application/x-ndjson"), (super::sse::ServerSentEvent = "text/event-stream")))))]
 pub(super) async fn read(
     State(rest): State<Rest>,
     caller: Caller,
@@ -83,7 +83,7 @@ pub(super) async fn read(
     let seen = match headers.get("last-event-id").filter(|_| form == EVENTS) {
         None => Positions::default(),
         Some(id) => id.to_str().ok().and_then(Positions::parse).ok_or_else(|| {
-            Problem::bad_request("Last-Event-ID: it is none that output has given out")
+            Problem::parameter("Last-Event-ID", "it is none that output has given out")
         })?,
     };
     let place = rest.streams.take()?;

@@ -78,6 +78,17 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, "bad-request", title, detail.to_string())
     }
 
+    /// A parameter or a header that can be read and means nothing here.
+    pub(crate) fn parameter(name: &str, problem: impl Into<String>) -> Problem {
+        let problem = bounded(problem.into());
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        let title = "a parameter means nothing here";
+        let mut refused =
+            Problem::new(status, "bad-parameter", title, format!("{name}: {problem}"));
+        refused.errors = vec![FieldError { field: name.to_owned(), problem }];
+        refused
+    }
+
     /// A job, or what else was sent, with these faults.
     pub(crate) fn faults(faults: Vec<Fault>) -> Problem {
         Problem::from(Refused::Invalid(faults))
@@ -143,7 +154,7 @@ mod tests {
         let fault = Fault { field: "tasks[0].cwd".into(), problem: "is no path".into() };
         for (refused, status, again) in [
             (Refused::Invalid(vec![fault]), 422, None),
-            (Refused::NotASelector(model::selector::NotASelector(why())), 400, None),
+            (Refused::NotASelector(model::selector::NotASelector(why())), 422, None),
             (Refused::Unfit(why()), 422, None),
             (Refused::Forbidden(why()), 403, None),
             (Refused::NotFound(why()), 404, None),

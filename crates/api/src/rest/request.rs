@@ -71,11 +71,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
         let path = Path::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         let path = path.map_err(|error| Problem::bad_request(error.body_text()))?;
         let id = path.0.into_iter().find(|(name, _)| name == "id").map(|(_, id)| id);
-        // A route that has a run's name in it has no parameter for it.
-        let id = id.or_else(|| parts.uri.path().strip_prefix("/v1/runs/").map(str::to_owned));
         let id = id.unwrap_or_default();
         if id.contains(['/', '[', '#']) {
-            let problem = Problem::bad_request(format!("`{id}` is more than a run"));
+            let problem = Problem::parameter("id", format!("`{id}` is more than a run"));
             let hint = "name the run in the path and parts of it in `?select=`: `/v1/runs/812?select=main[3-7]`";
             return Err(problem.hint(hint));
         }
@@ -95,9 +93,9 @@ impl Id {
 }
 
 /// JSON that was sent, and everything in it that could not be read, which is left out.
-pub(super) struct Body<T> {
-    pub(super) value: T,
-    pub(super) faults: Vec<Fault>,
+pub(crate) struct Body<T> {
+    pub(crate) value: T,
+    pub(crate) faults: Vec<Fault>,
 }
 
 impl<T> Body<T> {
@@ -159,7 +157,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// Reads JSON. What has the wrong form is noted and taken out, and the rest is read again, so that
 /// every fault is found.
-pub(super) fn parse<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<Body<T>, Problem> {
+pub(crate) fn parse<T: DeserializeOwned + Serialize>(bytes: &[u8]) -> Result<Body<T>, Problem> {
     let mut value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))?;
     let mut faults = Vec::new();

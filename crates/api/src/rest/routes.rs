@@ -12,7 +12,9 @@ use http::{HeaderValue, StatusCode};
 
 use super::places::{self, Places};
 use super::problem::Problem;
-use super::{Rest, elements, lists, negotiate, nodes, openapi, output, runs, submit};
+use super::{
+    Rest, elements, events, lists, negotiate, nodes, openapi, output, runs, security, submit,
+};
 use crate::calls::Service;
 
 /// Requests at one time; each is done within moments.
@@ -21,11 +23,10 @@ const REQUESTS_MAX: usize = 512;
 const STREAMS_MAX: usize = 256;
 
 /// The routes that answer with JSON.
-fn plain() -> [(&'static str, MethodRouter<Rest>); 16] {
+fn plain() -> [(&'static str, MethodRouter<Rest>); 20] {
     [
         ("/v1/runs", get(runs::list).post(submit::submit)),
-        // The latest run of a job that has this name is asked for by it too.
-        ("/v1/runs/purge", get(runs::get).post(submit::purge)),
+        ("/v1/runs/purge", post(submit::purge)),
         ("/v1/runs/{id}", get(runs::get)),
         ("/v1/runs/{id}/elements", get(elements::list)),
         ("/v1/runs/{id}/tasks", get(elements::tasks)),
@@ -33,10 +34,14 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 16] {
         ("/v1/runs/{id}/cancel", post(submit::cancel)),
         ("/v1/runs/{id}/rerun", post(submit::rerun)),
         ("/v1/runs/{id}/wait", get(runs::wait)),
+        ("/v1/runs/{id}/why", get(events::why)),
         ("/v1/lists", post(lists::upload)),
         ("/v1/nodes", get(nodes::list)),
-        ("/v1/nodes/{id}", get(nodes::get)),
+        ("/v1/nodes/{node}", get(nodes::get)),
         ("/v1/node/down", post(nodes::down)),
+        ("/v1/tokens", get(security::list).post(security::create)),
+        ("/v1/tokens/{token}/revoke", post(security::revoke)),
+        ("/v1/audit", get(security::audit)),
         ("/v1/cluster", get(nodes::cluster)),
         ("/v1/version", get(nodes::version)),
         ("/v1/openapi.json", get(openapi::serve)),
@@ -44,8 +49,12 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 16] {
 }
 
 /// The routes that have answers of other kinds.
-fn other() -> [(&'static str, MethodRouter<Rest>); 1] {
-    [("/v1/runs/{id}/output", get(output::read))]
+fn other() -> [(&'static str, MethodRouter<Rest>); 3] {
+    [
+        ("/v1/runs/{id}/output", get(output::read)),
+        ("/v1/runs/{id}/events", get(events::of_run)),
+        ("/v1/events", get(events::all)),
+    ]
 }
 
 /// All routes.

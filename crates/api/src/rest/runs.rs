@@ -64,17 +64,11 @@ pub(super) struct ListRuns {
 
 impl ListRuns {
     fn filter(&self) -> Result<api::RunFilter, Problem> {
-        let label = |label: &String| {
-            let (name, value) = label.split_once('=').ok_or_else(|| {
-                Problem::bad_request(format!("label: `{label}` is not `KEY=VALUE`"))
-            })?;
-            Ok(proto::job::Variable { name: name.to_owned(), value: value.to_owned() })
-        };
         Ok(api::RunFilter {
             states: states(&self.state)?.iter().map(TaskState::to_string).collect(),
             name: self.name.clone().unwrap_or_default(),
             owner: self.owner.clone().unwrap_or_default(),
-            labels: self.label.iter().map(label).collect::<Result<_, Problem>>()?,
+            labels: labels(&self.label)?,
             since_ms: instant("since", self.since.as_deref())?,
             until_ms: instant("until", self.until.as_deref())?,
             exit_code: self.exit_code,
@@ -94,12 +88,23 @@ impl ListRuns {
     }
 }
 
+/// Labels, each `KEY=VALUE`.
+pub(super) fn labels(labels: &[String]) -> Result<Vec<proto::job::Variable>, Problem> {
+    let label = |label: &String| {
+        let (name, value) = label
+            .split_once('=')
+            .ok_or_else(|| Problem::parameter("label", format!("`{label}` is not `KEY=VALUE`")))?;
+        Ok(proto::job::Variable { name: name.to_owned(), value: value.to_owned() })
+    };
+    labels.iter().map(label).collect()
+}
+
 /// The states of one or several comma-separated lists.
 pub(super) fn states(lists: &[String]) -> Result<Vec<TaskState>, Problem> {
     let names = lists.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty());
     let state = |name: &str| {
-        let detail = || format!("state: `{name}` is no state such as `failed`");
-        name.parse::<TaskState>().map_err(|()| Problem::bad_request(detail()))
+        let problem = || format!("`{name}` is no state such as `failed`");
+        name.parse::<TaskState>().map_err(|()| Problem::parameter("state", problem()))
     };
     names.map(state).collect()
 }
@@ -108,9 +113,8 @@ pub(super) fn states(lists: &[String]) -> Result<Vec<TaskState>, Problem> {
 pub(super) fn instant(name: &str, text: Option<&str>) -> Result<u64, Problem> {
     let Some(text) = text else { return Ok(0) };
     model::instant::parse_ms(text).ok_or_else(|| {
-        let detail =
-            format!("{name}: `{text}` is no instant such as `2026-11-20T16:50:03Z`, in UTC");
-        Problem::bad_request(detail)
+        let problem = format!("`{text}` is no instant such as `2026-11-20T16:50:03Z`, in UTC");
+        Problem::parameter(name, problem)
     })
 }
 
@@ -118,7 +122,7 @@ pub(super) fn instant(name: &str, text: Option<&str>) -> Result<u64, Problem> {
 pub(super) fn limit(wanted: Option<u32>) -> Result<u32, Problem> {
     match wanted.unwrap_or(LIMIT_DEFAULT) {
         limit @ 1..=LIMIT_MAX => Ok(limit),
-        other => Err(Problem::bad_request(format!("limit: {other} is not 1 to {LIMIT_MAX}"))),
+        other => Err(Problem::parameter("limit", format!("{other} is not 1 to {LIMIT_MAX}"))),
     }
 }
 
@@ -256,7 +260,7 @@ pub(super) async fn wait(
     caller.need(Role::Viewer, "wait for a run")?;
     let seconds = params.timeout.unwrap_or(WAIT_DEFAULT_S);
     if seconds > WAIT_MAX_S {
-        return Err(Problem::bad_request(format!("timeout: {seconds} is not 0 to {WAIT_MAX_S}")));
+        return Err(Problem::parameter("timeout", format!("{seconds} is not 0 to {WAIT_MAX_S}")));
     }
     let id = id.select(params.select.as_deref());
     let _place = rest.streams.take()?;

@@ -10,9 +10,23 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proto::api::OutputChunk;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Streams whose positions one id tells.
 const STREAMS_MAX: usize = 100;
+
+/// A Server-Sent Event, for the description; comments between them keep the connection.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct ServerSentEvent {
+    /// What it is: `output`, `change`, `end` or `error`.
+    #[schema(example = "output")]
+    pub event: Option<String>,
+    /// Its JSON: an `Output`, an `Event`, or a `Problem`.
+    pub data: Option<String>,
+    /// What to send as `Last-Event-ID` to go on behind it.
+    pub id: Option<String>,
+}
 
 /// A stream of an attempt: task, index, attempt, stream.
 type Stream = (u32, u32, u32, u32);

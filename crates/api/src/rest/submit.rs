@@ -104,9 +104,10 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
     let text = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
     match (text, keys.next()) {
         (Some(key), None) => Ok(key.to_owned()),
-        _ => Err(Problem::bad_request(
-            "Idempotency-Key: must be one key of 1 to 255 visible ASCII characters",
-        )),
+        _ => {
+            let problem = "must be one key of 1 to 255 visible ASCII characters";
+            Err(Problem::parameter("Idempotency-Key", problem))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod convert;
 
+pub(crate) use convert::event;
 use model::{Role, Selector};
 use node::Refused;
 use node::events::{EventFilter, EventKind, Events};

@@ -6,3 +6,4 @@ mod lists;
 mod output;
 mod problems;
 mod runs;
+mod schema;

@@ -71,5 +71,53 @@ fn a_reader_that_was_cut_off_goes_on_without_loss_and_without_repeating() {
         follow().header("last-event-id", rest.last().unwrap().id.clone()).events().collect();
     assert_eq!(all.len(), 1, "{all:?}");
     let bad = follow().header("accept", "text/event-stream").header("last-event-id", "x").answer();
-    assert_eq!(bad.status, 400);
+    assert_eq!(bad.status, 422);
+}
+
+#[test]
+fn a_watcher_that_was_cut_off_goes_on_behind_the_last_change() {
+    let node = Home::new().up();
+    let watch = |after: String| {
+        Call::get(&node, "/v1/events?follow=false").header("last-event-id", after).events()
+    };
+    // What was before the ring begins is gone; the answer says from where on there is something.
+    let gone = Call::get(&node, "/v1/events?after=0").answer().with(410);
+    let oldest = gone["oldest"].as_u64().unwrap();
+    let follow = || Call::get(&node, format!("/v1/events?after={oldest}")).events();
+    let first = submit(&node, "true", 1);
+    let of = |events: &[Event]| -> Vec<(String, u64)> {
+        let own =
+            events.iter().filter(|event| event.name == "change" && event.data["run"].is_u64());
+        own.map(|event| {
+            let kind = event.data["kind"].as_str().unwrap().to_owned();
+            (kind, event.data["run"].as_u64().unwrap())
+        })
+        .collect()
+    };
+    let mut seen = Vec::new();
+    for event in follow() {
+        let is_end = event.data["kind"] == "run_ended" && !event.id.is_empty();
+        seen.push(event);
+        if is_end {
+            break; // The connection is cut here.
+        }
+    }
+    assert_eq!(of(&seen).first(), Some(&("run_created".to_owned(), first)));
+    let last = seen.last().unwrap().id.clone();
+    let second = submit(&node, "true", 1);
+    Call::get(&node, format!("/v1/runs/{second}/wait")).answer().with(200);
+    let rest: Vec<_> = watch(last).collect();
+    let of_second = of(&rest);
+    assert_eq!(of_second.first(), Some(&("run_created".to_owned(), second)));
+    assert_eq!(of_second.last(), Some(&("run_ended".to_owned(), second)));
+    assert!(of_second.iter().all(|(_, run)| *run == second));
+    let own = Call::get(
+        &node,
+        format!("/v1/runs/{first}/events?after={oldest}&follow=false&kind=run_ended"),
+    );
+    assert_eq!(of(&own.events().collect::<Vec<_>>()), [("run_ended".to_owned(), first)]);
+    let ahead = Call::get(&node, "/v1/events?after=999999999").answer();
+    assert_eq!(ahead.with(422)["type"], "urn:windlass:problem:unfit");
+    let why = Call::get(&node, format!("/v1/runs/{first}/why")).answer().with(200);
+    assert_eq!(why["groups"][0]["reasons"][0]["code"], "ended");
 }

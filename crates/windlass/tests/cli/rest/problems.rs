@@ -29,20 +29,21 @@ fn each_refusal_is_a_problem_document() {
     check(get("/v1/nothing/here"), 404, "no-route");
     check(get("/v1"), 404, "no-route");
     check(get("/v1/runs/812"), 404, "not-found");
-    check(get("/v1/runs/no!id"), 400, "not-an-id");
-    let part = check(get("/v1/runs/812%2Fmain%5B3%5D"), 400, "bad-request");
+    check(get("/v1/runs/no!id"), 422, "not-an-id");
+    let part = check(get("/v1/runs/812%2Fmain%5B3%5D"), 422, "bad-parameter");
     assert!(part["hint"].as_str().unwrap().contains("?select="));
-    for path in [
-        "/v1/runs?limit=0",
-        "/v1/runs?limit=x",
-        "/v1/runs?colour=red",
-        "/v1/runs?state=asleep",
-        "/v1/runs?since=yesterday",
-        "/v1/runs?cursor=x",
-        "/v1/runs?label=team",
-        "/v1/runs/1/wait?timeout=999",
-    ] {
+    for path in ["/v1/runs?limit=x", "/v1/runs?limit=-1", "/v1/runs?colour=red"] {
         check(get(path), 400, "bad-request");
+    }
+    for (path, field) in [
+        ("/v1/runs?limit=0", "limit"),
+        ("/v1/runs?state=asleep", "state"),
+        ("/v1/runs?since=yesterday", "since"),
+        ("/v1/runs?cursor=x", "cursor"),
+        ("/v1/runs?label=team", "label"),
+        ("/v1/runs/1/wait?timeout=999", "timeout"),
+    ] {
+        assert_eq!(check(get(path), 422, "bad-parameter")["errors"][0]["field"], field);
     }
     let answer = Call::new(node, "DELETE", "/v1/runs").answer();
     let allow: std::collections::BTreeSet<_> = answer.header("allow").split(',').collect();
@@ -56,7 +57,7 @@ fn each_refusal_is_a_problem_document() {
     };
     check(post("{").header("content-type", "text/plain"), 415, "unsupported-media-type");
     check(post("{"), 400, "bad-request");
-    check(post("{}").header("idempotency-key", "x".repeat(256)), 400, "bad-request");
+    check(post("{}").header("idempotency-key", "x".repeat(256)), 422, "bad-parameter");
     let large = post("").body(vec![b' '; (4 << 20) + 1]);
     check(large, 413, "too-large");
     let faults = check(

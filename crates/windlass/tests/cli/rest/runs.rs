@@ -190,6 +190,30 @@ fn nodes_and_the_cluster_are_shown() {
 }
 
 #[test]
+fn a_token_is_made_used_and_revoked_and_all_of_it_is_told() {
+    let node = Home::new().up();
+    let body = json!({ "name": "ci", "role": "submitter" });
+    let made = Call::post(&node, "/v1/tokens", &body).answer().with(201);
+    let bearer = format!("Bearer {}", made["text"].as_str().unwrap());
+    let job = json!({ "tasks": [{ "command": ["true"] }] });
+    let submit = || Call::post(&node, "/v1/runs", &job).header("authorization", bearer.as_str());
+    submit().answer().with(201);
+    let denied = Call::get(&node, "/v1/tokens").header("authorization", bearer.as_str()).answer();
+    assert_eq!(denied.with(403)["type"], "urn:windlass:problem:forbidden");
+    let tokens = Call::get(&node, "/v1/tokens").answer().with(200);
+    assert_eq!(tokens["tokens"][0]["name"], "ci");
+    assert!(!tokens.to_string().contains(made["text"].as_str().unwrap()));
+    Call::post(&node, "/v1/tokens/ci/revoke", &json!({ "reason": "left" })).answer().with(200);
+    submit().answer().with(401);
+    let audit = Call::get(&node, "/v1/audit?limit=2").answer().with(200);
+    assert_eq!(audit["changes"][0]["action"], "revoke-token");
+    assert_eq!(
+        (&audit["changes"][1]["action"], &audit["changes"][1]["actor"]),
+        (&json!("submit"), &json!("token:ci"))
+    );
+}
+
+#[test]
 fn a_node_goes_down_when_it_is_told() {
     let mut node = Home::new().up();
     let down = Call::new(&node, "POST", "/v1/node/down").answer();
