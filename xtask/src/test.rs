@@ -5,6 +5,7 @@
 
 mod python;
 mod summary;
+mod venv;
 
 use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if !built.success() {
         bail!("the binary does not build, so no test was run");
     }
+    venv::make_all()?;
 
     // Those that need it fail and say so; the others are not to blame.
     let python = python::install().unwrap_or_else(|error| {

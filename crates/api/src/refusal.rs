@@ -5,9 +5,13 @@ use node::Refused;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
+use crate::details;
+
 /// Bytes of a message that quotes what the caller wrote; the rest is left out. It travels in a
 /// header, escaped to three times its length at worst, and callers take 16 KiB of headers.
 const MESSAGE_BYTES_MAX: usize = 4_000;
+/// The same as it is escaped there: it stands once more in the details.
+const ESCAPED_BYTES_MAX: usize = 7_000;
 
 /// What a refusal is called, in each of the two languages.
 pub(crate) struct Kind {
@@ -111,13 +115,14 @@ pub(crate) fn retry_after_s(refused: &Refused) -> Option<u32> {
 
 /// The status for a refusal. A second line, `hint: …`, says what to do where there is something.
 pub(crate) fn status(refused: &Refused) -> Status {
-    let Kind { code, http, hint, .. } = kind(refused);
+    let Kind { code, http, name, hint, .. } = kind(refused);
     let message = match hint {
         Some(hint) => format!("{}\nhint: {hint}", bounded(refused.to_string())),
         None => bounded(refused.to_string()),
     };
-    let mut status = Status::new(code, message);
-    if let (Code::ResourceExhausted, Some(seconds)) = (code, retry_after_s(refused)) {
+    let again_s = retry_after_s(refused);
+    let mut status = details::status(code, message, refused, name, again_s);
+    if let (Code::ResourceExhausted, Some(seconds)) = (code, again_s) {
         let metadata = status.metadata_mut();
         let reason = MetadataValue::try_from(http.as_str()).expect("a number is good metadata");
         metadata.insert("windlass-status", reason);
@@ -133,8 +138,14 @@ pub(crate) fn invalid(problem: impl std::fmt::Display) -> Refused {
 
 /// What is quoted of a message.
 pub(crate) fn bounded(mut message: String) -> String {
-    if message.len() > MESSAGE_BYTES_MAX {
-        message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
+    let mut escaped = 0;
+    let end = message.bytes().position(|byte| {
+        escaped += if byte.is_ascii_alphanumeric() || byte == b' ' { 1 } else { 3 };
+        escaped > ESCAPED_BYTES_MAX
+    });
+    let end = end.unwrap_or(message.len()).min(MESSAGE_BYTES_MAX);
+    if end < message.len() {
+        message.truncate(message.floor_char_boundary(end));
         message.push('…');
     }
     message

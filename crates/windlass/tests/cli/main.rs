@@ -26,6 +26,7 @@ mod lost;
 mod many;
 mod metrics;
 mod past;
+mod python;
 mod rest;
 mod run;
 mod schemas;
