@@ -38,6 +38,10 @@ impl Service {
             claimed => caller.actor(claimed)?,
         };
         job.run_as = caller.run_as(&job.run_as)?;
+        // What is sealed is the node's own alone: whoever copied it somewhere must not get it opened.
+        if job.tasks.iter().flat_map(|task| &task.secrets).any(|secret| secret.key != 0) {
+            return Err(invalid("secrets: give the value; nodes seal it"));
+        }
         let job = convert::job(job).map_err(invalid)?;
         let submitted = self.handle(caller).submit(job, &request.idempotency_key).await?;
         Ok(self::submitted(submitted))

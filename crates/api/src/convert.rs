@@ -61,12 +61,21 @@ pub(crate) fn end(end: &query::RunEnd) -> api::RunEnd {
 pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
     api::GetRunResponse {
         run: Some(run(&detail.summary)),
-        job: Some(job::Job::from(&*detail.spec)),
+        job: Some(shown(&detail.spec)),
         elements: detail.elements.into_iter().map(element).collect(),
         elements_total: detail.elements_total,
         canceled: detail.canceled.map(Into::into),
         rerun_of: detail.rerun_of.map_or(0, |run| run.0),
     }
+}
+
+/// A job without the values of its secrets, sealed or not.
+fn shown(spec: &JobSpec) -> job::Job {
+    let mut job = job::Job::from(spec);
+    for secret in job.tasks.iter_mut().flat_map(|task| &mut task.secrets) {
+        (secret.key, secret.value) = (0, Vec::new());
+    }
+    job
 }
 
 pub(crate) fn element(status: query::ElementStatus) -> api::ElementStatus {

@@ -27,7 +27,7 @@ pub use ids::{
 };
 pub use job::{
     ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Retention, Retries, Runner,
-    TaskSpec, Warn,
+    Secret, TaskSpec, Warn,
 };
 pub use outcome::{Ending, NotStarted, Outcome, OutputRef, StopCause};
 pub use ranges::RangeSet;

@@ -163,7 +163,7 @@ fn to_json(identity: &Identity) -> Vec<u8> {
 }
 
 /// Writes a small file so that it is there whole or not at all, whatever happens.
-fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::query::{
     self, NodeStatus, Progress, Purged, Resolved, RunDetail, RunEnd, RunFilter, RunPage,
 };
+use crate::secrets;
 use crate::shared::Shared;
 use crate::view::View;
 
@@ -98,7 +99,7 @@ impl Handle {
     /// Submits a job, or the repetition of a part of one.
     pub(crate) async fn submit_with(
         &self,
-        spec: JobSpec,
+        mut spec: JobSpec,
         key: &str,
         rerun: Option<record::Rerun>,
     ) -> Result<Submitted, Refused> {
@@ -114,15 +115,19 @@ impl Handle {
         if !faults.is_empty() {
             return Err(Refused::Invalid(faults));
         }
-        let job = proto::job::Job::from(&spec);
+        let payload = |spec: &JobSpec| {
+            let mut payload = prost::Message::encode_to_vec(&proto::job::Job::from(spec));
+            payload.extend(rerun.iter().flat_map(prost::Message::encode_to_vec));
+            payload
+        };
         let payload_hash = match key {
             "" => Vec::new(),
-            _ => {
-                let mut payload = prost::Message::encode_to_vec(&job);
-                payload.extend(rerun.iter().flat_map(prost::Message::encode_to_vec));
-                Sha256::digest(payload).to_vec()
-            }
+            // A plain hash could be compared with guesses of the secret.
+            _ if secrets::has_clear(&spec) => self.shared.secrets.hash(&payload(&spec)),
+            _ => Sha256::digest(payload(&spec)).to_vec(),
         };
+        self.shared.secrets.seal(&mut spec)?;
+        let job = proto::job::Job::from(&spec);
         let idempotency_key = key.to_owned();
         let submit = record::SubmitJob {
             job: Some(job),

@@ -9,6 +9,7 @@
 
 mod admission;
 mod blobs;
+mod chance;
 mod control;
 mod data_dir;
 mod error;
@@ -26,6 +27,7 @@ mod noop;
 mod publish;
 pub mod query;
 mod rerun;
+mod secrets;
 mod shared;
 mod start;
 mod supervisor;

@@ -16,6 +16,7 @@ use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
+use crate::secrets::Secrets;
 use crate::token_uses::Uses;
 use crate::upkeep::Disk;
 use crate::view::View;
@@ -39,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
     pub(crate) token_uses: Uses,
+    pub(crate) secrets: Arc<Secrets>,
     /// Attempts that run here, as the worker part counts them.
     pub(crate) running: Arc<AtomicU64>,
     /// Set once, to take the node down.

@@ -24,6 +24,7 @@ use crate::memory;
 use crate::metrics::{Metrics, Now};
 use crate::noop;
 use crate::publish::{Publish, Publisher};
+use crate::secrets::Secrets;
 use crate::shared::Shared;
 use crate::supervisor::Reach;
 use crate::upkeep::{self, Disk};
@@ -69,6 +70,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let output = Arc::new(Store::open(data_dir.path.join("output")));
 
     let blobs = open_blobs(&data_dir)?;
+    let secrets = Arc::new(Secrets::open(&data_dir.path)?);
 
     let (views_tx, mut views) = watch::channel(Arc::new(View::default()));
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
@@ -152,6 +154,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     let worker = worker::Task {
         worker: Worker::new(worker_config),
+        secrets: secrets.clone(),
         node: info.node,
         reach,
         control: inputs.clone(),
@@ -222,6 +225,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         metrics,
         events,
         token_uses: Default::default(),
+        secrets,
         running,
         down,
         stopped,

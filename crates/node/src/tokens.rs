@@ -13,6 +13,7 @@ use proto::record::{self, command::Kind};
 use sha2::{Digest, Sha256};
 
 use crate::blobs::hex;
+use crate::chance::random;
 use crate::error::Refused;
 use crate::handle::{Handle, unexpected};
 
@@ -201,16 +202,6 @@ fn id_of(text: &[u8]) -> Option<&str> {
 fn equal(a: &[u8], b: &[u8]) -> bool {
     let different = a.iter().zip(b).fold(0, |different, (a, b)| black_box(different | (a ^ b)));
     a.len() == b.len() && different == 0
-}
-
-/// Bytes of chance, from the kernel.
-pub(crate) fn random<const BYTES: usize>() -> Result<[u8; BYTES], Refused> {
-    let mut bytes = [0; BYTES];
-    let filled = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    match filled {
-        Ok(count) if count == BYTES => Ok(bytes),
-        _ => Err(Refused::Failed("the system gives no random bytes".to_owned())),
-    }
 }
 
 fn now_ms() -> u64 {

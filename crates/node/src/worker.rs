@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use journal::{Journal, raft::Raft};
 use model::{Attempt, NodeId, SupervisorId};
 use proto::session::{self, ToWorker};
-use proto::supervisor::{FromSupervisor, ToSupervisor, from_supervisor};
+use proto::supervisor::{FromSupervisor, ToSupervisor, from_supervisor, to_supervisor};
 use reactor::worker::{Effect, Event, Worker};
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
 
 use crate::control::{Clock, Input};
 use crate::live::LiveOutput;
+use crate::secrets::Secrets;
 use crate::supervisor::{Link, Reach};
 use crate::view::View;
 
@@ -30,6 +31,7 @@ const SESSION: u64 = 1;
 /// The worker part's task.
 pub(crate) struct Task {
     pub(crate) worker: Worker,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) node: NodeId,
     pub(crate) reach: Reach,
     pub(crate) control: mpsc::Sender<Input>,
@@ -167,6 +169,24 @@ impl Task {
         }
     }
 
+    /// Puts the secrets of a start among its variables. One that does not open stays sealed, and the
+    /// supervisor refuses the start.
+    fn open_secrets(&self, message: &mut ToSupervisor) {
+        let Some(to_supervisor::Kind::Start(start)) = &mut message.kind else { return };
+        let Some(spec) = &mut start.spec else { return };
+        let env = &mut start.env;
+        spec.secrets.retain(|secret| match self.secrets.reveal(secret) {
+            Ok(variable) => {
+                env.insert(0, variable);
+                false
+            }
+            Err(error) => {
+                tracing::error!(run = start.run, %error, "a task cannot be started");
+                true
+            }
+        });
+    }
+
     /// Performs what the reactor wants of one event; returns the timer it asked for.
     async fn step(&mut self, event: Event, out: &mut Vec<ToSupervisor>) -> Option<Instant> {
         let mut timer = None;
@@ -176,7 +196,10 @@ impl Task {
                     // A control part that has gone takes the node with it.
                     let _ = self.control.send(Input::Message { session: SESSION, message }).await;
                 }
-                Effect::ToSupervisor(message) => out.push(*message),
+                Effect::ToSupervisor(mut message) => {
+                    self.open_secrets(&mut message);
+                    out.push(*message);
+                }
                 Effect::Timer(at_ms) => timer = Some(self.clock.at(at_ms)),
             }
         }

@@ -6,6 +6,7 @@
 //! It must never decide anything: a message that cannot be understood is an [`Invalid`], no more.
 
 mod convert;
+mod silent;
 
 pub use convert::{Invalid, element_ranges, ranges, required};
 

@@ -22,6 +22,9 @@ pub struct Task {
     pub command: Vec<String>,
     /// Variables added to its environment.
     pub env: BTreeMap<String, String>,
+    /// Variables that only the task may see. Their values are taken, and never shown.
+    #[schema(value_type = BTreeMap<String, Option<String>>)]
+    pub secrets: BTreeMap<String, Hidden>,
     /// The working directory, absolute; `null` for `/`.
     pub cwd: Option<String>,
     /// An element for each index, where it is an array.
@@ -61,6 +64,23 @@ pub struct Task {
     pub at_most_once: bool,
 }
 
+/// The value of a secret: it can be read from what a caller sends, and is shown as `null`.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(Option<String>);
+
+impl Serialize for Hidden {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_none()
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden")
+    }
+}
+
 impl Default for Task {
     fn default() -> Task {
         Task::from(&TaskSpec::new(Vec::new()))
@@ -74,6 +94,7 @@ impl From<&TaskSpec> for Task {
             name: task.name.clone(),
             command: task.command.clone(),
             env: task.env.iter().cloned().collect(),
+            secrets: task.secrets.iter().map(|s| (s.name.clone(), Hidden::default())).collect(),
             cwd: text(&task.cwd),
             array: task.array.map(Array::from),
             items: task.items.map(Items::from),
@@ -108,6 +129,15 @@ impl Task {
             name: self.name,
             command: self.command,
             env: self.env.into_iter().collect(),
+            secrets: (self.secrets.into_iter())
+                .filter_map(|(name, Hidden(value))| match value {
+                    Some(value) => Some(model::Secret { name, key: 0, value: value.into() }),
+                    None => {
+                        fault("secrets", &format!("`{name}` has no value"));
+                        None
+                    }
+                })
+                .collect(),
             cwd: self.cwd.unwrap_or_default(),
             array: self.array.map(model::ArraySpec::from),
             items: self.items.and_then(|items| {

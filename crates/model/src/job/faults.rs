@@ -22,6 +22,8 @@ pub mod limits {
     pub const ELEMENTS_MAX: u32 = 10_000_000;
     /// Bytes of a command and its environment together; Linux itself takes about 2 MiB.
     pub const COMMAND_BYTES_MAX: usize = 1 << 20;
+    /// Secrets of one task.
+    pub const SECRETS_MAX: usize = 100;
     /// Labels of one job.
     pub const LABELS_MAX: usize = 64;
     /// Attempts of one element beyond the first.
@@ -164,7 +166,8 @@ impl Faults {
         self.check(plain, field, "must not contain a NUL byte");
         let words: usize = task.command.iter().map(|word| word.len() + 1).sum();
         let env: usize = task.env.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
-        let small = words + env <= limits::COMMAND_BYTES_MAX;
+        let secrets = task.secrets.iter().map(|s| s.name.len() + s.value.len() + 2);
+        let small = words + env + secrets.sum::<usize>() <= limits::COMMAND_BYTES_MAX;
         self.check(small, field, "command and environment together are larger than 1 MiB");
     }
 
@@ -177,13 +180,28 @@ impl Faults {
             self.check(!own, field, &format!("`{name}`: names in WINDLASS_ are Windlass's own"));
             self.check(names.insert(name), field, &format!("`{name}` is set twice"));
         }
+        let field = field.replace("env", "secrets");
+        let count = task.secrets.len() <= limits::SECRETS_MAX;
+        self.check(count, &field, &format!("there are at most {}", limits::SECRETS_MAX));
+        for secret in task.secrets.iter().take(limits::SECRETS_MAX) {
+            let name = &secret.name;
+            let good = !name.is_empty() && !name.contains(['=', '\0']);
+            self.check(good, &field, &format!("`{name}` is not a variable's name"));
+            // What is sealed was checked before it was.
+            let text = std::str::from_utf8(&secret.value).is_ok_and(|text| !text.contains('\0'));
+            let good = secret.key > 0 || text;
+            self.check(good, &field, &format!("`{name}`: its value must be text without a NUL"));
+            let own = name.starts_with("WINDLASS_");
+            self.check(!own, &field, &format!("`{name}`: names in WINDLASS_ are Windlass's own"));
+            self.check(names.insert(name), &field, &format!("`{name}` is set twice"));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::ArraySpec;
+    use crate::job::{ArraySpec, Secret};
     use crate::ranges::RangeSet;
 
     fn job(change: impl FnOnce(&mut TaskSpec)) -> JobSpec {
@@ -196,6 +214,36 @@ mod tests {
         let faults = job(change).faults();
         let found: Vec<_> = faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(found, fields);
+    }
+
+    #[test]
+    fn a_secret_is_a_variable_of_its_own() {
+        let secret = |name: &str, key, value: &[u8]| Secret {
+            name: name.to_owned(),
+            key,
+            value: value.to_vec(),
+        };
+        let one = |secret: Secret, faults: &[&str]| {
+            check(
+                |task| {
+                    task.env = vec![("TAKEN".into(), String::new())];
+                    task.secrets = vec![secret];
+                },
+                faults,
+            );
+        };
+        one(secret("KEY", 0, b"value"), &[]);
+        one(secret("KEY", 7, b"\0\xff"), &[]);
+        for bad in [
+            secret("", 0, b""),
+            secret("A=B", 0, b""),
+            secret("TAKEN", 0, b""),
+            secret("WINDLASS_X", 0, b""),
+            secret("KEY", 0, b"a\0"),
+            secret("KEY", 0, b"\xff"),
+        ] {
+            one(bad, &["tasks[0].secrets"]);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod faults;
 mod items;
 mod keep;
 mod retry;
+mod secret;
 
 use crate::ranges::RangeSet;
 use crate::resources::Resources;
@@ -17,6 +18,7 @@ pub use faults::{Fault, limits};
 pub use items::{Items, ItemsKind};
 pub use keep::{Keep, Retention};
 pub use retry::{Conditions, Reason, Retries};
+pub use secret::Secret;
 
 /// A job: named tasks that make one run when it is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct TaskSpec {
     pub command: Vec<String>,
     /// Variables added to the task's environment, each name once.
     pub env: Vec<(String, String)>,
+    /// Variables that only the task may see, each name once and none of `env`.
+    pub secrets: Vec<Secret>,
     /// The working directory, absolute; empty for `/`.
     pub cwd: String,
     /// The array, where the task is one.
@@ -171,6 +175,7 @@ impl TaskSpec {
             name: "main".to_owned(),
             command,
             env: Vec::new(),
+            secrets: Vec::new(),
             cwd: String::new(),
             array: None,
             items: None,

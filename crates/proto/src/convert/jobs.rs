@@ -3,7 +3,7 @@
 use model::job::{Conditions, Reason};
 use model::{
     ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Retention, Retries, Runner,
-    TaskSpec, Warn,
+    Secret, TaskSpec, Warn,
 };
 
 use super::{Invalid, required};
@@ -74,7 +74,22 @@ impl From<&TaskSpec> for job::Task {
                 Runner::Process => job::Runner::Process,
                 Runner::Noop => job::Runner::Noop,
             } as i32,
+            secrets: task.secrets.iter().map(job::Secret::from).collect(),
         }
+    }
+}
+
+impl From<&Secret> for job::Secret {
+    fn from(secret: &Secret) -> Self {
+        let Secret { name, key, value } = secret.clone();
+        job::Secret { name, key, value }
+    }
+}
+
+impl From<job::Secret> for Secret {
+    fn from(secret: job::Secret) -> Self {
+        let job::Secret { name, key, value } = secret;
+        Secret { name, key, value }
     }
 }
 
@@ -115,6 +130,7 @@ impl TryFrom<job::Task> for TaskSpec {
                 Ok(job::Runner::Noop) => Runner::Noop,
                 Err(_) => return Err(Invalid("runner")),
             },
+            secrets: task.secrets.into_iter().map(Secret::from).collect(),
         })
     }
 }
@@ -324,6 +340,7 @@ mod tests {
         task.max_failed = Some(MaxFailed::Percent(5));
         task.items = Some(Items { blob: [7; 32], kind: ItemsKind::Json });
         task.runner = Runner::Noop;
+        task.secrets = vec![Secret { name: "KEY".into(), key: 7, value: vec![1, 2] }];
         let mut spec = JobSpec { owner: "ann".into(), tasks: vec![task], ..JobSpec::default() };
         spec.labels = vec![("team".into(), "a".into())];
         spec.retention = Some(Retention::default());

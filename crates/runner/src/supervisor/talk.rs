@@ -209,6 +209,12 @@ impl Kernel {
     /// Makes ready what the attempts share, or says why they cannot be.
     fn prepare(&self, start: Start) -> Result<Work, String> {
         let spec = start.spec.ok_or("the assignment has no task")?;
+        if let Some(secret) = spec.secrets.first() {
+            let (name, key) = (&secret.name, secret.key);
+            return Err(format!(
+                "the secret `{name}` could not be opened with key {key}; the daemon's log says why"
+            ));
+        }
         let noop = spec.runner() == Runner::Noop;
         let resolved = User::resolve(&start.run_as, &self.own_user);
         let (user, changes) = resolved.map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ mod follow;
 mod items;
 mod job;
 pub(crate) mod policy;
+mod secret;
 
 use api::json::Submitted;
 use proto::api::SubmitRequest;

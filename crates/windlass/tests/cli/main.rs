@@ -30,6 +30,7 @@ mod python;
 mod rest;
 mod run;
 mod schemas;
+mod secrets;
 mod slow;
 mod tokens;
 mod usage;

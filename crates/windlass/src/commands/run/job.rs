@@ -8,6 +8,7 @@ use proto::job;
 
 use super::items::ItemsArgs;
 use super::policy::PolicyArgs;
+use super::secret::SecretArgs;
 
 use crate::failure::Failure;
 
@@ -31,6 +32,8 @@ pub(super) struct JobArgs {
     /// Set a variable for the task; without a value, take it from here
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
+    #[command(flatten)]
+    secrets: SecretArgs,
     /// Run in DIR (else in the current directory)
     #[arg(long, value_name = "DIR")]
     cwd: Option<PathBuf>,
@@ -112,6 +115,7 @@ impl JobArgs {
         let mut task = TaskSpec::new(self.words(dashes)?);
         task.array = self.array;
         task.env = self.env.iter().map(|text| variable(text)).collect::<Result<_, _>>()?;
+        task.secrets = self.secrets.secrets()?;
         task.cwd = self.cwd()?;
         if let (Some(array), Some(most)) = (&mut task.array, self.parallel) {
             array.parallel_max = most;

@@ -18,6 +18,7 @@ pub(super) fn facts(job: &Job) -> Facts {
     };
     tell("labels", spec.labels.iter().map(|(key, value)| format!("{key}={value}")).collect());
     if let Some(task) = spec.tasks.first() {
+        tell("secrets", task.secrets.iter().map(|secret| secret.name.clone()).collect());
         tell("retries", retries(&task.retries).into_iter().collect());
         tell("timeouts", timeouts(task));
         tell("max failed", task.max_failed.map(max_failed).into_iter().collect());
