@@ -24,6 +24,11 @@ fn the_commands_of_the_first_hour_run() {
 }
 
 #[test]
+fn the_commands_of_the_page_on_security_run() {
+    page("docs/concepts/security.md");
+}
+
+#[test]
 fn the_commands_of_the_reference_run() {
     for name in ["selectors", "output", "environment", "exit-codes"] {
         page(&format!("docs/reference/{name}.md"));

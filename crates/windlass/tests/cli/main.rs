@@ -25,6 +25,7 @@ mod look;
 mod lost;
 mod many;
 mod metrics;
+mod page;
 mod past;
 mod python;
 mod rest;
