@@ -14,16 +14,16 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct SecretArgs {
     /// Give the task this variable of here, or a file's text, in secret
     #[arg(long = "secret-env", value_name = "NAME[=@FILE]")]
-    from_here: Vec<String>,
+    secret_env: Vec<String>,
     /// Give the task the text of FILE as a variable, in secret
     #[arg(long = "secret-file", value_name = "NAME=FILE", hide_short_help = true)]
-    from_files: Vec<String>,
+    secret_file: Vec<String>,
 }
 
 impl SecretArgs {
     /// The secrets, in the clear: the node seals them.
     pub(super) fn secrets(&self) -> Result<Vec<Secret>, Failure> {
-        let here = self.from_here.iter().map(|text| match text.split_once('=') {
+        let here = self.secret_env.iter().map(|text| match text.split_once('=') {
             None => variable(text),
             Some((name, file)) => match file.strip_prefix('@') {
                 Some(file) => read(name, file),
@@ -31,7 +31,7 @@ impl SecretArgs {
                     .hint(format!("set the variable and give its name, `--secret-env {name}`, or a file, `--secret-env {name}=@FILE`"))),
             },
         });
-        let files = self.from_files.iter().map(|text| match text.split_once('=') {
+        let files = self.secret_file.iter().map(|text| match text.split_once('=') {
             Some((name, file)) => read(name, file),
             None => Err(Failure::usage(format!("`--secret-file {text}`: which file?"))
                 .hint(format!("write `--secret-file {text}=FILE`"))),
