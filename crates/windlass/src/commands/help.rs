@@ -37,6 +37,7 @@ const TOPICS: &[Topic] = &[
     topic!("states", "what becomes of a task, and why", "concepts/states.md"),
     topic!("output", "where a task's output goes, and how it is shown", "reference/output.md"),
     topic!("environment", "what a task finds", "reference/environment.md"),
+    topic!("tokens", "who may do what, and what is defended", "concepts/security.md"),
     topic!("configuration", "what can be set, and where", "reference/configuration.md"),
     topic!("exit-codes", "what `windlass` exits with", "reference/exit-codes.md"),
     topic!("json", "what `--json` prints", "reference/json.md"),
