@@ -185,7 +185,7 @@ impl<T: Table> Stage for Sorted<T> {
                     self.latest = Some(meta.last);
                     return Ok(Some(true));
                 }
-                let Some(rows) = part.rows_of::<T>(&meta) else {
+                let Some(rows) = part.read_rows::<T>(&meta) else {
                     part.note_damage();
                     return Ok(None);
                 };

@@ -131,7 +131,7 @@ impl<'a, T: Table> Walk<'a, T> {
             return None;
         };
         let meta = part.blocks(T::KIND)[block];
-        let Some(mut rows) = part.rows_of::<T>(&meta) else {
+        let Some(rows) = part.rows_of::<T>(&meta) else {
             if part.note_damage() {
                 let path = part.path.display();
                 tracing::error!(%path, "a file of history is damaged; what is whole is served");
@@ -139,7 +139,13 @@ impl<'a, T: Table> Walk<'a, T> {
             return Some(meta);
         };
         self.rows_read += rows.len() as u64;
-        rows.retain(|row| self.wanted.wants(row));
+        let mut rows = match Arc::try_unwrap(rows) {
+            Ok(mut own) => {
+                own.retain(|row| self.wanted.wants(row));
+                own
+            }
+            Err(kept) => kept.iter().filter(|row| self.wanted.wants(row)).cloned().collect(),
+        };
         if self.wanted.backward {
             rows.reverse();
         }

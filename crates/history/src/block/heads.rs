@@ -16,6 +16,8 @@ pub(crate) struct Heads;
 impl Table for Heads {
     type Row = RunHead;
     const KIND: Kind = Kind::Heads;
+    /// The first page of a list is what everybody looks at.
+    const IS_KEPT: bool = true;
 
     fn key(row: &RunHead) -> Key {
         Key::of_run(row.run.0)

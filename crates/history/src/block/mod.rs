@@ -46,9 +46,11 @@ impl Key {
 /// One kind of rows.
 pub(crate) trait Table {
     /// A row.
-    type Row: Clone;
+    type Row: Clone + Send + Sync + 'static;
     /// Its number on disk.
     const KIND: Kind;
+    /// Whether the same blocks are read again and again, so that it pays to keep the last one.
+    const IS_KEPT: bool = false;
 
     /// The row's place.
     fn key(row: &Self::Row) -> Key;

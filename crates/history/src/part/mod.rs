@@ -14,9 +14,11 @@ mod write;
 
 pub(crate) use write::Writer;
 
+use std::any::Any;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::block::{Key, Kind, Meta};
 use crate::cover::Ranges;
@@ -43,6 +45,8 @@ pub(crate) struct Part {
     damaged: AtomicBool,
     /// About how many of its bytes are of runs that are gone.
     pub(crate) dead_bytes: AtomicU64,
+    /// The rows of one block: the last that was read of the table whose blocks are kept.
+    kept: Mutex<Option<(u64, Arc<dyn Any + Send + Sync>)>>,
 }
 
 /// The name of a part's file.

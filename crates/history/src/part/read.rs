@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Part, TRAILER_BYTES, TRAILER_MAGIC};
 use crate::block::{self, HEADER_BYTES, Kind, MAGIC, Meta, Table};
@@ -46,6 +47,7 @@ impl Part {
             bytes,
             damaged: AtomicBool::new(false),
             dead_bytes: AtomicU64::new(0),
+            kept: Mutex::default(),
         }
     }
 
@@ -87,8 +89,26 @@ impl Part {
         (crc32c::crc32c(&payload) == meta.crc).then_some(payload)
     }
 
-    /// The rows of a block; `None` where it cannot be read or is damaged.
-    pub(crate) fn rows_of<T: Table>(&self, meta: &Meta) -> Option<Vec<T::Row>> {
+    /// The rows of a block, perhaps those that are kept of an earlier look; `None` where it cannot
+    /// be read or is damaged.
+    pub(crate) fn rows_of<T: Table>(&self, meta: &Meta) -> Option<Arc<Vec<T::Row>>> {
+        if !T::IS_KEPT {
+            return self.read_rows::<T>(meta).map(Arc::new);
+        }
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((offset, rows)) = kept().clone()
+            && offset == meta.offset
+            && let Ok(rows) = rows.downcast()
+        {
+            return Some(rows);
+        }
+        let rows = Arc::new(self.read_rows::<T>(meta)?);
+        *kept() = Some((meta.offset, rows.clone()));
+        Some(rows)
+    }
+
+    /// The rows of a block, as they are on disk; `None` where it cannot be read or is damaged.
+    pub(crate) fn read_rows<T: Table>(&self, meta: &Meta) -> Option<Vec<T::Row>> {
         block::rows::<T>(meta, &payload(&self.file, meta, self.bytes)?)
     }
 }
