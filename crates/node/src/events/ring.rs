@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use super::{Event, EventBatch};
 
 /// Events that are kept at most; the latest batch is kept whatever it holds.
-const EVENTS_MAX: usize = 16_384;
+const EVENTS_MAX: usize = 4_096;
 /// Bytes they may take.
-const BYTES_MAX: usize = 4 << 20;
+const BYTES_MAX: usize = 1 << 20;
 
 /// The latest changes.
 #[derive(Debug)]
