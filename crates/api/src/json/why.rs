@@ -77,7 +77,7 @@ pub struct Reason {
     /// When it is over.
     #[schema(format = "date-time")]
     pub until: Option<String>,
-    /// Who holds what is missing, the biggest first.
+    /// Who holds what is missing, or with `behind` gets it first; the biggest first.
     pub holders: Vec<Holder>,
 }
 
@@ -94,7 +94,7 @@ impl From<&api::Reason> for Reason {
     }
 }
 
-/// A run that holds room on a node.
+/// A run that holds room on a node, or gets it first.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Holder {
     /// The run.
@@ -103,7 +103,7 @@ pub struct Holder {
     pub name: Option<String>,
     /// How many of its elements do.
     pub elements: u64,
-    /// What they hold together.
+    /// What they reserve together.
     pub reserved: Option<Resources>,
 }
 

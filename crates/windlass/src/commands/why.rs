@@ -87,8 +87,10 @@ impl Page {
 
     fn reason(&self, text: &mut String, reason: &Reason) {
         self.lines(text, "  - ", 4, &reason.text);
+        // Who stands before it holds nothing yet.
+        let who = if reason.code == "behind" { "      first " } else { "      held by " };
         for holder in &reason.holders {
-            self.lines(text, "      held by ", 14, &held(holder));
+            self.lines(text, who, who.len(), &held(holder));
         }
         if reason.until_ms > self.now_ms {
             let until = time::for_people_ms(reason.until_ms);
@@ -197,6 +199,13 @@ mod tests {
             holders: vec![holder],
             ..Default::default()
         };
+        let ahead = Reason {
+            code: "behind".into(),
+            text: "1 element that is placed on node n1 ahead of room gets it first".into(),
+            change: "they get their room and end, or are canceled".into(),
+            holders: vec![Holder { run: 812, elements: 1, reserved, ..Default::default() }],
+            ..Default::default()
+        };
         let backoff = Reason {
             text: "it waits 5.0s before attempt 2".into(),
             change: "nothing has to".into(),
@@ -209,7 +218,7 @@ mod tests {
             count: 8,
             state: "queued".into(),
             since_ms: 40_000,
-            reasons: vec![full, backoff],
+            reasons: vec![full, ahead, backoff],
             usual: Some(Usual { attempts: 5, run_ms: 6_000, wait_ms: Some(180_000) }),
             ..Default::default()
         };
@@ -219,6 +228,9 @@ mod tests {
               held by run 811 (nightly): 2 elements with cpus 2, memory 512 MiB
             change: one of those that hold the room ends or is canceled, or it is
                     submitted again with less
+          - 1 element that is placed on node n1 ahead of room gets it first
+              first run 812: 1 element with cpus 2, memory 512 MiB
+            change: they get their room and end, or are canceled
           - it waits 5.0s before attempt 2
             until 1970-01-01 00:01:45 UTC, in 5.0s
             change: nothing has to

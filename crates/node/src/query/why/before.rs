@@ -84,6 +84,9 @@ fn obstacles(
     }
     let homes = asked.obstacles(spec.resources);
     reasons.extend(homes.reasons);
+    if !homes.some_free {
+        reasons.extend(homes.ahead);
+    }
     if let Some(reason) = before.reason(run) {
         reasons.push(reason);
     }

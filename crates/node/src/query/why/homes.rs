@@ -1,8 +1,9 @@
-//! What keeps each node from taking one more element, and who holds its room.
+//! What keeps each node from taking one more element, who holds its room, and who gets it first.
 
 use std::collections::BTreeMap;
 
 use machine::Node;
+use machine::node::Assigned;
 use model::{NodeId, Resources, RunId, text};
 use reactor::control::Room;
 
@@ -17,6 +18,8 @@ const HOLDERS_MAX: usize = 3;
 pub(super) struct Obstacles {
     /// On each node that takes nothing more, or on all together.
     pub(super) reasons: Vec<Reason>,
+    /// On each node that is full: what was placed there ahead and takes the room that becomes free.
+    pub(super) ahead: Vec<Reason>,
     /// Some node has room.
     pub(super) some_free: bool,
 }
@@ -32,7 +35,7 @@ impl Asked<'_> {
     /// Why no node takes one more that reserves `wants`.
     pub(super) fn obstacles(&self, wants: Resources) -> Obstacles {
         let nodes = self.view.state.nodes();
-        let mut obstacles = Obstacles { reasons: Vec::new(), some_free: false };
+        let mut obstacles = Obstacles { reasons: Vec::new(), ahead: Vec::new(), some_free: false };
         if nodes.is_empty() {
             obstacles.reasons.push(Reason::new(
                 ReasonCode::NoNode,
@@ -49,6 +52,9 @@ impl Asked<'_> {
                 }
                 Some(reason) => reason,
             };
+            if reason.code == ReasonCode::NoRoom && obstacles.ahead.len() < NODES_MAX {
+                obstacles.ahead.extend(self.ahead(*id, node));
+            }
             match obstacles.reasons.len() < NODES_MAX {
                 true => obstacles.reasons.push(reason),
                 false => untold += 1,
@@ -116,10 +122,40 @@ impl Asked<'_> {
         reason
     }
 
+    /// What was placed on a full node ahead of room: a seat that becomes free is given to it, in
+    /// its order, before placement is asked.
+    fn ahead(&self, id: NodeId, node: &Node) -> Option<Reason> {
+        // What the node can never hold, since it has become smaller, keeps nobody waiting.
+        let may_sit =
+            |at: &Assigned| at.ahead && node.capacity.has_room(Resources::default(), at.wants);
+        let from = node.assigned.range(node.ahead_from..);
+        let count = from.filter(|(_, at)| node.ahead > 0 && may_sit(at)).count() as u64;
+        let name = self.view.node_name(id);
+        let are = if count == 1 { "is" } else { "are" };
+        let text = format!(
+            "{} that {are} placed on node {name} ahead of room {} it first",
+            count_of(count, "element"),
+            if count == 1 { "gets" } else { "get" },
+        );
+        let mut reason = Reason::new(
+            ReasonCode::Behind,
+            text,
+            "they get their room and end, or are canceled; `windlass why` of their runs shows what holds them",
+        );
+        reason.holders = self.sum(node, true, may_sit);
+        reason.node = name;
+        (count > 0).then_some(reason)
+    }
+
     /// The runs that reserve most on a node.
     pub(super) fn holders(&self, node: &Node, by_cpu: bool) -> Vec<Holder> {
+        self.sum(node, by_cpu, |at| !at.ahead)
+    }
+
+    /// The runs with the most of some assignments of a node.
+    fn sum(&self, node: &Node, by_cpu: bool, of: impl Fn(&Assigned) -> bool) -> Vec<Holder> {
         let mut held: BTreeMap<RunId, (u64, Resources)> = BTreeMap::new();
-        for at in node.assigned.values().filter(|at| !at.ahead) {
+        for at in node.assigned.values().filter(|at| of(at)) {
             let (count, sum) = held.entry(at.run).or_default();
             *count += 1;
             sum.add(at.wants);

@@ -67,11 +67,11 @@ pub struct Reason {
     pub node: String,
     /// When it is over, Unix milliseconds; 0 where nobody knows.
     pub until_ms: u64,
-    /// Who holds what is missing, the biggest first.
+    /// Who holds what is missing, or gets it first; the biggest first.
     pub holders: Vec<Holder>,
 }
 
-/// Who holds room on a node.
+/// Who holds room on a node, or waits there for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     /// The run.
@@ -80,7 +80,7 @@ pub struct Holder {
     pub name: String,
     /// How many of its elements do.
     pub elements: u64,
-    /// What they hold together.
+    /// What they reserve together.
     pub reserved: Resources,
 }
 

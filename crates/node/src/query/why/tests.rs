@@ -1,6 +1,7 @@
 //! Every answer has a reason and what would change it, and what is named as an obstacle agrees
 //! with placement.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use history::Settings;
@@ -178,6 +179,31 @@ fn what_waits_hears_everything_that_keeps_it() {
 }
 
 #[test]
+fn what_waits_hears_of_what_was_placed_ahead_and_gets_the_room_first() {
+    let mut world = World::new(&[2]);
+    world.submit(task(2_000));
+    world.place();
+    world.submit(array(1_000, 3, 0));
+    let ordinals = vec![record::Range { first: 0, last: 2 }];
+    let picks = vec![record::Pick { run: 2, task: 0, ordinals, ahead: true }];
+    world.apply(Kind::Place(record::Place { node_id: id(0), epoch: 1, picks }));
+    world.submit(task(1_000));
+    assert_eq!(world.codes("3"), (Queued, vec![NoRoom, Behind]));
+    let reason = world.why("3")[0].reasons[1].clone();
+    assert_eq!((reason.node.as_str(), reason.holders[0].run), ("n0", RunId(2)));
+    assert_eq!((reason.holders[0].elements, reason.holders[0].reserved.cpu_milli), (3, 3_000));
+    assert!(reason.text.starts_with("3 elements that are placed on node n0"), "{}", reason.text);
+    // They have had their room, but for one, when the first has ended.
+    world.report(1, exited(0));
+    let reason = world.why("3")[0].reasons[1].clone();
+    assert_eq!(reason.holders[0].elements, 1);
+    assert!(reason.text.starts_with("1 element that is placed on node n0"), "{}", reason.text);
+    // Where another node has room nobody needs that of this one.
+    world.register(1, 1);
+    assert_eq!(world.codes("3"), (Queued, vec![BeingPlaced]));
+}
+
+#[test]
 fn a_million_elements_are_a_few_groups() {
     let mut world = World::new(&[4]);
     world.submit(array(1_000, 1_000_000, 3));
@@ -312,7 +338,7 @@ impl Chance {
 #[test]
 fn what_is_named_as_an_obstacle_agrees_with_placement() {
     let mut chance = Chance(7);
-    let (mut placed, mut kept) = (0, 0);
+    let (mut placed, mut kept, mut passed) = (0, 0, 0);
     for _ in 0..120 {
         let nodes: Vec<u64> = (0..1 + chance.below(3)).map(|_| 1 + chance.below(6)).collect();
         let mut world = World::new(&nodes);
@@ -333,7 +359,7 @@ fn what_is_named_as_an_obstacle_agrees_with_placement() {
             }
         }
         let picks = world.plan().into_iter().flat_map(|place| place.picks);
-        let mut plan: std::collections::BTreeMap<u64, u64> = Default::default();
+        let mut plan: BTreeMap<u64, u64> = Default::default();
         for pick in picks {
             let count: u64 = proto::element_ranges(&pick.ordinals).map(|r| r.count() as u64).sum();
             *plan.entry(pick.run).or_default() += count;
@@ -359,9 +385,33 @@ fn what_is_named_as_an_obstacle_agrees_with_placement() {
             // Where nothing else is named some node has room, and somebody else gets it.
             let elsewhere = has(Behind) || has(KeptFree) || has(ArrayLimit);
             assert!(!free || elsewhere, "run {run}: {waits:#?}");
+            // On each full node what waits there already is named, and nothing else.
+            let full = |(id, node): &(&NodeId, &Arc<machine::Node>)| {
+                let ever = node.capacity.has_room(Resources::default(), spec.resources);
+                world.view.is_ready(**id) && ever && node.ahead > 0 && !free
+            };
+            let expected = world.view.state.nodes().iter().filter(full).map(|(id, node)| {
+                let ahead = node.assigned.values().filter(|at| at.ahead).map(|at| at.run);
+                (world.view.node_name(*id), ahead.collect::<BTreeSet<_>>())
+            });
+            let expected: BTreeMap<_, _> = expected.collect();
+            let told = waits
+                .reasons
+                .iter()
+                .filter(|reason| reason.code == Behind && !reason.node.is_empty());
+            let told: BTreeMap<_, BTreeSet<_>> = told
+                .map(|reason| (reason.node.clone(), reason.holders.iter().map(|h| h.run).collect()))
+                .collect();
+            assert!(told.keys().eq(expected.keys()), "run {run}: {expected:?} {waits:#?}");
+            for (told, all) in told.values().zip(expected.values()) {
+                let most = all.len().min(3);
+                assert!(told.len() == most && told.is_subset(all), "run {run}: {all:?} {waits:#?}");
+            }
+            passed += u64::from(!expected.is_empty());
             // What is urgent is placed ahead of room where something lower waits behind it.
             assert!(now == 0 || free || spec.priority > 50, "run {run}: {waits:#?}");
         }
     }
-    assert!(placed > 100 && kept > 100, "the states were worth looking at: {placed} {kept}");
+    let counts = (placed, kept, passed);
+    assert!(placed > 100 && kept > 100 && passed > 20, "worth looking at: {counts:?}");
 }
