@@ -16,12 +16,13 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use tonic::Status;
 
 use crate::caller::Caller;
+use crate::language::is_grpc;
 use crate::listener::Peer;
 use crate::metrics::TurnedAway;
 use crate::rest::Problem;
@@ -167,11 +168,6 @@ impl Denied {
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE);
-    kind.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
-}
-
 /// Lets a request through to its route, or answers why not.
 pub(crate) async fn stand(
     State(gate): State<Arc<Gate>>,
@@ -260,6 +256,7 @@ impl HttpBody for UntilOver {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     use super::*;
 

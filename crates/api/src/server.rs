@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::get;
 use futures::FutureExt;
 use proto::api::windlass_server::{Windlass, WindlassServer};
 use tonic::service::Routes;
@@ -98,12 +97,9 @@ async fn routes(
         .add_service(reflection().build_v1alpha().map_err(Error::Descriptors)?);
     let router = grpc
         .into_axum_router()
+        .layer(axum::middleware::from_fn(rest::only_grpc))
         .merge(metrics::router(Arc::clone(&service)))
         .merge(rest::router(service))
-        .route("/", get(async || concat!(
-            "Windlass ", env!("CARGO_PKG_VERSION"),
-            ": REST, which /v1/openapi.json describes, and gRPC `windlass.v1.Windlass` with health and reflection\n",
-        )))
         .layer(axum::middleware::from_fn_with_state(gate, gate::stand))
         .layer(axum::middleware::from_fn_with_state(requests, metrics::measure));
     Ok(router.into())

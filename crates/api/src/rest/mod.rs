@@ -13,6 +13,8 @@
 mod openapi;
 mod routes;
 
+mod front;
+
 mod elements;
 mod events;
 mod lists;
@@ -31,6 +33,7 @@ mod sse;
 
 use std::sync::Arc;
 
+pub(crate) use front::only_grpc;
 pub use openapi::openapi;
 pub(crate) use problem::Problem;
 pub(crate) use request::parse;

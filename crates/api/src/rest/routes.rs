@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode};
 use super::places::{self, Places};
 use super::problem::Problem;
 use super::{
-    Rest, elements, events, lists, negotiate, nodes, openapi, output, runs, security, submit,
+    Rest, elements, events, front, lists, negotiate, nodes, openapi, output, runs, security, submit,
 };
 use crate::calls::Service;
 
@@ -70,18 +70,20 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     plain
         .merge(other)
         .layer(from_fn_with_state(requests, places::hold))
-        .route("/v1", any(no_route))
-        .route("/v1/{*rest}", any(no_route))
+        .route("/v1", any(front::no_route))
+        .route("/v1/{*rest}", any(front::no_route))
         .layer(map_response(no_sniffing))
-        .route("/healthz", get(nodes::healthz))
-        .route("/readyz", get(nodes::readyz))
+        .merge(around())
         .with_state(rest)
 }
 
-async fn no_route(request: Request) -> Problem {
-    let detail = format!("there is no route `{}`", request.uri().path());
-    let problem = Problem::new(StatusCode::NOT_FOUND, "no-route", "there is no such route", detail);
-    problem.hint("`/v1/openapi.json` describes all routes")
+/// What is no part of `/v1`, for people and for those who watch over the node.
+fn around() -> Router<Rest> {
+    Router::new()
+        .route("/", get(front::welcome))
+        .route("/healthz", get(nodes::healthz))
+        .route("/readyz", get(nodes::readyz))
+        .method_not_allowed_fallback(method_not_allowed)
 }
 
 async fn method_not_allowed(request: Request) -> Problem {

@@ -39,6 +39,7 @@ const TOPICS: &[Topic] = &[
     topic!("environment", "what a task finds", "reference/environment.md"),
     topic!("tokens", "who may do what, and what is defended", "concepts/security.md"),
     topic!("configuration", "what can be set, and where", "reference/configuration.md"),
+    topic!("rest", "all of it for programs, over HTTP and JSON", "reference/rest.md"),
     topic!("exit-codes", "what `windlass` exits with", "reference/exit-codes.md"),
     topic!("json", "what `--json` prints", "reference/json.md"),
 ];

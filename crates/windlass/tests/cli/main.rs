@@ -17,6 +17,7 @@ mod config;
 mod cut_off;
 mod documented;
 mod gate;
+mod grpc;
 mod helped;
 mod life;
 mod live;

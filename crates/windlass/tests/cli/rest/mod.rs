@@ -1,6 +1,6 @@
 //! REST over a real listener with a real node behind it.
 
-mod client;
+pub(crate) mod client;
 
 mod lists;
 mod output;
