@@ -152,7 +152,7 @@ pub(crate) async fn forward(
         while let Some(part) = parts.next() {
             // Only who has all of an index may go on behind it.
             let index = if parts.peek().is_none() { batch.index } else { before };
-            let events = part.iter().map(|event| convert::event(event)).collect();
+            let events = part.iter().map(convert::event).collect();
             recipient.send(api::EventBatch { index, events }).await?;
         }
     }

@@ -8,6 +8,7 @@
 
 mod describe;
 mod filter;
+mod packed;
 mod reader;
 mod ring;
 #[cfg(test)]
@@ -177,13 +178,6 @@ impl Event {
         }
         id
     }
-
-    /// About how much memory it takes, in bytes.
-    fn bytes(&self) -> usize {
-        let labels: usize = self.labels.iter().map(|(k, v)| k.len() + v.len() + 48).sum();
-        let texts = self.name.len() + self.task.len() + self.node_name.len() + self.summary.len();
-        size_of::<Event>() + labels + texts + 8 * self.elements.len()
-    }
 }
 
 /// All changes of one journal index, so that whoever resumes after it misses none and gets none
@@ -195,5 +189,5 @@ pub struct EventBatch {
     pub index: u64,
     /// The changes, in order. Where the filter wanted nothing for a while there is none: the batch
     /// only says from where to resume.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<Event>,
 }

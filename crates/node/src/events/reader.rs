@@ -68,8 +68,8 @@ impl Events {
                 Found::Batch(batch, behind) => {
                     self.place = behind;
                     self.seen = self.seen.max(batch.index);
-                    let events: Vec<_> =
-                        batch.events.iter().filter(|e| self.filter.wants(e)).cloned().collect();
+                    let mut events = batch.events;
+                    events.retain(|event| self.filter.wants(event));
                     if !events.is_empty() {
                         return Ok(Some(self.tell(events)));
                     }
@@ -108,7 +108,7 @@ impl Events {
         }
     }
 
-    fn tell(&mut self, events: Vec<Arc<super::Event>>) -> EventBatch {
+    fn tell(&mut self, events: Vec<super::Event>) -> EventBatch {
         self.told = self.seen;
         self.tell_at = Instant::now() + REST;
         EventBatch { index: self.seen, events }

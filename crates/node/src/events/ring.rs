@@ -1,16 +1,20 @@
 //! The ring itself: the latest batches of changes, bounded in number and bytes.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::packed::{pack, unpack};
 use super::{Event, EventBatch};
 
 /// Events that are kept at most; the latest batch is kept whatever it holds.
-const EVENTS_MAX: usize = 4_096;
+const EVENTS_MAX: usize = 32_768;
 /// Bytes they may take.
-const BYTES_MAX: usize = 1 << 20;
+const BYTES_MAX: usize = 3 << 20;
+
+/// What an allocation costs beside its bytes, about.
+const ALLOCATION: usize = 16;
 
 /// The latest changes.
 #[derive(Debug)]
@@ -44,14 +48,24 @@ struct Inner {
 
 #[derive(Debug)]
 struct Kept {
-    batch: Arc<EventBatch>,
-    bytes: usize,
+    index: u64,
+    events: u32,
+    /// Whether they are changes in the journal, which are seen up to their index.
+    is_of_journal: bool,
+    packed: Box<[u8]>,
+}
+
+impl Kept {
+    /// What it takes in memory, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<Kept>() + ALLOCATION + self.packed.len()
+    }
 }
 
 /// What a reader finds.
 pub(super) enum Found {
     /// A batch, and the place behind it.
-    Batch(Arc<EventBatch>, u64),
+    Batch(EventBatch, u64),
     /// Nothing yet.
     Nothing,
     /// It is gone.
@@ -79,12 +93,15 @@ impl Ring {
             inner.after = if events.is_empty() { index } else { index.saturating_sub(1) };
         }
         if !events.is_empty() {
-            let bytes = events.iter().map(Event::bytes).sum();
+            let kept = Kept {
+                index,
+                events: events.len() as u32,
+                is_of_journal: events.iter().any(|event| !event.kind.is_seen()),
+                packed: pack(&events),
+            };
             inner.events += events.len();
-            inner.bytes += bytes;
-            let events = events.into_iter().map(Arc::new).collect();
-            let batch = Arc::new(EventBatch { index, events });
-            inner.batches.push_back(Kept { batch, bytes });
+            inner.bytes += kept.bytes();
+            inner.batches.push_back(kept);
             while inner.batches.len() > 1
                 && (inner.events > self.events_max || inner.bytes > self.bytes_max)
             {
@@ -117,10 +134,7 @@ impl Ring {
         if after < inner.after {
             return Err(inner.after);
         }
-        let seen = |kept: &Kept| {
-            let of_journal = kept.batch.events.iter().any(|event| !event.kind.is_seen());
-            kept.batch.index < after || (kept.batch.index == after && of_journal)
-        };
+        let seen = |kept: &Kept| kept.index < after || (kept.index == after && kept.is_of_journal);
         Ok(inner.first_place + inner.batches.partition_point(seen) as u64)
     }
 
@@ -134,7 +148,10 @@ impl Ring {
         let inner = self.lock();
         let Some(at) = place.checked_sub(inner.first_place) else { return Found::Gone };
         match inner.batches.get(at as usize) {
-            Some(kept) => Found::Batch(kept.batch.clone(), place + 1),
+            Some(kept) => {
+                let events = unpack(&kept.packed);
+                Found::Batch(EventBatch { index: kept.index, events }, place + 1)
+            }
             None => Found::Nothing,
         }
     }
@@ -148,8 +165,8 @@ impl Inner {
     fn drop_first(&mut self) {
         let Some(gone) = self.batches.pop_front() else { return };
         self.first_place += 1;
-        self.events -= gone.batch.events.len();
-        self.bytes -= gone.bytes;
-        self.after = self.after.max(gone.batch.index);
+        self.events -= gone.events as usize;
+        self.bytes -= gone.bytes();
+        self.after = self.after.max(gone.index);
     }
 }
