@@ -2,13 +2,17 @@
 //!
 //! It is drawn a few times a second at most, and leaves nothing behind.
 
+mod line;
+
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Frames a second at most, so that a slow line is not filled with bars.
-const FRAMES: u8 = 4;
+use line::BarLine;
+
+/// Between two frames, so that a slow line is not filled with bars.
+const FRAME: Duration = Duration::from_millis(250);
 /// How often the time beside a bar moves where nothing else does.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -18,11 +22,17 @@ pub(crate) struct Progress {
     /// A bar that comes again after a question goes on from here.
     begun: Instant,
     bar: Option<ProgressBar>,
+    drawn: Option<Instant>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Progress {
-        Progress { terminal: std::io::stderr().is_terminal(), begun: Instant::now(), bar: None }
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Progress::on(std::io::stderr().is_terminal() && !dumb)
+    }
+
+    fn on(terminal: bool) -> Progress {
+        Progress { terminal, begun: Instant::now(), bar: None, drawn: None }
     }
 
     /// Whether anybody would see it.
@@ -32,18 +42,12 @@ impl Progress {
 
     /// Shows `3 of 100 ended`; one of one is a matter of time alone.
     pub(crate) fn update(&mut self, what: &str, done: u64, total: u64) {
-        let Some(bar) = self.bar(counted(what, total)) else { return };
-        bar.set_length(total);
-        bar.set_position(done);
+        self.draw(counted(what, total), done, Some(total));
     }
 
     /// Shows how many bytes of how many, where that is known.
     pub(crate) fn bytes(&mut self, what: &str, done: u64, total: Option<u64>) {
-        let Some(bar) = self.bar(sized(what, total)) else { return };
-        if let Some(total) = total {
-            bar.set_length(total);
-        }
-        bar.set_position(done);
+        self.draw(sized(what, total), done, total);
     }
 
     /// Writes something else to the terminal, with the bar out of the way.
@@ -54,11 +58,27 @@ impl Progress {
         }
     }
 
-    /// Leaves the line empty again.
-    pub(crate) fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
+    /// Leaves the line empty again; whether there was anything on it.
+    pub(crate) fn clear(&mut self) -> bool {
+        self.drawn = None;
+        let bar = self.bar.take();
+        bar.inspect(ProgressBar::finish_and_clear).is_some()
+    }
+
+    /// What comes too soon after a frame is shown with the next one, or when the time moves.
+    fn draw(&mut self, template: String, done: u64, total: Option<u64>) {
+        let due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= FRAME);
+        let Some(bar) = self.bar(template) else { return };
+        // Beside a steady tick this draws nothing; what follows does.
+        bar.set_position(done);
+        if !due {
+            return;
         }
+        match total {
+            Some(total) => bar.set_length(total),
+            None => bar.unset_length(),
+        }
+        self.drawn = Some(Instant::now());
     }
 
     fn bar(&mut self, template: String) -> Option<&ProgressBar> {
@@ -66,7 +86,7 @@ impl Progress {
             return None;
         }
         Some(self.bar.get_or_insert_with(|| {
-            let target = ProgressDrawTarget::stderr_with_hz(FRAMES);
+            let target = ProgressDrawTarget::term_like(Box::new(BarLine::default()));
             let bar = ProgressBar::with_draw_target(None, target);
             let bar = bar.with_elapsed(self.begun.elapsed());
             bar.set_style(style(&template));
@@ -117,9 +137,9 @@ mod tests {
 
     #[test]
     fn without_a_terminal_there_is_no_bar() {
-        let mut progress = Progress { terminal: false, begun: Instant::now(), bar: None };
+        let mut progress = Progress::on(false);
         progress.update("ended", 1, 2);
         progress.bytes("sent", 1, None);
-        assert!(progress.bar.is_none());
+        assert!(progress.bar.is_none() && !progress.clear());
     }
 }

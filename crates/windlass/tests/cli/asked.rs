@@ -55,6 +55,22 @@ fn ctrl_c_asks_what_is_meant() {
 }
 
 #[test]
+fn the_question_comes_in_place_of_the_bar() {
+    let node = Home::new().up();
+    let script = format!("[ $WINDLASS_INDEX -gt 2 ] || exit 0; {UNTIL_GO}");
+    let mut run = start(&node, &["run", "--array", "1-4", "--", "sh", "-c", &script]);
+    run.until_shown("2 of 4 ended", 1);
+    run.press(CTRL_C);
+    run.until_shown(QUESTION, 1);
+    run.press("c\n");
+    let (code, shown) = run.ended();
+    assert_eq!(code, Some(143), "{shown}");
+    // A line filled to its end would take `^C` to the next, and what clears the bar with it.
+    assert!(!shown.contains(&" ".repeat(30)), "{shown:?}");
+    assert!(shown.contains(&format!("\r\x1b[K{QUESTION}")), "{shown:?}");
+}
+
+#[test]
 fn bars_are_for_terminals() {
     let node = Home::new().up();
     let script = format!("[ $WINDLASS_INDEX -gt 2 ] || exit 0; {UNTIL_GO}");
@@ -63,9 +79,12 @@ fn bars_are_for_terminals() {
     run.until_shown("2 of 4 ended", 1);
     let wait = start(&node, &["wait", "1"]);
     wait.until_shown("2 of 4 ended", 1);
+    let dumb = Terminal::dumb(&node.command(&["wait", "1"]));
     std::fs::write(node.home().path().join("go"), "").unwrap();
     assert_eq!(run.ended().0, Some(7));
     assert_eq!(wait.ended().0, Some(7));
+    let (code, shown) = dumb.ended();
+    assert!(code == Some(7) && !shown.contains("of 4 ended"), "{shown:?}");
     // The file is there by now, and no terminal looks on.
     let shown = node.windlass(&array);
     assert!(!shown.to_string().contains("of 4 ended"), "{shown}");

@@ -50,6 +50,15 @@ impl Screen {
 impl Terminal {
     /// Starts `command` in a terminal of 80 columns and 24 rows, which is its session's own.
     pub(crate) fn start(command: &Command) -> Terminal {
+        Terminal::start_as("xterm-256color", command)
+    }
+
+    /// The same in a terminal that can only add lines.
+    pub(crate) fn dumb(command: &Command) -> Terminal {
+        Terminal::start_as("dumb", command)
+    }
+
+    fn start_as(term: &str, command: &Command) -> Terminal {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -63,7 +72,7 @@ impl Terminal {
         for (name, value) in command.get_envs() {
             inside.env(name, value.unwrap_or_default());
         }
-        inside.env("TERM", "xterm-256color").current_dir(command.get_current_dir().unwrap());
+        inside.env("TERM", term).current_dir(command.get_current_dir().unwrap());
         let child = inside.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
         let keyboard = File::from(master.try_clone().unwrap());
         Terminal { child, keyboard, screen: watch(master) }

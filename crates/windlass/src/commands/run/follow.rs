@@ -170,12 +170,12 @@ impl Follow {
 
     /// Ctrl-C: a person is asked; where nobody is there the first cancels. After a cancel it leaves.
     async fn interrupted(&mut self) -> Option<Stop> {
-        self.bar.clear();
+        let line_is_empty = self.bar.clear();
         if self.cancel != Cancel::Unwanted {
             return Some(Stop::Detached);
         }
         if self.run.is_some() && interrupt::somebody_is_there() {
-            match interrupt::ask(&mut self.interrupts).await {
+            match interrupt::ask(&mut self.interrupts, line_is_empty).await {
                 Answer::Cancel => {}
                 Answer::Leave => return Some(Stop::Detached),
                 Answer::Wait => return None,

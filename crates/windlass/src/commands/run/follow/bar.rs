@@ -68,8 +68,8 @@ impl Bar {
         self.progress.beside(write)
     }
 
-    /// Takes it away, until the next step.
-    pub(super) fn clear(&mut self) {
-        self.progress.clear();
+    /// Takes it away, until the next step; whether it was there.
+    pub(super) fn clear(&mut self) -> bool {
+        self.progress.clear()
     }
 }

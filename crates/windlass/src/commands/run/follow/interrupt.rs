@@ -30,9 +30,9 @@ pub(super) fn somebody_is_there() -> bool {
 
 /// Asks until there is an answer; Ctrl-C within the question cancels, and the end of the input
 /// leaves things as they are.
-pub(super) async fn ask(interrupts: &mut Signal) -> Answer {
-    // What a terminal shows for Ctrl-C, `^C`, stands on a line of its own.
-    say(&format!("\n{QUESTION}"));
+pub(super) async fn ask(interrupts: &mut Signal, line_is_empty: bool) -> Answer {
+    // What a terminal shows for Ctrl-C, `^C`, went with the bar or stays on a line of its own.
+    say(&format!("{}{QUESTION}", if line_is_empty { "" } else { "\n" }));
     let mut lines = lines();
     loop {
         let line = tokio::select! {
