@@ -31,7 +31,7 @@ use tokio::sync::watch;
 pub use error::{JournalError, ProposeError};
 pub use follow::{Delivered, Follow};
 pub use leader::{LeaderId, Leadership};
-pub use log::{DiskError, OpenError, Unusable};
+pub use log::{DiskError, OpenError, Syncs, Unusable};
 pub use snapshot::{Snapshot, SnapshotReader};
 
 /// The place of a record in the journal.

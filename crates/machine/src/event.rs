@@ -131,6 +131,55 @@ pub enum Refusal {
     },
 }
 
+/// Why a pick of a plan did not hold when it was committed. The first that applies is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PickRefusal {
+    /// The node is in another epoch than the plan was made for, or unknown: nothing of the plan holds.
+    NodeEpoch,
+    /// The run has ended.
+    RunEnded,
+    /// The run is canceled.
+    RunCanceled,
+    /// Not all of the elements wait: some were placed, canceled or ended meanwhile.
+    NotQueued,
+    /// One of the elements came back to the queue in the same batch, and waits for the next.
+    JustReturned,
+    /// The node has no room for them.
+    NoRoom,
+    /// More of the task's elements would be placed at once than it allows.
+    Parallel,
+    /// It names no elements, or no task of the run.
+    Invalid,
+}
+
+impl PickRefusal {
+    /// All of them, in their order.
+    pub const ALL: [PickRefusal; 8] = [
+        PickRefusal::NodeEpoch,
+        PickRefusal::RunEnded,
+        PickRefusal::RunCanceled,
+        PickRefusal::NotQueued,
+        PickRefusal::JustReturned,
+        PickRefusal::NoRoom,
+        PickRefusal::Parallel,
+        PickRefusal::Invalid,
+    ];
+
+    /// The word for it, `no_room`.
+    pub fn name(self) -> &'static str {
+        match self {
+            PickRefusal::NodeEpoch => "node_epoch",
+            PickRefusal::RunEnded => "run_ended",
+            PickRefusal::RunCanceled => "run_canceled",
+            PickRefusal::NotQueued => "not_queued",
+            PickRefusal::JustReturned => "just_returned",
+            PickRefusal::NoRoom => "no_room",
+            PickRefusal::Parallel => "parallel",
+            PickRefusal::Invalid => "invalid",
+        }
+    }
+}
+
 /// Something that happened, for the shell and for history.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -164,6 +213,13 @@ pub enum Event {
         items: Vec<(u32, u32)>,
         /// The fence of all of them.
         fence: Fence,
+    },
+    /// What a plan picked for a node is not placed: it no longer held when it was committed.
+    PickRefused {
+        /// The run it was picked of.
+        run: RunId,
+        /// Why.
+        reason: PickRefusal,
     },
     /// Attempts are to be stopped.
     Stop {

@@ -31,7 +31,7 @@ pub mod token;
 
 pub use apply::{Applied, BatchRefused};
 pub use change::{Action, Change};
-pub use event::{Answer, AttemptEnded, Event, Refusal};
+pub use event::{Answer, AttemptEnded, Event, PickRefusal, Refusal};
 pub use node::Node;
 pub use queue::{Queue, Shape};
 pub use record::{DecodeError, LEVEL, decode, encode};

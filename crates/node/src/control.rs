@@ -6,17 +6,17 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use journal::{Delivered, Follow, Journal, LeaderId, Leadership, ProposeError, SnapshotReader};
 use machine::{Answer, snapshot};
 use proto::record::command::Kind;
 use proto::session::{ToControl, ToWorker};
-use reactor::Now;
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::blobs::{Blobs, hand_out};
+use crate::clock::Clock;
 use crate::metrics::{Metrics, Placement};
 use crate::publish::Publish;
 
@@ -216,7 +216,9 @@ impl<J: Journal> Task<J> {
 
     async fn perform(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
-            Effect::Propose { number, leader, record } => self.propose(number, leader, record),
+            Effect::Propose { number, leader, record, commands } => {
+                self.propose(number, leader, record, commands);
+            }
             Effect::Answer { id, answer } => {
                 if let Some(reply) = self.replies.remove(&id) {
                     let _ = reply.send(answer); // Whoever asked may have gone.
@@ -244,16 +246,21 @@ impl<J: Journal> Task<J> {
         Ok(())
     }
 
-    fn propose(&self, number: u64, leader: (u64, u64), record: bytes::Bytes) {
+    fn propose(&self, number: u64, leader: (u64, u64), record: bytes::Bytes, commands: usize) {
         let journal = self.journal.clone();
         let own = self.own.clone();
         let metrics = self.metrics.clone();
-        metrics.journal.batch_bytes.count(record.len() as u64);
+        let bytes = record.len() as u64;
         let leader = LeaderId { term: leader.0, node: leader.1 };
         tokio::spawn(async move {
             let begun = Instant::now();
             let retry = match journal.propose(leader, record).await {
-                Ok(_) => return metrics.journal.commit.took(begun.elapsed()),
+                Ok(_) => {
+                    let journal = &metrics.journal;
+                    journal.batch_bytes.count(bytes);
+                    journal.batch_commands.count(commands as u64);
+                    return journal.commit.took(begun.elapsed());
+                }
                 Err(ProposeError::Retry) => true,
                 Err(error) => {
                     metrics.journal.commit_failures.inc();
@@ -295,33 +302,4 @@ pub(crate) fn planner(
             return;
         }
     }
-}
-
-/// The two clocks the reactors are told the time of. The steady one goes on in a suspend.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    start: Duration,
-}
-
-impl Clock {
-    pub(crate) fn start() -> Clock {
-        Clock { start: since_boot() }
-    }
-
-    pub(crate) fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let steady = since_boot().saturating_sub(self.start);
-        Now { unix_ms: unix.as_millis() as u64, steady_ms: steady.as_millis() as u64 }
-    }
-
-    /// The moment of a steady time.
-    pub(crate) fn at(&self, steady_ms: u64) -> Instant {
-        let steady = self.start + Duration::from_millis(steady_ms);
-        Instant::now() + steady.saturating_sub(since_boot())
-    }
-}
-
-fn since_boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }

@@ -10,6 +10,7 @@
 mod admission;
 mod blobs;
 mod chance;
+mod clock;
 mod control;
 mod data_dir;
 mod error;

@@ -14,7 +14,8 @@ use reactor::worker::{Config, Effect, Event, Worker};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::control::{Clock, Input};
+use crate::clock::Clock;
+use crate::control::Input;
 
 /// How many such workers a node has beside its own, and how many processors each of them claims.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

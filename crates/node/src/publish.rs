@@ -126,13 +126,17 @@ impl News {
                 self.runs.insert(*run);
                 tracing::debug!(run = run.0, "a run has ended");
             }
-            Event::ElementsEnded { run, .. } | Event::Assigned { run, .. } => {
+            Event::ElementsEnded { run, .. }
+            | Event::Assigned { run, .. } => {
                 self.runs.insert(*run);
             }
             Event::Stop { attempts, .. } => {
                 self.runs.extend(attempts.iter().map(|attempt| attempt.element.run));
             }
-            Event::RunCreated { .. } | Event::NodeRegistered { .. } | Event::Changed(_) => {}
+            Event::RunCreated { .. }
+            | Event::NodeRegistered { .. }
+            | Event::PickRefused { .. }
+            | Event::Changed(_) => {}
         }
     }
 }

@@ -5,14 +5,15 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use history::{History, Settings};
-use journal::{Journal, Leadership, raft, raft::Raft};
+use journal::{Journal, Leadership, Syncs, raft, raft::Raft};
 use model::Resources;
 use reactor::worker::Worker;
 use runner::output::Store;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::blobs::Blobs;
-use crate::control::{self, Clock, Input};
+use crate::clock::Clock;
+use crate::control::{self, Input};
 use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::events::Ring;
@@ -57,7 +58,8 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let data_dir = DataDir::open(&config.data_dir)?;
     let identity = data_dir.identity()?;
     let capacity = capacity(config.capacity);
-    let journal = open_journal(&data_dir, identity.journal_node()).await?;
+    let metrics = Arc::new(Metrics::new());
+    let journal = open_journal(&data_dir, identity.journal_node(), &metrics).await?;
     let settings = Settings {
         retention: config.keeping.retention,
         namespaces: config.keeping.namespaces.clone(),
@@ -65,7 +67,6 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     let history = History::open(&data_dir.path.join("history"), settings)?;
     let history = Arc::new(history);
-    let metrics = Arc::new(Metrics::new());
     let (keeper, keeping) = Keeper::new(history.clone(), metrics.clone());
     let output = Arc::new(Store::open(data_dir.path.join("output")));
 
@@ -84,6 +85,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     let live = Arc::new(LiveOutput::default());
     let events = Arc::new(Ring::default());
     let running = Arc::new(AtomicU64::new(0));
+    let heard = Arc::new(AtomicU64::new(0));
 
     let publisher = Publisher {
         history: history.clone(),
@@ -163,6 +165,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         output: output.clone(),
         live: live.clone(),
         running: running.clone(),
+        heard: heard.clone(),
         supervisor_pid: pid_tx,
         down: closed_rx,
         clock: Clock::start(),
@@ -202,8 +205,10 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
 
     metrics.look_up(Now {
         version: info.version.clone(),
+        node: info.node,
         views: views.clone(),
         running: running.clone(),
+        heard,
         journal: journal.clone(),
         history: history.clone(),
         behind: keeper.behind(),
@@ -261,10 +266,16 @@ fn open_blobs(data_dir: &DataDir) -> Result<Arc<Blobs>, StartError> {
     Ok(Arc::new(blobs))
 }
 
-async fn open_journal(data_dir: &DataDir, node: u64) -> Result<Arc<Raft>, StartError> {
+async fn open_journal(
+    data_dir: &DataDir,
+    node: u64,
+    metrics: &Metrics,
+) -> Result<Arc<Raft>, StartError> {
     let dir = data_dir.path.join("journal");
-    let config =
-        raft::Config { dir, node, cache_bytes: JOURNAL_CACHE_BYTES, ..raft::Config::default() };
+    let sync = metrics.journal.sync.clone();
+    let syncs = Syncs::new(move |took| sync.took(took));
+    let cache_bytes = JOURNAL_CACHE_BYTES;
+    let config = raft::Config { dir, node, cache_bytes, syncs, ..raft::Config::default() };
     Ok(Arc::new(Raft::open(config).await?))
 }
 

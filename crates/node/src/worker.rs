@@ -17,7 +17,8 @@ use reactor::worker::{Effect, Event, Worker};
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
 
-use crate::control::{Clock, Input};
+use crate::clock::{Clock, since_boot};
+use crate::control::Input;
 use crate::live::LiveOutput;
 use crate::secrets::Secrets;
 use crate::supervisor::{Link, Reach};
@@ -40,6 +41,8 @@ pub(crate) struct Task {
     pub(crate) output: Arc<Store>,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) running: Arc<AtomicU64>,
+    /// When the supervisor said something last, in milliseconds since the machine's start.
+    pub(crate) heard: Arc<AtomicU64>,
     pub(crate) supervisor_pid: watch::Sender<u32>,
     pub(crate) down: watch::Receiver<bool>,
     pub(crate) clock: Clock,
@@ -115,6 +118,7 @@ impl Task {
         down.mark_changed();
         let Some(recovered) = self.recovered(&link).await else { return LinkEnd::NodeStops };
         let hello = link.hello.clone();
+        self.note_heard();
         timer = self.step(Event::SupervisorUp { hello, recovered }, &mut out).await.or(timer);
         loop {
             if !out.is_empty() && link.send(&std::mem::take(&mut out)).await.is_err() {
@@ -124,6 +128,7 @@ impl Task {
             let wake = timer.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             let next = tokio::select! {
                 received = link.receive() => {
+                    self.note_heard();
                     let mut received = received.map(Some);
                     loop {
                         match received {
@@ -156,6 +161,10 @@ impl Task {
             };
             timer = self.step(next, &mut out).await.or(timer);
         }
+    }
+
+    fn note_heard(&self) {
+        self.heard.store(since_boot().as_millis() as u64, Ordering::Relaxed);
     }
 
     /// Output is for readers, the rest for the reactor.

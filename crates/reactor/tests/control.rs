@@ -15,6 +15,8 @@ struct World {
     control: Control,
     index: u64,
     proposed: Vec<(u64, Bytes)>,
+    /// How many commands each proposal was said to have, with those that it has.
+    commands: Vec<(usize, usize)>,
     answers: Vec<(u64, Result<Answer, Unavailable>)>,
     sent: Vec<(SessionId, ToWorker)>,
     timers_ms: Vec<u64>,
@@ -27,6 +29,7 @@ impl World {
             control,
             index: 0,
             proposed: vec![],
+            commands: vec![],
             answers: vec![],
             sent: vec![],
             timers_ms: vec![],
@@ -45,7 +48,11 @@ impl World {
     fn handle(&mut self, event: Event) {
         for effect in self.control.handle(Now::default(), event) {
             match effect {
-                Effect::Propose { number, record, .. } => self.proposed.push((number, record)),
+                Effect::Propose { number, record, commands, .. } => {
+                    let batch = machine::decode(1, &record).expect("a batch is a record");
+                    self.commands.push((commands, batch.commands.len()));
+                    self.proposed.push((number, record));
+                }
                 Effect::Answer { id, answer } => self.answers.push((id, answer)),
                 Effect::Send { session, message } => self.sent.push((session, message)),
                 Effect::Timer(at_ms) => self.timers_ms.push(at_ms),
@@ -137,6 +144,19 @@ fn it_may_hear_that_it_leads_after_the_first_entry_in_its_name() {
     world.handle(Event::Leadership(Some(LEADER)));
     world.commit();
     assert!(world.state().cluster().is_some(), "it goes on without another entry");
+}
+
+#[test]
+fn a_proposal_says_how_many_commands_it_has() {
+    let mut world = World::founded();
+    world.commands.clear();
+    (1..=3).for_each(|id| world.submit(id));
+    world.commit();
+    assert_eq!(world.commands, [(1, 1), (2, 2)], "the second is what came meanwhile");
+    world.submit(4);
+    let (number, _) = world.proposed.pop().expect("something is proposed");
+    world.handle(Event::ProposeFailed { number, retry: true });
+    assert_eq!(world.commands[2..], [(1, 1), (1, 1)]);
 }
 
 #[test]

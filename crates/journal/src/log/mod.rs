@@ -22,6 +22,7 @@ pub(crate) mod record;
 mod recover;
 pub(crate) mod segment;
 mod state;
+mod syncs;
 mod writer;
 
 #[cfg(test)]
@@ -43,6 +44,7 @@ use memory::Memory;
 pub(crate) use memory::Positions;
 pub(crate) use record::{Entry, EntryId, Kind};
 pub(crate) use state::Vote;
+pub use syncs::Syncs;
 use writer::{Done, Job};
 
 /// How a log is kept.
@@ -55,6 +57,8 @@ pub(crate) struct Options {
     /// How much of the end of the log is kept in memory.
     pub(crate) cache_bytes: usize,
     pub(crate) disk: Disk,
+    /// Is told how long each sync took that proposals wait for.
+    pub(crate) syncs: Syncs,
 }
 
 /// An open log: reads from here, writes through one thread.

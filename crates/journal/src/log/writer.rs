@@ -8,6 +8,7 @@
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -150,7 +151,9 @@ impl Writer {
         let last = self.files.segments.last_mut().expect("a log has a segment");
         let (begin, from) = (last.mark.end, last.mark.next);
         disk.write(&last.file, &last.path, bytes, begin)?;
+        let begun = Instant::now();
         last.sync(&disk)?;
+        self.options.syncs.took(begun.elapsed());
         let end = begin + bytes.len() as u64;
         last.set_mark(&disk, end, from + starts.len() as u64, Phase::Active)?;
         starts.iter_mut().for_each(|start| *start += begin as u32);

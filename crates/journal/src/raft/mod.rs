@@ -35,7 +35,7 @@ use crate::room::Room;
 use crate::snapshot::{Ends, Pace, Snapshots};
 use crate::{
     Follow, Index, Journal, JournalError, LeaderId, Leadership, OpenError, ProposeError,
-    RECORD_BYTES_MAX, Snapshot,
+    RECORD_BYTES_MAX, Snapshot, Syncs,
 };
 use applied::Applied;
 use checkpoint::Checkpoints;
@@ -58,6 +58,8 @@ pub struct Config {
     pub cache_bytes: usize,
     /// How many bytes of proposals can be in flight; more of them wait.
     pub in_flight_bytes: usize,
+    /// Is told how long each sync took that proposals wait for.
+    pub syncs: Syncs,
 }
 
 impl Default for Config {
@@ -68,6 +70,7 @@ impl Default for Config {
             segment_bytes: 64 << 20,
             cache_bytes: 16 << 20,
             in_flight_bytes: 64 << 20,
+            syncs: Syncs::default(),
         }
     }
 }
@@ -109,6 +112,7 @@ impl Raft {
             segment_bytes: config.segment_bytes,
             cache_bytes: config.cache_bytes,
             disk,
+            syncs: config.syncs,
         };
         let opening = tokio::task::spawn_blocking(move || open_files(options)).await;
         let Start { log, snapshots, committed, memberships } =

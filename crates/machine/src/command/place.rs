@@ -6,9 +6,9 @@ use proto::record::{Pick, Place};
 
 use super::node_in_epoch;
 use crate::context::Context;
-use crate::event::{Answer, Event, Refusal};
+use crate::event::{Answer, Event, PickRefusal, Refusal};
 use crate::node::{Assigned, Node};
-use crate::run::Live;
+use crate::run::{Live, TaskRun};
 use crate::state::State;
 
 pub(crate) fn apply(
@@ -16,14 +16,24 @@ pub(crate) fn apply(
     context: &mut Context,
     place: &Place,
 ) -> Result<Answer, Refusal> {
-    let node = node_in_epoch(state, &place.node_id, place.epoch)?;
+    let node = match node_in_epoch(state, &place.node_id, place.epoch) {
+        Ok(node) => node,
+        Err(refusal) => {
+            let picks = place.picks.iter();
+            context.events.extend(picks.map(|pick| refused(pick, PickRefusal::NodeEpoch)));
+            return Err(refusal);
+        }
+    };
     let mut placed = 0;
     for pick in &place.picks {
-        if let Some(count) = check(state, node, pick, fence(state, context.index)) {
-            assign(state, context, node, place.epoch, pick);
-            state.waiting -= count;
-            state.requeue(RunId(pick.run), pick.task);
-            placed += count;
+        match check(state, node, pick, fence(state, context.index)) {
+            Ok(count) => {
+                assign(state, context, node, place.epoch, pick);
+                state.waiting -= count;
+                state.requeue(RunId(pick.run), pick.task);
+                placed += count;
+            }
+            Err(reason) => context.events.push(refused(pick, reason)),
         }
     }
     Ok(Answer::Placed { count: placed })
@@ -33,34 +43,58 @@ fn fence(state: &State, index: u64) -> Fence {
     Fence::new(state.cluster.map_or(0, |cluster| cluster.incarnation), index)
 }
 
-/// How many elements the pick places, or `None` where it does not hold.
-fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Option<u64> {
-    let run = state.runs.get(RunId(pick.run))?;
-    let task = run.tasks.get(pick.task as usize)?;
-    let spec = &run.spec.tasks[pick.task as usize];
-    let node = state.node(node)?;
-    let mut count = 0u64;
-    let mut above = 0u64;
-    for range in proto::element_ranges(&pick.ordinals) {
-        let (first, last) = (*range.start(), *range.end());
-        if u64::from(first) < above || first > last || !task.queued.contains_range(range) {
-            return None;
-        }
-        above = u64::from(last) + 1;
-        count += above - u64::from(first);
-        // One fence is one attempt: an element that came back in this very batch waits for the next.
-        if task.tries.range(first..=last).any(|(_, tries)| tries.fence == fence) {
-            return None;
-        }
+fn refused(pick: &Pick, reason: PickRefusal) -> Event {
+    Event::PickRefused { run: RunId(pick.run), reason }
+}
+
+/// How many elements the pick places, or why it does not hold.
+fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Result<u64, PickRefusal> {
+    let run = state.runs.get(RunId(pick.run)).ok_or(PickRefusal::RunEnded)?;
+    let task = run.tasks.get(pick.task as usize).ok_or(PickRefusal::Invalid)?;
+    if run.canceled.is_some() {
+        return Err(PickRefusal::RunCanceled);
     }
+    let count = count(task, pick, fence)?;
+    let spec = &run.spec.tasks[pick.task as usize];
+    let node = state.node(node).ok_or(PickRefusal::NodeEpoch)?;
     let room = if pick.ahead {
         node.capacity.has_room(Default::default(), spec.resources)
             && node.ahead + count <= Node::AHEAD_MAX
     } else {
         node.capacity.has_room(node.seated, spec.resources.times(count))
     };
-    let parallel = count <= task.parallel_room(spec.indices().parallel_max);
-    (count > 0 && room && parallel && run.canceled.is_none()).then_some(count)
+    if !room {
+        return Err(PickRefusal::NoRoom);
+    }
+    match count <= task.parallel_room(spec.indices().parallel_max) {
+        true => Ok(count),
+        false => Err(PickRefusal::Parallel),
+    }
+}
+
+/// How many elements the pick names, all of which wait.
+fn count(task: &TaskRun, pick: &Pick, fence: Fence) -> Result<u64, PickRefusal> {
+    let mut count = 0u64;
+    let mut above = 0u64;
+    for range in proto::element_ranges(&pick.ordinals) {
+        let (first, last) = (*range.start(), *range.end());
+        if u64::from(first) < above || first > last {
+            return Err(PickRefusal::Invalid);
+        }
+        if !task.queued.contains_range(range) {
+            return Err(PickRefusal::NotQueued);
+        }
+        above = u64::from(last) + 1;
+        count += above - u64::from(first);
+        // One fence is one attempt: an element that came back in this very batch waits for the next.
+        if task.tries.range(first..=last).any(|(_, tries)| tries.fence == fence) {
+            return Err(PickRefusal::JustReturned);
+        }
+    }
+    match count {
+        0 => Err(PickRefusal::Invalid),
+        _ => Ok(count),
+    }
 }
 
 fn assign(state: &mut State, context: &mut Context, node: NodeId, epoch: u64, pick: &Pick) {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod naive;
+mod refused;
 mod steps;
 mod store;
 mod world;

@@ -53,7 +53,7 @@ impl Store {
                 Event::RunEnded { run, .. } => {
                     assert!(self.arrays.remove(run).is_some(), "a run ends once");
                 }
-                Event::Changed(_) => {}
+                Event::Changed(_) | Event::PickRefused { .. } => {}
             }
         }
     }

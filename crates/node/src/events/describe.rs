@@ -191,8 +191,8 @@ impl Batch<'_> {
                 event.because = last.canceled.clone();
                 self.push(event, 0, job);
             }
-            // The audit tells of it, to admins alone.
-            machine::Event::Changed(_) => {}
+            // The audit tells of the first, to admins alone; the others stay as they are.
+            machine::Event::Changed(_) | machine::Event::PickRefused { .. } => {}
         }
     }
 

@@ -55,6 +55,8 @@ pub(crate) struct Journal {
     pub(crate) commit: Histogram,
     pub(crate) commit_failures: Counter,
     pub(crate) batch_bytes: Histogram,
+    pub(crate) batch_commands: Histogram,
+    pub(crate) sync: Histogram,
 }
 
 /// What the planner measures.
@@ -103,8 +105,18 @@ impl Metrics {
             ),
             batch_bytes: all.add(
                 "batch_bytes",
-                "Bytes of a batch of commands",
+                "Bytes of a batch of commands that was committed",
                 Histogram::plain(SIZES),
+            ),
+            batch_commands: all.add(
+                "batch_commands",
+                "Commands of such a batch",
+                Histogram::plain(SIZES),
+            ),
+            sync: all.add(
+                "journal_sync_seconds",
+                "Time that the disk took to make what was written to the journal durable",
+                Histogram::seconds(SECONDS),
             ),
         };
         let placement = Placement {

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use history::History;
 use journal::Journal;
 use journal::raft::Raft;
+use model::NodeId;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
 use super::work::State as StateLabel;
+use crate::clock::since_boot;
 use crate::view::View;
 
 /// Shapes that are looked at for the oldest that waits.
@@ -24,7 +26,10 @@ const SHAPES_MAX: usize = 1000;
 pub(crate) struct Now {
     pub(crate) version: String,
     pub(crate) views: watch::Receiver<Arc<View>>,
+    pub(crate) node: NodeId,
     pub(crate) running: Arc<AtomicU64>,
+    /// When the supervisor said something last, in milliseconds since the machine's start; 0: never.
+    pub(crate) heard: Arc<AtomicU64>,
     pub(crate) journal: Arc<Raft>,
     pub(crate) history: Arc<History>,
     pub(crate) behind: watch::Receiver<Option<String>>,
@@ -96,6 +101,15 @@ impl Now {
         out.by_state("nodes", "Nodes, by state", &states)?;
         let sessions = view.connections.len() as u64;
         out.gauge("sessions", "Workers that are connected to this node", sessions)?;
+        let help =
+            "The epoch of this node: one more with each supervisor that took another's place";
+        out.gauge("node_epoch", help, view.state.node(self.node).map_or(0, |node| node.epoch))?;
+        if let heard @ 1.. = self.heard.load(Ordering::Relaxed) {
+            let help = "How long ago the supervisor said something; idle, it has nothing to say";
+            let now_ms = since_boot().as_millis() as u64;
+            let silent_ms = now_ms.saturating_sub(heard);
+            out.real("supervisor_silent_seconds", help, silent_ms as f64 / 1e3)?;
+        }
         let cpus = |milli: u64| milli as f64 / 1e3;
         out.real("cpus", "Processors that the nodes offer", cpus(capacity))?;
         out.real("cpus_reserved", "Processors that placed elements reserve", cpus(reserved))?;

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use machine::{AttemptEnded, Event};
+use machine::{AttemptEnded, Event, PickRefusal};
 use model::{Ending, TaskState};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -16,6 +16,12 @@ pub(crate) struct State {
     pub(crate) state: &'static str,
 }
 
+/// The label of a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
 /// Counts of work.
 #[derive(Debug)]
 pub(crate) struct Work {
@@ -24,6 +30,8 @@ pub(crate) struct Work {
     runs_submitted: Counter,
     runs_ended: Counter,
     placed: Counter,
+    /// By reason, in the order of [`PickRefusal::ALL`].
+    picks_refused: [Counter; PickRefusal::ALL.len()],
     attempts: Counter,
     returned: Counter,
     refused_starts: Counter,
@@ -44,12 +52,18 @@ impl Work {
             false => Counter::default(),
         });
         names.add("elements_ended", "Elements that ended, by final state", ends);
+        let refused = Family::<Reason, Counter>::default();
+        let of = |why: PickRefusal| refused.get_or_create(&Reason { reason: why.name() }).clone();
+        let picks_refused = PickRefusal::ALL.map(of);
+        let help = "What plans picked and the state refused when it was committed, by reason; a pick is elements of one task for one node";
+        names.add("picks_refused", help, refused);
         let mut counter = |name, help| names.add(name, help, Counter::default());
         Work {
             counts: AtomicBool::new(false),
             runs_submitted: counter("runs_submitted", "Runs that were made"),
             runs_ended: counter("runs_ended", "Runs of which the last element has ended"),
             placed: counter("elements_placed", "Elements that got a node, and with it an attempt"),
+            picks_refused,
             attempts: counter("attempts_ended", "Attempts that ended"),
             returned: counter(
                 "attempts_returned",
@@ -83,9 +97,14 @@ impl Work {
         self.counts.store(true, Ordering::Relaxed);
     }
 
+    /// Whether what is applied now is new, and not read again.
+    pub(crate) fn is_new(&self) -> bool {
+        self.counts.load(Ordering::Relaxed)
+    }
+
     /// Counts what an entry brought about.
     pub(crate) fn heard(&self, events: &[Event]) {
-        if !self.counts.load(Ordering::Relaxed) {
+        if !self.is_new() {
             return;
         }
         for event in events {
@@ -93,6 +112,9 @@ impl Work {
                 Event::RunCreated { .. } => _ = self.runs_submitted.inc(),
                 Event::RunEnded { .. } => _ = self.runs_ended.inc(),
                 Event::Assigned { items, .. } => _ = self.placed.inc_by(items.len() as u64),
+                Event::PickRefused { reason, .. } => {
+                    self.picks_refused[*reason as usize].inc();
+                }
                 Event::AttemptEnded(ended) => self.attempt(ended),
                 Event::ElementsEnded { ordinals, state, .. } => {
                     self.ends[*state as usize].inc_by(ordinals.len());
@@ -121,6 +143,32 @@ impl Work {
         if outcome.output_bytes > 0 {
             self.output_bytes.inc_by(outcome.output_bytes);
             self.output_dropped.inc_by(outcome.output_dropped_bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::RunId;
+    use prometheus_client::{encoding::text, registry::Registry};
+
+    use super::*;
+
+    #[test]
+    fn each_reason_of_a_refused_pick_has_its_count() {
+        let mut registry = Registry::default();
+        let work = Work::new(&mut Names(&mut registry));
+        let refused = |reason| Event::PickRefused { run: RunId(1), reason };
+        work.heard(&[refused(PickRefusal::NoRoom)]); // Read again: not counted.
+        work.begin();
+        for (times, reason) in PickRefusal::ALL.into_iter().enumerate() {
+            (0..times).for_each(|_| work.heard(&[refused(reason)]));
+        }
+        let mut shown = String::new();
+        text::encode(&mut shown, &registry).unwrap();
+        for (times, reason) in PickRefusal::ALL.into_iter().enumerate() {
+            let line = format!("picks_refused_total{{reason=\"{}\"}} {times}\n", reason.name());
+            assert!(shown.contains(&line), "{line} in {shown}");
         }
     }
 }

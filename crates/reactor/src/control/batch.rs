@@ -82,13 +82,8 @@ impl Batcher {
         self.open.push_front(waiting);
     }
 
-    /// Closes the open batch and puts it in flight, unless it is empty or one is in flight.
-    pub(super) fn seal(
-        &mut self,
-        leader: LeaderId,
-        incarnation: u16,
-        time_ms: u64,
-    ) -> Option<(u64, Bytes)> {
+    /// Closes the open batch and puts it in flight, unless it is empty or one is in flight; its number.
+    pub(super) fn seal(&mut self, leader: LeaderId, incarnation: u16, time_ms: u64) -> Option<u64> {
         if self.in_flight.is_some() || self.open.is_empty() {
             return None;
         }
@@ -115,8 +110,8 @@ impl Batcher {
         }
         self.open_bytes -= bytes;
         let record = Bytes::from(machine::encode(&batch));
-        self.in_flight = Some(InFlight { number, record: record.clone(), origins });
-        Some((number, record))
+        self.in_flight = Some(InFlight { number, record, origins });
+        Some(number)
     }
 
     /// Who waits for the batch `number`, if this leader made it and waits for it.
@@ -125,10 +120,10 @@ impl Batcher {
         Some(flight.origins)
     }
 
-    /// The batch in flight, to be proposed once more.
-    pub(super) fn again(&self, number: u64) -> Option<Bytes> {
+    /// The batch in flight, to be proposed, perhaps once more, and how many commands it has.
+    pub(super) fn in_flight(&self, number: u64) -> Option<(Bytes, usize)> {
         let flight = self.in_flight.as_ref().filter(|flight| flight.number == number)?;
-        Some(flight.record.clone())
+        Some((flight.record.clone(), flight.origins.len()))
     }
 
     /// Waits no longer for the batch in flight.

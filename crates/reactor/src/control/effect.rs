@@ -84,6 +84,8 @@ pub enum Effect {
         leader: LeaderId,
         /// The batch.
         record: Bytes,
+        /// How many commands it has.
+        commands: usize,
     },
     /// Answer a request.
     Answer {

@@ -228,8 +228,9 @@ impl Control {
     }
 
     fn propose_failed(&mut self, number: u64, retry: bool, effects: &mut Vec<Effect>) {
-        if retry && let (Some(leader), Some(record)) = (self.leader, self.batcher.again(number)) {
-            return effects.push(Effect::Propose { number, leader, record });
+        let again = self.batcher.in_flight(number).filter(|_| retry);
+        if let (Some(leader), Some((record, commands))) = (self.leader, again) {
+            return effects.push(Effect::Propose { number, leader, record, commands });
         }
         let lost = self.batcher.give_up(number);
         if lost.is_empty() {
@@ -288,8 +289,10 @@ impl Control {
         let Some(leader) = self.leader.filter(|_| self.caught_up) else { return };
         let incarnation = self.state.cluster().map_or(0, |cluster| cluster.incarnation);
         let time_ms = self.time.stamp(now, self.state.time_ms());
-        if let Some((number, record)) = self.batcher.seal(leader, incarnation, time_ms) {
-            effects.push(Effect::Propose { number, leader, record });
+        if let Some(number) = self.batcher.seal(leader, incarnation, time_ms)
+            && let Some((record, commands)) = self.batcher.in_flight(number)
+        {
+            effects.push(Effect::Propose { number, leader, record, commands });
         }
     }
 

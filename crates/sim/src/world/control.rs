@@ -99,7 +99,7 @@ impl World {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Propose { number, leader, record } => {
+            Effect::Propose { number, leader, record, .. } => {
                 self.check_stamp(number, leader, &record);
                 self.propose(number, leader, record);
             }

@@ -327,7 +327,10 @@ impl World {
                 }
                 early.map(|attempt| format!("{attempt} is stopped before its deadline"))
             }
-            Event::NodeRegistered { .. } | Event::Started { .. } | Event::Changed(_) => None,
+            Event::NodeRegistered { .. }
+            | Event::PickRefused { .. }
+            | Event::Started { .. }
+            | Event::Changed(_) => None,
         };
         broken.into_iter().for_each(|what| self.broken(what));
     }

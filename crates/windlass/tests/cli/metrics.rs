@@ -93,12 +93,16 @@ fn work_is_measured() {
         ("windlass_requests_total{route=\"other\",method=\"gRPC\",status=\"12\"}", 1.0),
         ("windlass_requests_in_flight", 1.0),
         ("windlass_history_behind", 0.0),
+        ("windlass_node_epoch", 1.0),
+        ("windlass_picks_refused_total{reason=\"no_room\"}", 0.0),
     ] {
         assert_eq!(value(&text, metric), wanted, "{metric} in\n{text}");
     }
     for metric in [
         "windlass_commit_seconds_count",
         "windlass_batch_bytes_sum",
+        "windlass_batch_commands_sum",
+        "windlass_journal_sync_seconds_count",
         "windlass_journal_bytes",
         "windlass_resident_bytes",
         "windlass_supervisor_resident_bytes",
@@ -107,6 +111,10 @@ fn work_is_measured() {
     ] {
         assert!(value(&text, metric) > 0.0, "{metric} in\n{text}");
     }
+    let count = |name: &str| value(&text, &format!("windlass_{name}_count"));
+    assert_eq!(count("batch_commands"), count("commit_seconds"), "counted once, with the commit");
+    assert!(count("journal_sync_seconds") >= count("commit_seconds"));
+    assert!((0.0..600.0).contains(&value(&text, "windlass_supervisor_silent_seconds")));
     the_dashboard_asks_for_what_there_is(&text);
     the_page_lists_every_metric(&text);
 }
@@ -135,15 +143,18 @@ fn the_dashboard_asks_for_what_there_is(text: &str) {
     let panels = dashboard["panels"].as_array().unwrap();
     let asked = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     let mut count = 0;
-    for target in asked {
-        let query = target["expr"].as_str().unwrap();
+    let asked = asked.map(|target| target["expr"].as_str().unwrap());
+    let lists = dashboard["templating"]["list"].as_array().unwrap();
+    for query in asked.chain(lists.iter().filter_map(|list| list["query"].as_str())) {
         let words = query.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         for word in words.filter(|word| word.starts_with("windlass_")) {
             assert!(names.contains(word), "the dashboard asks for `{word}`, which there is not");
             count += 1;
         }
     }
-    assert!(count > 20);
+    assert!(count > 30);
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64()).collect();
+    assert_eq!(ids.len(), panels.len(), "each panel has an id of its own");
 }
 
 fn the_page_lists_every_metric(text: &str) {

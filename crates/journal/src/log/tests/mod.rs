@@ -55,6 +55,7 @@ impl Env {
             segment_bytes: SEGMENT,
             cache_bytes: self.cache_bytes,
             disk: self.disk.clone(),
+            syncs: Default::default(),
         }
     }
 

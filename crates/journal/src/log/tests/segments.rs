@@ -172,3 +172,19 @@ fn refuses_senseless_sizes() {
         assert!(matches!(refused, Err(OpenError::Setting { name: "segment_bytes", .. })));
     }
 }
+
+#[test]
+fn each_sync_that_is_waited_for_is_told_before_the_answer() {
+    let env = Env::new();
+    let (tell, told) = std::sync::mpsc::channel();
+    let syncs = crate::log::Syncs::new(move |took| tell.send(took).unwrap());
+    let log = Log::open(Options { syncs, ..env.options() }).unwrap();
+    for index in 0..3 {
+        append(&log, [entry(index)]).unwrap();
+        assert!(told.try_recv().is_ok(), "the answer came, so its sync is told");
+        assert!(told.try_recv().is_err(), "and no other");
+    }
+    env.disk.faults.sync.store(true, SeqCst);
+    append(&log, [entry(3)]).unwrap_err();
+    assert!(told.try_recv().is_err(), "a sync that failed has made nothing durable");
+}

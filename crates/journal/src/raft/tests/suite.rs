@@ -34,6 +34,7 @@ impl StoreBuilder<Types, Bridged, Machine, TempDir> for Builder {
             // Nothing stays in memory, so everything is read from disk.
             cache_bytes: 0,
             disk: Disk::default(),
+            syncs: Default::default(),
         };
         let (disk, path) = (options.disk.clone(), options.dir.clone());
         let log = Arc::new(Log::open(options).unwrap());
