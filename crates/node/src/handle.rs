@@ -140,10 +140,7 @@ impl Handle {
         admission::check(&self.shared, &view, &spec, &submit)?;
         drop(view);
         match self.commit(Kind::SubmitJob(submit)).await? {
-            Answer::Submitted { run, repeated } => {
-                tracing::debug!(run = run.0, repeated, "a run is submitted");
-                Ok(Submitted { run, repeated })
-            }
+            Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
             other => Err(unexpected(other)),
         }
     }

@@ -16,7 +16,7 @@ use reactor::control::Connection;
 use tokio::sync::{mpsc, watch};
 
 use crate::events::{self, Ring};
-use crate::facts::facts;
+use crate::facts::{facts, worst};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
@@ -105,6 +105,9 @@ impl Publisher {
                 news.entries.push((index, facts));
                 news.changes.push((index, events::describe(&events, &state)));
                 self.metrics.work.heard(&events);
+                if self.metrics.work.is_new() {
+                    events.iter().for_each(|event| log(index, event));
+                }
                 for event in &events {
                     news.hear(event);
                 }
@@ -122,11 +125,8 @@ impl News {
                 self.ended.push(ended.attempt);
             }
             Event::Started { attempt } => _ = self.runs.insert(attempt.element.run),
-            Event::RunEnded { run, .. } => {
-                self.runs.insert(*run);
-                tracing::debug!(run = run.0, "a run has ended");
-            }
-            Event::ElementsEnded { run, .. }
+            Event::RunEnded { run, .. }
+            | Event::ElementsEnded { run, .. }
             | Event::Assigned { run, .. } => {
                 self.runs.insert(*run);
             }
@@ -138,5 +138,24 @@ impl News {
             | Event::PickRefused { .. }
             | Event::Changed(_) => {}
         }
+    }
+}
+
+/// Logs what an operator looks for, with the entry of the journal that brought it about.
+fn log(index: u64, event: &Event) {
+    match event {
+        Event::RunCreated { run } => tracing::debug!(run = run.0, index, "a run is submitted"),
+        Event::RunEnded { run, last, .. } => {
+            let state = worst(last.counts().into_keys()).name();
+            tracing::debug!(run = run.0, index, state, "a run has ended");
+        }
+        Event::NodeRegistered { node, epoch } => {
+            tracing::debug!(%node, epoch, index, "a node is registered");
+        }
+        Event::PickRefused { run, reason } => {
+            let reason = reason.name();
+            tracing::debug!(run = run.0, index, reason, "what a plan picked is refused");
+        }
+        _ => {}
     }
 }

@@ -52,8 +52,14 @@ fn each_line_is_an_object_of_json() {
         first
     };
     assert!(of("the node serves")["node"].is_string());
-    assert!(of("a run is submitted")["run"].is_u64());
-    assert!(of("a run has ended")["run"].is_u64());
+    // Where in the journal: the end is behind the submission.
+    let (submitted, ended) = (of("a run is submitted"), of("a run has ended"));
+    assert_eq!((&submitted["level"], &ended["level"]), (&"DEBUG".into(), &"DEBUG".into()));
+    assert_eq!((submitted["run"].as_u64(), ended["run"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(ended["state"], "succeeded");
+    let index = |line: &Value| line["index"].as_u64().unwrap_or_else(|| panic!("{line}"));
+    assert!(0 < index(submitted) && index(submitted) < index(ended), "{submitted} {ended}");
+    assert!(of("a node is registered")["epoch"].is_u64());
     assert!(of("the node goes down")["tasks"].is_u64());
     // Whatever is logged, it is nothing that a task was given, and nobody's token.
     let told = lines.iter().map(Value::to_string);
