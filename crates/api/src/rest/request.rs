@@ -203,10 +203,11 @@ fn lists_for_objects(sent: &Value, shown: &Value, at: &str, faults: &mut Vec<Fau
     }
 }
 
-/// `tasks[0].cwd`; `body` for the whole.
+/// `tasks[0].cwd`; `body` for the whole, and `""` for a key without a name.
 fn name(path: &FieldPath) -> String {
     match path.to_string() {
-        root if root == "." => "body".to_owned(),
+        _ if path.iter().next().is_none() => "body".to_owned(),
+        empty if empty.is_empty() => "\"\"".to_owned(),
         name => name,
     }
 }
@@ -256,6 +257,8 @@ mod tests {
             r#"{"tasks":[{"command":["a",7]},{"env":{"A":1}}]}"#,
             &["tasks[0].command[1]", "tasks[1].env.A"],
         );
+        check(r#"{"":"mn"}"#, &["\"\""]);
+        check(r#"{".":"mn"}"#, &["."]);
         check("7", &["body"]);
         check("[]", &["body"]);
         check(r#"{"tasks":[[],{"retries":[3]}]}"#, &["tasks[0]", "tasks[1].retries"]);

@@ -23,6 +23,10 @@ use crate::timers::{self, TimerKind};
 /// What is wrong with an item, in words.
 type Taken = Result<(), String>;
 
+/// The greatest index that is believed. A fence has 48 bits for one; a journal that goes on from
+/// here for ages still has room.
+const APPLIED_MAX: u64 = 1 << 47;
+
 #[derive(Debug, Default)]
 pub(super) struct Rebuild {
     state: State,
@@ -68,6 +72,9 @@ impl Rebuild {
     }
 
     fn header(&mut self, header: &SnapshotHeader) -> Taken {
+        if header.applied > APPLIED_MAX {
+            return Err("no journal is so long".to_owned());
+        }
         let state = &mut self.state;
         (state.applied, state.time_ms) = (header.applied, header.time_ms);
         state.last_run = RunId(header.last_run);
