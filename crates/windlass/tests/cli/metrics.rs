@@ -90,7 +90,7 @@ fn work_is_measured() {
             "windlass_requests_total{route=\"/windlass.v1.Windlass/Run\",method=\"gRPC\",status=\"0\"}",
             3.0,
         ),
-        ("windlass_requests_total{route=\"other\",method=\"gRPC\",status=\"12\"}", 1.0),
+        ("windlass_requests_total{route=\"other\",method=\"GET\",status=\"404\"}", 1.0),
         ("windlass_requests_in_flight", 1.0),
         ("windlass_history_behind", 0.0),
         ("windlass_node_epoch", 1.0),
