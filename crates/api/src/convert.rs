@@ -1,8 +1,8 @@
 //! From what a node tells to the messages of the public interface.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use model::{JobSpec, TaskSpec};
+use model::{JobSpec, TaskSpec, TaskState};
 use node::query;
 use proto::{api, job};
 
@@ -33,16 +33,13 @@ pub(crate) fn job(mut job: job::Job) -> Result<JobSpec, proto::Invalid> {
 }
 
 pub(crate) fn run(run: &query::RunSummary) -> api::RunSummary {
-    let counts = run.counts.iter();
     api::RunSummary {
         run: run.run.0,
         name: run.name.clone(),
         owner: run.owner.clone(),
         submitted_ms: run.submitted_ms,
         ended_ms: run.ended_ms,
-        counts: counts
-            .map(|(state, count)| api::StateCount { state: state.to_string(), count: *count })
-            .collect(),
+        counts: state_counts(&run.counts),
         command: run.command.clone(),
         state: run.state.to_string(),
         elements: run.elements,
@@ -58,10 +55,25 @@ pub(crate) fn end(end: &query::RunEnd) -> api::RunEnd {
     api::RunEnd { exit_code: end.exit_code, summary: end.summary.clone(), run: Some(run(&end.run)) }
 }
 
+fn state_counts(counts: &BTreeMap<TaskState, u64>) -> Vec<api::StateCount> {
+    let count = |(state, count): (&TaskState, &u64)| api::StateCount {
+        state: state.to_string(),
+        count: *count,
+    };
+    counts.iter().map(count).collect()
+}
+
 pub(crate) fn detail(detail: query::RunDetail) -> api::GetRunResponse {
     api::GetRunResponse {
         run: Some(run(&detail.summary)),
         job: Some(shown(&detail.spec)),
+        tasks: (detail.spec.tasks.iter().zip(&detail.counts))
+            .map(|(task, counts)| api::TaskStatus {
+                name: task.name.clone(),
+                elements: u64::from(task.indices().count()),
+                counts: state_counts(counts),
+            })
+            .collect(),
         elements: detail.elements.into_iter().map(element).collect(),
         elements_total: detail.elements_total,
         canceled: detail.canceled.map(Into::into),

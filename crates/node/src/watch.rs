@@ -41,6 +41,12 @@ impl Handle {
     ) -> Result<ElementPage, Refused> {
         let view = self.view().await?;
         let resolved = self.resolve(&view, id).await?;
+        if after.is_some_and(|place| !query::is_within(&resolved, place)) {
+            return Err(Refused::Unfit(
+                "after: it is a place in another list of elements\nhint: begin with the first page"
+                    .to_owned(),
+            ));
+        }
         let history = &self.shared.history;
         let look = || query::elements(&view, history, &resolved, states, after, limit);
         self.shared.aside(look).await

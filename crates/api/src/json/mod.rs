@@ -40,6 +40,7 @@ pub use page::{
     TaskList, TaskOfRun, Waited,
 };
 pub use retries::{Backoff, Conditions, FailureClass, Retries};
+pub(crate) use run::counts;
 pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};
 pub use schema::{CommandSchema, schemas};
 pub use settings::{Setting, Settings};

@@ -1,5 +1,7 @@
 //! The forms that REST has of its own: pages, one run in full, what was uploaded, the cluster.
 
+use std::collections::BTreeMap;
+
 use proto::api;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -68,6 +70,8 @@ pub struct TaskList {
 pub struct TaskOfRun {
     /// How many elements it has.
     pub elements: u64,
+    /// Elements by state; only states that occur.
+    pub counts: BTreeMap<String, u64>,
     /// What was submitted.
     pub task: Task,
 }

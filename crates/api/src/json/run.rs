@@ -58,7 +58,7 @@ impl From<&api::RunSummary> for Run {
             owner: text(&run.owner),
             state: run.state.clone(),
             elements: run.elements,
-            counts: run.counts.iter().map(|count| (count.state.clone(), count.count)).collect(),
+            counts: counts(&run.counts),
             command: run.command.clone(),
             submitted_at: at_ms(run.submitted_ms),
             started_at: at_us(run.started_us),
@@ -66,6 +66,11 @@ impl From<&api::RunSummary> for Run {
             exit_code: run.exit_code,
         }
     }
+}
+
+/// Elements by state.
+pub(crate) fn counts(counts: &[api::StateCount]) -> BTreeMap<String, u64> {
+    counts.iter().map(|count| (count.state.clone(), count.count)).collect()
 }
 
 /// A stretch of the list of runs.

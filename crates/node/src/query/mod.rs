@@ -26,7 +26,7 @@ pub use why::{GROUPS_MAX, Holder, Reason, ReasonCode, Usual, Why};
 use element::{Wanted, selected};
 pub(crate) use list::runs;
 pub(crate) use nodes::nodes;
-pub(crate) use page::elements;
+pub(crate) use page::{elements, is_within};
 pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};
 pub(crate) use why::{Situation, why};
@@ -81,6 +81,8 @@ pub struct RunDetail {
     pub summary: RunSummary,
     /// What was submitted.
     pub spec: Arc<JobSpec>,
+    /// Elements of each task by state, in the order of the job; only states that occur.
+    pub counts: Vec<BTreeMap<TaskState, u64>>,
     /// Who cancelled the whole of it.
     pub canceled: Option<Because>,
     /// The selected elements, at most as many as were asked for; what waits comes last.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use history::{History, RunHead};
+use machine::TaskRun;
 use model::{Outcome, RangeSet, RunId, TaskState};
 
 use super::element::{Wanted, first_failure, older_runs, selected};
@@ -28,6 +29,7 @@ pub(crate) fn detail(
     RunDetail {
         summary: summary(view, resolved),
         spec: resolved.spec.clone(),
+        counts: counts(view, resolved),
         canceled,
         elements: selected.elements,
         elements_total: selected.total,
@@ -100,20 +102,41 @@ fn summary(view: &View, resolved: &Resolved) -> RunSummary {
     }
 }
 
+/// Elements by state.
+type Counts = BTreeMap<TaskState, u64>;
+
+/// The elements of each task by state.
+fn counts(view: &View, resolved: &Resolved) -> Vec<Counts> {
+    match (&resolved.ended, view.state.run(resolved.run)) {
+        (Some(head), _) => {
+            let counts = |task: &Vec<(TaskState, u64)>| task.iter().copied().collect();
+            head.profile.counts.iter().map(counts).collect()
+        }
+        (None, Some(run)) => run.tasks.iter().map(|task| live_counts(view, task)).collect(),
+        (None, None) => Vec::new(),
+    }
+}
+
+fn live_counts(view: &View, task: &TaskRun) -> Counts {
+    let mut counts = Counts::new();
+    let waiting = waiting_count(task);
+    if waiting > 0 {
+        counts.insert(TaskState::Queued, waiting);
+    }
+    for live in task.live.values() {
+        *counts.entry(shown_state(view, live.node, live.state())).or_default() += 1;
+    }
+    for (state, count) in &task.ended {
+        *counts.entry(*state).or_default() += count;
+    }
+    counts
+}
+
 /// A run that has not ended.
 pub(super) fn live_summary(view: &View, id: RunId, run: &machine::Run) -> RunSummary {
-    let mut counts: BTreeMap<TaskState, u64> = BTreeMap::new();
-    for task in &run.tasks {
-        let waiting = waiting_count(task);
-        if waiting > 0 {
-            *counts.entry(TaskState::Queued).or_default() += waiting;
-        }
-        for live in task.live.values() {
-            *counts.entry(shown_state(view, live.node, live.state())).or_default() += 1;
-        }
-        for (state, count) in &task.ended {
-            *counts.entry(*state).or_default() += count;
-        }
+    let mut counts = Counts::new();
+    for (state, count) in run.tasks.iter().flat_map(|task| live_counts(view, task)) {
+        *counts.entry(state).or_default() += count;
     }
     let spec = &run.spec;
     RunSummary {

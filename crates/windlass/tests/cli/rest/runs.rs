@@ -44,8 +44,12 @@ fn a_run_is_submitted_once_and_followed_to_its_end() {
         assert_eq!(run["job"]["tasks"][0]["command"], json!(["sh", "-c", "exit 4"]));
         assert_eq!(run["job"]["actor"], "user:api");
     }
+    let run = Call::get(&node, "/v1/runs/1").answer().with(200);
+    let first_task = run["job"]["tasks"][0].clone();
     let tasks = Call::get(&node, "/v1/runs/1/tasks").answer().with(200);
     assert_eq!(tasks["tasks"][0]["elements"], 3);
+    assert_eq!(tasks["tasks"][0]["counts"], json!({ "failed": 3 }));
+    assert_eq!(tasks["tasks"][0]["task"], first_task);
     let element = Call::get(&node, "/v1/runs/1/tasks/main/elements/2").answer().with(200);
     assert_eq!((&element["id"], &element["state"]), (&json!("1/main[2]"), &json!("failed")));
     assert_eq!(element["attempts"][0]["outcome"]["exit_code"], 4);
@@ -114,9 +118,10 @@ fn pages_have_every_element_once_in_order() {
     let every: Vec<_> =
         [vec![format!("{run}/one")], main.clone(), vec![format!("{run}/never")]].concat();
     assert_eq!(all("limit=4"), every);
-    assert_eq!(all("limit=3&task=main"), main);
+    assert_eq!(all("limit=3&select=main"), main);
     assert_eq!(all("limit=2&state=failed"), main[4..]);
-    assert_eq!(all("limit=2&state=queued,succeeded&task=main"), main[..4]);
+    assert_eq!(all("limit=1&select=main[20-30]"), main[2..=4]);
+    assert_eq!(all("limit=2&state=queued,succeeded&select=main"), main[..4]);
 }
 
 #[test]
