@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::TaskSpec;
 use model::job::Fault;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::retries::Retries;
@@ -24,6 +24,7 @@ pub struct Task {
     pub env: BTreeMap<String, String>,
     /// Variables that only the task may see. Their values are taken, and never shown.
     #[schema(value_type = BTreeMap<String, Option<String>>)]
+    #[serde(deserialize_with = "secrets")]
     pub secrets: BTreeMap<String, Hidden>,
     /// The working directory, absolute; `null` for `/`.
     pub cwd: Option<String>,
@@ -62,6 +63,12 @@ pub struct Task {
     pub on_lost: OnLost,
     /// Whether an attempt with an unknown outcome ends the element as `lost`.
     pub at_most_once: bool,
+}
+
+/// Reads secrets; what is wrong with them is said without what stands there.
+fn secrets<'de, D: Deserializer<'de>>(read: D) -> Result<BTreeMap<String, Hidden>, D::Error> {
+    let problem = "must be an object with a text for each name";
+    BTreeMap::deserialize(read).map_err(|_| serde::de::Error::custom(problem))
 }
 
 /// The value of a secret: it can be read from what a caller sends, and is shown as `null`.

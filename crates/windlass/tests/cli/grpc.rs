@@ -17,7 +17,7 @@ use crate::rest::client::Call;
 
 /// Adds the token to each request.
 #[derive(Clone)]
-struct Bearer(MetadataValue<Ascii>);
+pub(crate) struct Bearer(MetadataValue<Ascii>);
 
 impl tonic::service::Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -26,22 +26,22 @@ impl tonic::service::Interceptor for Bearer {
     }
 }
 
-async fn connected(node: &Node) -> InterceptedService<Channel, Bearer> {
-    let channel = Endpoint::from_shared(format!("http://{}", node.api())).unwrap();
-    let bearer = format!("Bearer {}", node.token().trim()).parse().unwrap();
+pub(crate) async fn connected(api: &str, token: &str) -> InterceptedService<Channel, Bearer> {
+    let channel = Endpoint::from_shared(format!("http://{api}")).unwrap();
+    let bearer = format!("Bearer {}", token.trim()).parse().unwrap();
     InterceptedService::new(channel.connect().await.unwrap(), Bearer(bearer))
 }
 
 type Client = WindlassClient<InterceptedService<Channel, Bearer>>;
 
 async fn client(node: &Node) -> Client {
-    WindlassClient::new(connected(node).await)
+    WindlassClient::new(connected(node.api(), &node.token()).await)
 }
 
 #[tokio::test]
 async fn a_method_that_is_none_is_unimplemented_and_a_path_that_is_none_is_not_found() {
     let node = Home::new().up();
-    let mut grpc = tonic::client::Grpc::new(connected(&node).await);
+    let mut grpc = tonic::client::Grpc::new(connected(node.api(), &node.token()).await);
     for path in ["/windlass.v1.Windlass/Fly", "/other.v1.Service/Call", "/v2/runs"] {
         grpc.ready().await.unwrap();
         let codec = tonic_prost::ProstCodec::<GetNodeRequest, NodeStatus>::default();

@@ -33,6 +33,7 @@ mod rest;
 mod run;
 mod schemas;
 mod secrets;
+mod shown;
 mod slow;
 mod tokens;
 mod usage;

@@ -8,24 +8,30 @@ use std::time::{Duration, Instant};
 use crate::node::{Home, Shown};
 use crate::tokens::holding;
 
-const SECRET: &str = "marker-of-a-secret-5d1c90";
+pub(crate) const SECRET: &str = "marker-of-a-secret-5d1c90";
 /// What tasks print of it.
 const HASH: &str = "printf %s \"$KEY\" | sha256sum";
 
 /// A node that logs everything it can, into a file.
-struct Chatty {
+pub(crate) struct Chatty {
     home: Home,
     child: Child,
     api: String,
 }
 
 impl Chatty {
-    fn up(home: Home, log: &str) -> Chatty {
+    pub(crate) fn up(home: Home, log: &str) -> Chatty {
+        Chatty::start(home, log, "64KiB")
+    }
+
+    /// With a snapshot each time so much of the journal lies behind the last one.
+    pub(crate) fn start(home: Home, log: &str, checkpoint: &str) -> Chatty {
         let _ = fs::remove_file(home.path().join("ready"));
         let log = File::create(home.path().join(log)).unwrap();
         let args = "-vvv up --data-dir data --api 127.0.0.1:0 --cpus 4 --ready-file ready \
-            --checkpoint-size 64KiB";
-        let mut command = home.command(&args.split_whitespace().collect::<Vec<_>>());
+            --checkpoint-size";
+        let args = args.split_whitespace().chain([checkpoint]);
+        let mut command = home.command(&args.collect::<Vec<_>>());
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let ready = home.path().join("ready");
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -46,21 +52,30 @@ impl Chatty {
         command
     }
 
-    fn windlass(&self, args: &[&str]) -> Shown {
+    pub(crate) fn api(&self) -> &str {
+        &self.api
+    }
+
+    pub(crate) fn token(&self) -> String {
+        let token = fs::read_to_string(self.file("data/token")).unwrap();
+        token.trim().to_owned()
+    }
+
+    pub(crate) fn windlass(&self, args: &[&str]) -> Shown {
         Shown(self.command(args).output().unwrap())
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    fn crash(mut self) -> Home {
+    pub(crate) fn crash(mut self) -> Home {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.home
     }
 
-    fn down(mut self) -> Home {
+    pub(crate) fn down(mut self) -> Home {
         let shown = self.windlass(&["down"]);
         assert!(shown.0.status.success(), "{shown}");
         self.child.wait().unwrap();
