@@ -6,11 +6,9 @@ use proto::api::{GetRunRequest, ListRunsRequest, ListRunsResponse, RunSummary};
 use crate::client::{Client, Target};
 use crate::commands::filter::FilterArgs;
 use crate::failure::Failure;
-use crate::show::table::{Align, Table, cut};
+use crate::show::table::{Align, Table, cut, name_width, screen_width};
 use crate::show::{out, time};
 
-/// A longer name would push the command out of the line.
-const NAME_WIDTH: usize = 16;
 /// Of runs with more elements the attempts are not added up: that would be a list of its own.
 const ELEMENTS_MAX: u32 = 100;
 
@@ -137,6 +135,7 @@ fn table(runs: &[RunSummary], sums: &[Option<Sum>], now_ms: u64) -> String {
         ("COMMAND", Align::Left),
     ])
     .states_in(2);
+    let names = name_width(screen_width());
     for (run, sum) in runs.iter().zip(sums) {
         let span = |from_ms: u64, to_ms: u64| match from_ms == 0 || to_ms == 0 {
             true => "-".to_owned(),
@@ -145,7 +144,7 @@ fn table(runs: &[RunSummary], sums: &[Option<Sum>], now_ms: u64) -> String {
         let started_ms = run.started_us / 1000;
         table.row(vec![
             run.run.to_string(),
-            if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, NAME_WIDTH) },
+            if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, names) },
             run.state.clone(),
             run.exit_code.map(|code| code.to_string()).unwrap_or_default(),
             time::ago(now_ms, run.ended_ms),

@@ -5,11 +5,8 @@ use proto::api::{ListRunsRequest, ListRunsResponse, RunSummary};
 use crate::client::{Client, Target};
 use crate::commands::filter::FilterArgs;
 use crate::failure::Failure;
-use crate::show::table::{Align, Table, cut};
+use crate::show::table::{Align, Table, cut, name_width, screen_width};
 use crate::show::{out, time};
-
-/// A longer name would push the command out of the line.
-const NAME_WIDTH: usize = 16;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,10 +89,11 @@ fn table(runs: &[RunSummary], now_ms: u64) -> String {
         ("COMMAND", Align::Left),
     ])
     .states_in(2);
+    let names = name_width(screen_width());
     for run in runs {
         table.row(vec![
             run.run.to_string(),
-            if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, NAME_WIDTH) },
+            if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, names) },
             run.state.clone(),
             format!("{}/{}", done(run), run.elements),
             time::ago(now_ms, run.submitted_ms),

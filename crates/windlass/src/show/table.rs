@@ -1,6 +1,7 @@
 //! Tables without borders for people. Programs are given `--json`, so this may change.
 
 use comfy_table::{Cell, CellAlignment, Row, presets};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::color;
 
@@ -8,6 +9,9 @@ use super::color;
 const WIDTH: usize = 80;
 /// Between two columns.
 const GAP: u16 = 2;
+/// The part of the screen that a name may take, and what it has on the smallest.
+const NAME_PART: usize = 5;
+const NAME_WIDTH_MIN: usize = 16;
 
 /// How a column's cells stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,9 +75,8 @@ impl Table {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
-    /// Characters before a column.
+    /// Columns of the screen before a column of the table.
     fn start(&self, column: usize) -> usize {
-        let width = |text: &str| text.chars().count();
         (0..column)
             .map(|at| {
                 let cells = self.rows.iter().map(|row| width(&row[at]));
@@ -91,10 +94,16 @@ impl Table {
     }
 }
 
-/// The line with the state that begins at character `start` in its tone. The escapes have no place
-/// in a cell, where they would count as width.
+/// The line with the state that begins at column `start` of the screen in its tone. The escapes
+/// have no place in a cell, where they would count as width.
 fn painted(line: &str, start: usize, state: &str) -> String {
-    let Some((at, _)) = line.char_indices().nth(start) else { return line.to_owned() };
+    let mut before = 0;
+    let begins = |(_, c): &(usize, char)| {
+        let found = before >= start;
+        before += c.width().unwrap_or(0);
+        found
+    };
+    let Some((at, _)) = line.char_indices().find(begins) else { return line.to_owned() };
     match line[at..].strip_prefix(state) {
         Some(rest) => {
             format!("{}{}{rest}", &line[..at], color::paint(state, color::of_state(state)))
@@ -103,13 +112,34 @@ fn painted(line: &str, start: usize, state: &str) -> String {
     }
 }
 
-/// At most `room` characters on one line; what is cut off shows as `…`.
+/// How many columns of a screen the text takes: wide characters take two.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// How many columns a name is given on a screen of so many: what follows it matters too.
+pub(crate) fn name_width(screen: usize) -> usize {
+    (screen / NAME_PART).max(NAME_WIDTH_MIN)
+}
+
+/// At most `room` columns of a screen on one line; what is cut off shows as `…`.
 pub(crate) fn cut(text: &str, room: usize) -> String {
-    let mut chars = text.chars().map(plain_char);
-    let mut kept: String = chars.by_ref().take(room).collect();
-    if chars.next().is_some() {
-        kept.pop();
-        kept.push('…');
+    let (mut kept, mut taken) = (String::new(), 0);
+    // What would be left with `…` behind it.
+    let mut short = 0;
+    for c in text.chars().map(plain_char) {
+        taken += c.width().unwrap_or(0);
+        if taken > room {
+            kept.truncate(short);
+            if room > 0 {
+                kept.push('…');
+            }
+            return kept;
+        }
+        kept.push(c);
+        if taken < room {
+            short = kept.len();
+        }
     }
     kept
 }
@@ -173,6 +203,28 @@ mod tests {
                 .fold(text.to_owned(), |text, escape| text.replace(escape, ""))
         };
         assert_eq!(without(&colored), plain);
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        assert_eq!(cut("夜間の集計", 10), "夜間の集計");
+        assert_eq!(cut("夜間の集計", 9), "夜間の集…");
+        assert_eq!(cut("夜間の集計", 8), "夜間の…");
+        assert_eq!((cut("abc", 2), cut("abc", 0)), ("a…".to_owned(), String::new()));
+        let mut table =
+            Table::new(&[("NAME", Align::Left), ("STATE", Align::Left), ("X", Align::Left)])
+                .states_in(1);
+        table.row(vec!["夜間".into(), "failed".into(), "集".repeat(99)]);
+        table.row(vec!["night".into(), "failed".into(), "x".into()]);
+        let text = table.render_colored(true);
+        assert_eq!(text.matches("\x1b[31mfailed\x1b[0m").count(), 2, "{text}");
+        let plain = text.replace("\x1b[31m", "").replace("\x1b[0m", "");
+        assert!(plain.lines().all(|line| width(line) <= 80), "{plain}");
+    }
+
+    #[test]
+    fn a_wide_screen_shows_more_of_a_name() {
+        assert_eq!([40, 80, 100, 200].map(name_width), [16, 16, 20, 40]);
     }
 
     #[test]

@@ -85,6 +85,11 @@ fn followed(output: &Followed, area: Rect, buffer: &mut Buffer) {
     };
     Line::styled(format!("output of {}   {state}", output.id), Modifier::REVERSED)
         .render(title, buffer);
+    if output.lines.len() == 0 {
+        let why = if output.ended { "it wrote nothing" } else { "nothing is written yet" };
+        Line::styled(why, style(Tone::Quiet)).render(body, buffer);
+        return;
+    }
     let lines = output.lines.window(usize::from(body.height), output.back);
     let lines: Vec<_> =
         lines.iter().map(|line| Line::from(cut(line, usize::from(body.width)))).collect();

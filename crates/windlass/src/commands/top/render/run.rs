@@ -10,7 +10,12 @@ use ratatui::widgets::{Cell, Paragraph, Row, StatefulWidget, Table, TableState, 
 use super::super::state::{Opened, State};
 use super::state_span;
 use crate::commands::{ps, status};
-use crate::show::table::plain;
+use crate::show::table::{name_width, plain, width};
+
+/// What an element's id and the name of its node have where none needs more, so that columns stay
+/// where they are while elements come and go.
+const ELEMENT_WIDTH: usize = 20;
+const NODE_WIDTH: usize = 12;
 
 pub(super) fn render(state: &State, opened: &Opened, area: Rect, buffer: &mut Buffer) {
     let Some(told) = &opened.told else {
@@ -32,11 +37,14 @@ pub(super) fn render(state: &State, opened: &Opened, area: Rect, buffer: &mut Bu
         Cell::from(more(told.elements.len() as u64, told.elements_total)),
     ]);
     let rows = told.elements.iter().map(|element| row(element, state.now_ms));
+    let ids = told.elements.iter().map(|element| width(&element.id)).max().unwrap_or(0);
+    let nodes = told.elements.iter().map(|element| width(node(element))).max().unwrap_or(0);
+    let most = name_width(usize::from(area.width));
     let widths = [
-        Constraint::Length(20),
+        Constraint::Length(ids.max(ELEMENT_WIDTH) as u16),
         Constraint::Length(9),
         Constraint::Length(4),
-        Constraint::Length(12),
+        Constraint::Length(nodes.clamp(NODE_WIDTH, most) as u16),
         Constraint::Length(8),
         Constraint::Fill(1),
     ];
@@ -52,17 +60,26 @@ fn facts(run: &RunSummary, now_ms: u64) -> Vec<Line<'static>> {
         run.counts.iter().map(|count| format!("{} {}", count.count, count.state)).collect();
     let name = if run.name.is_empty() { String::new() } else { format!(" ({})", run.name) };
     let state = state_span(&run.state);
+    let since = match ps::took(run, now_ms) {
+        _ if run.started_us == 0 => String::new(),
+        took if run.ended_ms > 0 => format!("  took {took}"),
+        took => format!("  for {took}"),
+    };
     vec![
         Line::styled(format!("run {}{name}", run.run), Modifier::REVERSED),
         Line::from(vec![
             Span::raw("state     "),
             Span::styled(run.state.clone(), state.style),
-            Span::raw(format!("  for {}", ps::took(run, now_ms)))
-                .style(ratatui::style::Style::new()),
+            Span::raw(since),
         ]),
         Line::from(format!("command   {}", plain(&run.command))),
         Line::from(format!("elements  {}", counts.join(", "))),
     ]
+}
+
+/// Where its last attempt is or was.
+fn node(element: &ElementStatus) -> &str {
+    element.attempts.last().map_or("-", |attempt| attempt.node.as_str())
 }
 
 fn more(shown: u64, total: u64) -> String {
@@ -76,7 +93,7 @@ fn row(element: &ElementStatus, now_ms: u64) -> Row<'_> {
         Cell::from(element.id.as_str()),
         Cell::from(state_span(&element.state)),
         right(last.map_or("-".to_owned(), |attempt| attempt.number.to_string())),
-        Cell::from(last.map_or("-", |attempt| attempt.node.as_str())),
+        Cell::from(node(element)),
         right(last.map_or("-".to_owned(), |attempt| status::attempt_took(attempt, now_ms))),
         Cell::from(last.map_or_else(String::new, |attempt| plain(&attempt.summary))),
     ])

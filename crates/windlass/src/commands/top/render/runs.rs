@@ -12,28 +12,30 @@ use super::super::state::State;
 use super::{state_span, style};
 use crate::commands::ps;
 use crate::show::color::Tone;
-use crate::show::table::{cut, plain};
+use crate::show::table::{cut, name_width, plain, width};
 
 /// Nodes take no more than this part of the screen.
 const NODES_PART: u16 = 4;
 const BAR: usize = 12;
 /// From this width on there is room for bars.
 const BAR_FROM: u16 = 100;
-const NAME_WIDTH: usize = 16;
 
 pub(super) fn render(state: &State, area: Rect, buffer: &mut Buffer) {
     let nodes = state.look.as_ref().map_or(&[][..], |look| &look.nodes);
     let height = u16::try_from(nodes.len()).unwrap_or(u16::MAX).min(area.height / NODES_PART);
     let rows = [Constraint::Length(height), Constraint::Length(1), Constraint::Fill(1)];
     let [top, _, rest] = Layout::vertical(rows).areas(area);
-    let name = nodes.iter().map(|node| node.name.chars().count()).max().unwrap_or(0);
+    let most = name_width(usize::from(area.width));
+    let name = nodes.iter().map(|node| width(&node.name)).max().unwrap_or(0).min(most);
     let bars = area.width >= BAR_FROM;
-    let lines: Vec<_> = nodes.iter().map(|one| node(one, name.min(NAME_WIDTH), bars)).collect();
+    let lines: Vec<_> = nodes.iter().map(|one| node(one, name, bars)).collect();
     Paragraph::new(lines).render(top, buffer);
     runs(state, rest, buffer);
 }
 
-fn node(node: &NodeStatus, name_width: usize, bars: bool) -> Line<'_> {
+fn node(node: &NodeStatus, room: usize, bars: bool) -> Line<'_> {
+    let mut name = cut(&node.name, room);
+    name.push_str(&" ".repeat(room.saturating_sub(width(&name)) + 2));
     let (has, taken) = (node.capacity.unwrap_or_default(), node.reserved.unwrap_or_default());
     let free = has.cpu_milli.saturating_sub(taken.cpu_milli);
     let full = (BAR as u64 * taken.cpu_milli).checked_div(free + taken.cpu_milli).unwrap_or(0);
@@ -43,7 +45,7 @@ fn node(node: &NodeStatus, name_width: usize, bars: bool) -> Line<'_> {
         false => String::new(),
     };
     Line::from(vec![
-        Span::styled(format!("{:<name_width$}  ", cut(&node.name, NAME_WIDTH)), Modifier::BOLD),
+        Span::styled(name, Modifier::BOLD),
         state_span(&node.state),
         Span::raw(format!(
             "  cpus {bar}{}/{}  memory {}/{}  running {}  waiting {}",
@@ -81,16 +83,17 @@ fn runs(state: &State, area: Rect, buffer: &mut Buffer) {
         right("TOOK".into()),
         Cell::from(title),
     ]);
-    let rows = shown.iter().map(|run| row(run, state.now_ms));
-    let widest = |cell: fn(&RunSummary) -> String, head: &str| {
-        let widths = shown.iter().map(|run| cell(run).chars().count());
+    let names = name_width(usize::from(area.width));
+    let rows = shown.iter().map(|run| row(run, names, state.now_ms));
+    let widest = |cell: &dyn Fn(&RunSummary) -> String, head: &str| {
+        let widths = shown.iter().map(|run| width(&cell(run)));
         Constraint::Length(widths.max().unwrap_or(0).max(head.len()) as u16)
     };
     let widths = [
-        widest(|run| run.run.to_string(), "RUN"),
-        widest(name, "NAME"),
+        widest(&|run| run.run.to_string(), "RUN"),
+        widest(&|run| name(run, names), "NAME"),
         Constraint::Length(9),
-        widest(done, "DONE"),
+        widest(&done, "DONE"),
         Constraint::Length(8),
         Constraint::Fill(1),
     ];
@@ -101,11 +104,11 @@ fn runs(state: &State, area: Rect, buffer: &mut Buffer) {
     StatefulWidget::render(table, area, buffer, &mut at);
 }
 
-fn row(run: &RunSummary, now_ms: u64) -> Row<'_> {
+fn row(run: &RunSummary, names: usize, now_ms: u64) -> Row<'_> {
     let right = |text: String| Cell::from(Line::from(text).alignment(Alignment::Right));
     Row::new([
         right(run.run.to_string()),
-        Cell::from(name(run)),
+        Cell::from(name(run, names)),
         Cell::from(state_span(&run.state)),
         right(done(run)),
         right(ps::took(run, now_ms)),
@@ -113,8 +116,8 @@ fn row(run: &RunSummary, now_ms: u64) -> Row<'_> {
     ])
 }
 
-fn name(run: &RunSummary) -> String {
-    if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, NAME_WIDTH) }
+fn name(run: &RunSummary, most: usize) -> String {
+    if run.name.is_empty() { "-".to_owned() } else { cut(&run.name, most) }
 }
 
 fn done(run: &RunSummary) -> String {
