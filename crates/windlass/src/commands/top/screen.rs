@@ -63,3 +63,65 @@ fn picture(state: &State, area: Rect, colored: bool) -> Buffer {
     }
     buffer
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::process::Command;
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+    use super::*;
+
+    /// Set where this test is the process in the terminal.
+    const INSIDE: &str = "WINDLASS_TEST_PANIC";
+    const OWN_SCREEN: &str = "\x1b[?1049l";
+
+    /// The test starts itself in a terminal of its own, for a panic and its hook are the process's.
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if std::env::var_os(INSIDE).is_some() {
+            let mut screen = Screen::open().expect("a terminal is there");
+            screen.draw(&State::new("127.0.0.1:1".into())).unwrap();
+            panic!("on purpose");
+        }
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&master, size).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = || File::options().read(true).write(true).open(&name).unwrap();
+        // It stays open here, so that its modes can be looked at when the process has ended.
+        let own = slave();
+        let cooked = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
+        assert!(tcgetattr(&own).unwrap().local_modes.contains(cooked));
+
+        let this = format!("{}::a_panic_gives_the_terminal_back", module_path!());
+        let (_, this) = this.split_once("::").unwrap();
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(std::env::current_exe().unwrap());
+        command.args(["--exact", this, "--nocapture"]).env(INSIDE, "1").env("TERM", "xterm");
+        let mut inside = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
+        // It holds the terminal open.
+        drop(command);
+        let shown = std::thread::spawn(move || {
+            let (mut master, mut shown, mut piece) = (File::from(master), Vec::new(), [0; 4096]);
+            while let Ok(length @ 1..) = master.read(&mut piece) {
+                shown.extend_from_slice(&piece[..length]);
+            }
+            String::from_utf8_lossy(&shown).into_owned()
+        });
+        assert!(!inside.wait().unwrap().success());
+        let modes = tcgetattr(&own).unwrap().local_modes;
+        drop(own);
+        let shown = shown.join().unwrap();
+        assert!(modes.contains(cooked), "{modes:?} {shown:?}");
+        let back = shown.find(OWN_SCREEN).unwrap_or_else(|| panic!("not given back: {shown:?}"));
+        assert!(shown[..back].contains("windlass top"), "{shown:?}");
+        // What went wrong is on the screen that stays.
+        assert!(shown[back..].contains("on purpose"), "{shown:?}");
+    }
+}
