@@ -1,6 +1,7 @@
 //! `windlass events`: what happens, and where to go on.
 
 use std::collections::VecDeque;
+use std::io::IsTerminal;
 
 use proto::api::{Event, EventBatch, EventFilter, EventsRequest};
 use proto::job::Variable;
@@ -9,8 +10,8 @@ use tonic::Streaming;
 use crate::client::{Client, Target};
 use crate::commands::filter;
 use crate::failure::Failure;
-use crate::show::table::plain;
-use crate::show::{color, out, time};
+use crate::show::table::{plain, screen_width};
+use crate::show::{color, fold, out, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,6 +67,7 @@ struct Wanted {
     on: String,
     /// Of runs of the job NAME
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::names))]
     name: String,
     /// Of runs with this label, and all others that are given
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = filter::label)]
@@ -81,7 +83,8 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         kept: args.limit > 0,
         follow: args.follow && (args.after.is_some() || args.limit == 0),
     };
-    let mut shown = Shown { json: args.json, after: args.after.unwrap_or(0) };
+    let columns = std::io::stdout().is_terminal().then(screen_width);
+    let mut shown = Shown { json: args.json, after: args.after.unwrap_or(0), columns };
     if request.follow {
         return follow(&mut client, request, &mut shown).await;
     }
@@ -152,6 +155,8 @@ struct Shown {
     json: bool,
     /// What to resume after.
     after: u64,
+    /// Where lines are folded; a program that reads them gets each change as one.
+    columns: Option<usize>,
 }
 
 impl Shown {
@@ -166,7 +171,7 @@ impl Shown {
     fn event(&self, json: &api::json::Event, event: &Event) -> Result<(), Failure> {
         match self.json {
             true => out::json_line(json),
-            false => out::line(line(event, color::on_stdout())),
+            false => out::data(line(event, color::on_stdout(), self.columns)),
         }
     }
 
@@ -177,8 +182,11 @@ impl Shown {
     }
 }
 
-/// `2026-11-20 16:50:00  attempt_ended   812/main#1  failed: exit code 3, on n1`
-fn line(event: &Event, colored: bool) -> String {
+/// Behind the time.
+const INSET: usize = 21;
+
+/// `2026-11-20 16:50:00  attempt_ended   812/main#1  failed, exit code 3, on n1`
+fn line(event: &Event, colored: bool, columns: Option<usize>) -> String {
     let mut what = if event.id.is_empty() { event.node.clone() } else { event.id.clone() };
     if !event.name.is_empty() {
         what.push_str(&format!(" ({})", event.name));
@@ -193,8 +201,11 @@ fn line(event: &Event, colored: bool) -> String {
     if event.count > 1 {
         details.push(format!("{} elements", event.count));
     }
-    if !event.summary.is_empty() && event.summary != event.state {
-        details.push(plain(&event.summary));
+    // A run's own summary begins with its state.
+    let summary = event.summary.strip_prefix(&format!("{}: ", event.state));
+    let summary = summary.unwrap_or(&event.summary);
+    if !summary.is_empty() && summary != event.state {
+        details.push(plain(summary));
     }
     if !event.node.is_empty() && !event.id.is_empty() {
         details.push(format!("on {}", event.node));
@@ -208,7 +219,15 @@ fn line(event: &Event, colored: bool) -> String {
     }
     let time = time::for_people_ms(event.time_ms);
     let (time, kind) = (time.trim_end_matches(" UTC"), &event.kind);
-    format!("{time}  {kind:<17} {what}  {}", details.join(", ")).trim_end().to_owned()
+    let (head, words) = (format!("{time}  {kind:<17} "), format!("{what}  {}", details.join(", ")));
+    match columns {
+        None => format!("{}\n", format!("{head}{words}").trim_end()),
+        Some(columns) => {
+            let mut text = String::new();
+            fold::hanging(&mut text, &head, INSET, &words, columns);
+            text
+        }
+    }
 }
 
 impl Wanted {
@@ -257,7 +276,7 @@ mod tests {
             because: Some(Because { actor: "timeout".into(), reason: "too\nlong".into() }),
             ..Default::default()
         };
-        insta::assert_snapshot!(line(&ended, false), @"1970-01-02 00:00:00  attempt_ended     812/main[3,7-9]#1 (nightly)  failed, 4 elements, exit code 3, on n1, by timeout: too long");
+        insta::assert_snapshot!(line(&ended, false, None).trim_end(), @"1970-01-02 00:00:00  attempt_ended     812/main[3,7-9]#1 (nightly)  failed, 4 elements, exit code 3, on n1, by timeout: too long");
         let node = Event {
             kind: "node_connected".into(),
             time_ms: 86_400_000,
@@ -265,7 +284,26 @@ mod tests {
             summary: "it takes work".into(),
             ..Default::default()
         };
-        insta::assert_snapshot!(line(&node, false), @"1970-01-02 00:00:00  node_connected    n1  it takes work");
+        insta::assert_snapshot!(line(&node, false, None).trim_end(), @"1970-01-02 00:00:00  node_connected    n1  it takes work");
+    }
+
+    #[test]
+    fn a_small_screen_folds_it_and_the_state_is_said_once() {
+        let ended = Event {
+            kind: "run_ended".into(),
+            time_ms: 86_400_000,
+            id: "812".into(),
+            name: "a-nightly-import-of-things".into(),
+            state: "dead".into(),
+            summary: "dead: `/no/such`: no such file, or its interpreter is missing".into(),
+            ..Default::default()
+        };
+        insta::assert_snapshot!(line(&ended, false, Some(80)), @r"
+        1970-01-02 00:00:00  run_ended         812 (a-nightly-import-of-things) dead,
+                             `/no/such`: no such file, or its interpreter is missing
+        ");
+        let folded = line(&ended, true, Some(80));
+        assert!(folded.contains("\x1b[31mdead\x1b[0m,\n"), "{folded:?}");
     }
 
     #[test]

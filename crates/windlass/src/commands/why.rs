@@ -5,7 +5,7 @@ use proto::api::{AttemptStatus, Holder, Reason, Usual, Why, WhyRequest};
 use crate::client::{self, Client, Target};
 use crate::failure::Failure;
 use crate::show::table::{plain, screen_width};
-use crate::show::{color, out, time};
+use crate::show::{color, fold, out, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,24 +117,7 @@ impl Page {
 
     /// Words in lines that fit, those behind the first set in by `inset`.
     fn lines(&self, text: &mut String, head: &str, inset: usize, words: &str) {
-        let mut line = head.to_owned();
-        let mut is_fresh = true;
-        for word in plain(words).split(' ').filter(|word| !word.is_empty()) {
-            let width = line.chars().count() + usize::from(!is_fresh) + word.chars().count();
-            if width > self.width && !is_fresh {
-                text.push_str(line.trim_end());
-                text.push('\n');
-                line = " ".repeat(inset);
-                is_fresh = true;
-            }
-            if !is_fresh {
-                line.push(' ');
-            }
-            line.push_str(word);
-            is_fresh = false;
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
+        fold::hanging(text, head, inset, &plain(words), self.width);
     }
 }
 

@@ -3,6 +3,7 @@
 //! It must never call a node.
 
 pub(crate) mod color;
+pub(crate) mod fold;
 pub(crate) mod out;
 pub(crate) mod output;
 pub(crate) mod page;
