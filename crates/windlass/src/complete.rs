@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Command, Parser};
 use clap_complete::{CompleteEnv, CompletionCandidate};
-use proto::api::{ListNodesRequest, ListRunsRequest, RunSummary};
+use proto::api::{ListNodesRequest, ListRunsRequest, ListTokensRequest, RunSummary};
 
 use crate::client::{Client, Target};
 
@@ -67,6 +67,19 @@ pub(crate) fn nodes() -> Vec<CompletionCandidate> {
         Some(client.rpc.list_nodes(ListNodesRequest {}).await.ok()?.into_inner().nodes)
     });
     nodes.unwrap_or_default().into_iter().map(|node| candidate(node.name, node.state)).collect()
+}
+
+/// Names of tokens, where the caller may see them.
+pub(crate) fn tokens() -> Vec<CompletionCandidate> {
+    let tokens = asked(async |client: &mut Client| {
+        Some(client.rpc.list_tokens(ListTokensRequest {}).await.ok()?.into_inner().tokens)
+    });
+    tokens.unwrap_or_default().into_iter().map(|token| candidate(token.name, token.role)).collect()
+}
+
+/// Roles that a token can have.
+pub(crate) fn roles() -> Vec<CompletionCandidate> {
+    model::Role::ALL.iter().map(|role| CompletionCandidate::new(role.name())).collect()
 }
 
 fn latest() -> Option<Vec<RunSummary>> {

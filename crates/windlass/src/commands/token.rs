@@ -47,6 +47,7 @@ struct CreateArgs {
     name: String,
     /// `viewer`, `submitter`, `operator` or `admin`
     #[arg(long, value_name = "ROLE", value_parser = role)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::roles))]
     role: Role,
     /// Expire after so long: `12h`, `90d` (else never)
     #[arg(long, value_name = "TIME", value_parser = model::text::parse_duration_ms)]
@@ -75,6 +76,7 @@ struct ListArgs {
 #[derive(clap::Args, Debug)]
 struct RevokeArgs {
     /// Its name or its id
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::tokens))]
     token: String,
     /// Say why, for the audit
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::node::{Home, Shown};
+use crate::terminal::Terminal;
 
 #[test]
 fn help_explains_commands_and_topics() {
@@ -46,10 +47,66 @@ fn a_shell_completes_numbers_names_and_commands() {
     assert_eq!(lines(&["events", "--on", ""]), ["alpha"]);
     let nobody = lines(&["-N", "127.0.0.1:1", "status", "n"]);
     assert_eq!(nobody, [""], "where no node answers nothing is said");
-    for shell in ["zsh", "fish"] {
+}
+
+/// What the scripts of zsh and fish are given: values with what they are. The shells themselves
+/// are not part of the tests.
+#[test]
+fn zsh_and_fish_are_given_values_and_what_they_are() {
+    let node = Home::new().up();
+    node.windlass(&["run", "--name", "nightly", "--", "true"]);
+    node.windlass(&["token", "create", "ci", "--role", "submitter"]);
+    let given = |shell: &str, words: &[&str]| {
+        let mut command = node.command(&["--", "windlass"]);
+        command.args(words).env("WINDLASS_COMPLETE", shell);
+        let command = command.env("_CLAP_COMPLETE_INDEX", words.len().to_string());
+        let shown = Shown(command.env("_CLAP_IFS", "\n").output().unwrap());
+        assert!(shown.0.stderr.is_empty(), "{shown}");
+        shown.stdout().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // A key pressed while the machine is busy may bring nothing; the next one does.
+    let until = |shell: &str, words: &[&str], line: &str| {
+        let found = || given(shell, words).iter().any(|given| given == line);
+        assert!((0..20).any(|_| found()), "{shell} {words:?}: {:?}", given(shell, words));
+    };
+    for (shell, between) in [("zsh", ":"), ("fish", "\t")] {
         let script = node.windlass(&["completions", shell]).stdout();
         assert!(script.contains("WINDLASS_COMPLETE"), "{script}");
+        until(shell, &["logs", ""], &format!("1{between}succeeded: nightly"));
+        until(shell, &["token", "revoke", ""], &format!("ci{between}submitter"));
+        until(shell, &["events", "--on", ""], &format!("alpha{between}ready"));
+        let nobody = given(shell, &["-N", "127.0.0.1:1", "logs", "n"]);
+        assert!(nobody.is_empty(), "{nobody:?}");
     }
+}
+
+/// A person's own bash: keys and what comes of them.
+#[test]
+fn the_tab_key_completes_in_bash() {
+    let node = Home::new().up();
+    node.windlass(&["run", "--name", "nightly", "--", "true"]);
+    node.windlass(&["token", "create", "deploy", "--role", "submitter"]);
+    let windlass = node.command(&[]);
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "--noprofile", "-i"]).current_dir(node.home().path());
+    bash.envs(windlass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    bash.env("PS1", "ready> ");
+    let mut bash = Terminal::start(&bash);
+    bash.until_shown("ready> ", 1);
+    let program = windlass.get_program().to_str().unwrap();
+    bash.press(&format!("source <({program} completions bash); echo so\\urced\n"));
+    bash.until_shown("sourced", 1);
+    let mut complete = |line: &str, whole: &str| {
+        bash.press(line);
+        // A node that is busy may answer too late for one key, but not for many.
+        bash.press_until_shown("\t", whole);
+        // Ctrl-U forgets the line.
+        bash.press("\x15");
+    };
+    complete("windlass stat", "windlass status ");
+    complete("windlass logs ni", "windlass logs nightly ");
+    complete("windlass token revoke dep", "windlass token revoke deploy ");
+    complete("windlass events --on al", "windlass events --on alpha ");
 }
 
 #[test]

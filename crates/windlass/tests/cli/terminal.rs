@@ -83,6 +83,19 @@ impl Terminal {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Presses keys, again and again until `text` is shown.
+    pub(crate) fn press_until_shown(&mut self, keys: &str, text: &str) {
+        let begun = Instant::now();
+        while !self.shown().contains(text) {
+            assert!(begun.elapsed() < PATIENCE, "still not {text}: {:?}", self.shown());
+            self.press(keys);
+            let shown = self.screen.shown.lock().unwrap();
+            let still =
+                |state: &mut (Vec<u8>, bool)| !String::from_utf8_lossy(&state.0).contains(text);
+            drop(self.screen.changed.wait_timeout_while(shown, Duration::from_secs(2), still));
+        }
+    }
+
     /// All that was shown so far.
     pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.screen.shown.lock().unwrap().0).into_owned()
