@@ -19,7 +19,14 @@ pub(crate) fn execute(args: &Args, root: Command) -> Result<u8, Failure> {
     let shown = args.dir.display();
     let fault = |error| Failure::new(format!("cannot write manual pages to `{shown}`: {error}"));
     std::fs::create_dir_all(&args.dir).map_err(fault)?;
-    clap_mangen::generate_to(root, &args.dir).map_err(fault)?;
+    clap_mangen::generate_to(in_full(root), &args.dir).map_err(fault)?;
     out::note(format!("manual pages are in `{shown}`; `man -l {shown}/windlass.1` shows one"));
     Ok(0)
+}
+
+/// The command line with all that `--help` tells: a page would leave out what each flag that `-h`
+/// hides is for.
+fn in_full(command: Command) -> Command {
+    let command = command.mut_args(|argument| argument.hide_short_help(false));
+    command.mut_subcommands(in_full)
 }

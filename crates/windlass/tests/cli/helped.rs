@@ -116,4 +116,16 @@ fn manual_pages_are_written() {
     let page = |name: &str| std::fs::read_to_string(home.path().join("pages").join(name)).unwrap();
     assert!(page("windlass.1").contains("windlass\\-run(1)"));
     assert!(page("windlass-run.1").contains("WINDLASS_ITEM"));
+    for entry in std::fs::read_dir(home.path().join("pages")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let page = page(&name);
+        let items: Vec<_> = page.split("\n.TP\n").skip(1).collect();
+        for item in items {
+            // The first line names a flag, the rest says what it is for.
+            let mut lines = item.lines();
+            let flag = lines.next().unwrap();
+            let told = lines.next().is_some_and(|line| !line.is_empty() && !line.starts_with('.'));
+            assert!(told, "{name} does not say what `{flag}` is for");
+        }
+    }
 }
