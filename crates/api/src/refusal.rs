@@ -90,7 +90,7 @@ pub(crate) fn kind(refused: &Refused) -> Kind {
         ),
     };
     let hint = match refused {
-        Refused::NotFound(_) => Some("`windlass ps --all` lists all runs"),
+        Refused::NotFound(what) => Some(list_of(what)),
         Refused::KeyUsed { .. } => Some("give this job a key of its own, or leave the key out"),
         Refused::TooOld { .. } => {
             Some("look at the state as it is now, then go on after the index it has")
@@ -99,6 +99,16 @@ pub(crate) fn kind(refused: &Refused) -> Kind {
         _ => None,
     };
     Kind { code, http, name, title, hint }
+}
+
+/// Where what there is can be seen, for something that is not there.
+fn list_of(what: &str) -> &'static str {
+    let is_of = |kind: &str| what.starts_with(&format!("there is no {kind} "));
+    match () {
+        () if is_of("token") => "`windlass token ls` lists all tokens",
+        () if is_of("node") => "`windlass node ls` lists all nodes",
+        () => "`windlass ps --all` lists all runs",
+    }
 }
 
 /// After how many seconds it may be tried again, where that helps: whole ones, as HTTP has it, and

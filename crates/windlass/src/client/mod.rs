@@ -110,7 +110,7 @@ impl Client {
                 "cannot {what}: the node at {} does not take the token",
                 self.addr
             ))
-            .hint("give the node's own with `--token-file DATA_DIR/token`, or one that an admin has made"),
+            .hint("it is wrong, expired or revoked: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's"),
             Code::Unimplemented => Failure::new(format!(
                 "cannot {what}: the node at {} does not know this call",
                 self.addr

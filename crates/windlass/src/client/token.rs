@@ -40,7 +40,10 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     fs::File::open(path)
         .and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text))
-        .map_err(|error| cannot("read the token", path, &error))?;
+        .map_err(|error| {
+            cannot("read the token", path, &error)
+                .hint("a node keeps its own as `token` in its data directory")
+        })?;
     let token = text.trim();
     if token.is_empty() {
         return Err(Failure::new(format!("the token file `{}` is empty", path.display()))

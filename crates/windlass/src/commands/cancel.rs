@@ -57,7 +57,10 @@ fn line(one: &Canceled) -> String {
     let parts: Vec<_> = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
+        .map(|(count, what)| match count {
+            1 => format!("1 {}", what.replace("they", "it")),
+            _ => format!("{count} {what}"),
+        })
         .collect();
     let text = if parts.is_empty() { "nothing was selected".to_owned() } else { parts.join(", ") };
     format!("{}: {text}", one.id)
@@ -77,6 +80,7 @@ mod tests {
             one(3, 1, 2),
             "7: 1 being stopped, 3 canceled before they started, 2 had ended before"
         );
+        assert_eq!(one(1, 0, 0), "7: 1 canceled before it started");
         assert_eq!(one(0, 0, 0), "7: nothing was selected");
     }
 }

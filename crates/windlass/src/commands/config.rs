@@ -117,7 +117,10 @@ fn show(tree: &Tree, layers: &Layers, json: bool) -> Result<u8, Failure> {
             Some((values, source)) => (values, source.to_string()),
             None => (&setting.default, "default".to_owned()),
         };
-        let shown = if values.is_empty() { "-".to_owned() } else { values.join(" ") };
+        let shown = match values.join(" ") {
+            nothing if nothing.is_empty() => "-".to_owned(),
+            shown => shown,
+        };
         table.row(vec![setting.name(), from, shown]);
     }
     out::data(table.render())?;

@@ -29,7 +29,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "WHEN", value_parser = when)]
     until: Option<u64>,
     /// Ended with this code
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = exit_code, allow_negative_numbers = true)]
     exit_code: Option<i32>,
 }
 
@@ -94,6 +94,10 @@ pub(crate) fn when(text: &str) -> Result<u64, String> {
             "`{text}` is no time: give how long ago (`90s`, `2h`, `30d`) or when in UTC (`2026-11-20`, `2026-11-20T16:50`)"
         )),
     }
+}
+
+fn exit_code(text: &str) -> Result<i32, String> {
+    text.parse().map_err(|_| format!("`{text}` is no exit code such as `0` or `137`"))
 }
 
 #[cfg(test)]

@@ -50,18 +50,25 @@ fn a_wrong_token_is_refused_in_words() {
     exit code: 1
     --- stderr ---
     error: cannot list runs: the node at [API] does not take the token
-    hint: give the node's own with `--token-file DATA_DIR/token`, or one that an admin has made
+    hint: it is wrong, expired or revoked: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's
     ");
     check!(node, ["run", "--token-file", "wrong", "--", "true"], @r"
     exit code: 125
     --- stderr ---
     error: cannot submit: the node at [API] does not take the token
-    hint: give the node's own with `--token-file DATA_DIR/token`, or one that an admin has made
+    hint: it is wrong, expired or revoked: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's
     ");
     check!(node, ["ps", "--token-file", "missing"], @r"
     exit code: 1
     --- stderr ---
     error: cannot read the token `missing`: No such file or directory (os error 2)
+    hint: a node keeps its own as `token` in its data directory
+    ");
+    check!(node, ["token", "revoke", "nobody"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot revoke `nobody`: there is no token `nobody`
+    hint: `windlass token ls` lists all tokens
     ");
     check!(node, ["ps", "--token-file", "data/token"], @r"
     exit code: 0

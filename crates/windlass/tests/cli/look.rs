@@ -259,12 +259,12 @@ fn cancel_stops_what_was_selected() {
     check!(node, ["cancel", "1[3]", "--reason", "not that one"], @r"
     exit code: 0
     --- stdout ---
-    1[3]: 1 canceled before they started
+    1[3]: 1 canceled before it started
     ");
     check!(node, ["cancel", "1"], @r"
     exit code: 0
     --- stdout ---
-    1: 1 being stopped, 1 canceled before they started, 1 had ended before
+    1: 1 being stopped, 1 canceled before it started, 1 had ended before
     ");
     check!(node, ["wait", "1"], @r"
     exit code: 143

@@ -20,17 +20,23 @@ pub(super) enum Format {
     Json,
 }
 
+/// What the node does; the library below the journal tells of each of its own steps.
+const INFO: &str = "info,openraft=warn";
+
 /// Starts logging; `verbose` is how often `-v` was given, which `directives` overrule.
 pub(super) fn start(verbose: u8, directives: Option<&str>, format: Format) -> Result<(), Failure> {
     let usual = match verbose {
         0 => "warn",
-        1 => "info,openraft=warn",
+        1 => INFO,
         2 => {
             "info,api=debug,history=debug,journal=debug,machine=debug,node=debug,reactor=debug,runner=debug,windlass=debug"
         }
         _ => "trace",
     };
-    let directives = directives.unwrap_or(usual);
+    let directives = match directives {
+        Some("info") => INFO,
+        other => other.unwrap_or(usual),
+    };
     let filter = EnvFilter::try_new(directives).map_err(|error| {
         Failure::usage(format!("`{directives}` is no log filter: {error}")).hint(
             "write a level or directives: `--log info,journal=debug`, or the same in WINDLASS_LOG",
