@@ -11,6 +11,9 @@ use super::state::State;
 use crate::failure::Failure;
 use crate::show::color;
 
+/// What a process of Rust exits with after a panic.
+const PANICKED: i32 = 101;
+
 /// The other screen of the terminal, until it is dropped; a panic puts the terminal back too.
 pub(super) struct Screen {
     terminal: DefaultTerminal,
@@ -22,6 +25,7 @@ impl Screen {
     pub(super) fn open() -> Result<Screen, Failure> {
         let terminal = ratatui::try_init()
             .map_err(|error| Failure::new(format!("cannot use the terminal: {error}")))?;
+        end_with_any_panic();
         Ok(Screen { terminal, shown: None, colored: color::on_stdout() })
     }
 
@@ -50,6 +54,16 @@ impl Drop for Screen {
     fn drop(&mut self) {
         ratatui::restore();
     }
+}
+
+/// A panic gives the terminal back wherever it is: also in the thread of keys or in what asks the
+/// node, beside which the rest would go on and draw over what is not ours any more.
+fn end_with_any_panic() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        told(panic);
+        std::process::exit(PANICKED);
+    }));
 }
 
 /// The whole screen as it should be.
@@ -85,7 +99,12 @@ mod tests {
         if std::env::var_os(INSIDE).is_some() {
             let mut screen = Screen::open().expect("a terminal is there");
             screen.draw(&State::new("127.0.0.1:1".into())).unwrap();
-            panic!("on purpose");
+            // The test's own thread would be ended by its panic alone.
+            let beside = std::thread::spawn(|| panic!("on purpose"));
+            drop(beside.join());
+            loop {
+                std::thread::park();
+            }
         }
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&master).unwrap();
@@ -114,7 +133,7 @@ mod tests {
             }
             String::from_utf8_lossy(&shown).into_owned()
         });
-        assert!(!inside.wait().unwrap().success());
+        assert_eq!(inside.wait().unwrap().code(), Some(PANICKED));
         let modes = tcgetattr(&own).unwrap().local_modes;
         drop(own);
         let shown = shown.join().unwrap();
