@@ -16,6 +16,7 @@ pub mod fuzz;
 mod leader;
 mod log;
 pub mod mem;
+mod member;
 pub mod raft;
 mod room;
 mod snapshot;
@@ -32,6 +33,7 @@ pub use error::{JournalError, ProposeError};
 pub use follow::{Delivered, Follow};
 pub use leader::{LeaderId, Leadership};
 pub use log::{DiskError, OpenError, Syncs, Unusable};
+pub use member::Member;
 pub use snapshot::{Snapshot, SnapshotReader};
 
 /// The place of a record in the journal.

@@ -9,6 +9,8 @@ use super::tree::{File, Tree, numbered};
 
 /// The files whose tests may sleep, and why.
 const MAY_SLEEP: &[(&str, &str)] = &[
+    ("crates/journal/src/raft/tests/group/mod.rs", "looks again until a deadline"),
+    ("crates/journal/src/raft/tests/group/net.rs", "is a network with delays"),
     ("crates/runner/tests/supervisor/support.rs", "looks again until a deadline"),
     ("xtask/tests/package/engine.rs", "looks again until a deadline"),
     ("crates/windlass/tests/crashes/patience.rs", "looks again, and kills at random moments"),

@@ -35,13 +35,14 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-use crate::Index;
 use crate::follow::Batch;
+use crate::{Index, Member};
 
 pub(crate) use disk::Disk;
 pub use error::{DiskError, OpenError, Unusable};
 use memory::Memory;
 pub(crate) use memory::Positions;
+pub(crate) use record::BODY_MAX;
 pub(crate) use record::{Entry, EntryId, Kind};
 pub(crate) use state::Vote;
 pub use syncs::Syncs;
@@ -52,6 +53,8 @@ use writer::{Done, Job};
 pub(crate) struct Options {
     pub(crate) dir: PathBuf,
     pub(crate) node: u64,
+    /// Which of the node's directories this is, should it be a new one.
+    pub(crate) life: u64,
     /// The size of a segment; a record that does not fit gets a segment of its own size.
     pub(crate) segment_bytes: u64,
     /// How much of the end of the log is kept in memory.
@@ -63,6 +66,7 @@ pub(crate) struct Options {
 
 /// An open log: reads from here, writes through one thread.
 pub(crate) struct Log {
+    member: Member,
     memory: Arc<Mutex<Memory>>,
     jobs: Mutex<mpsc::Sender<Job>>,
     failure: watch::Sender<Option<Arc<str>>>,
@@ -76,6 +80,7 @@ impl Log {
     /// Opens the log in the directory, creates it where the directory is empty. Blocks.
     pub(crate) fn open(options: Options) -> Result<Self, OpenError> {
         let recovered = recover::open(&options)?;
+        let member = Member { node: options.node, life: recovered.files.state.life };
         let memory = Arc::new(Mutex::new(recovered.memory));
         let (jobs, queue) = mpsc::channel();
         let failure = watch::Sender::new(None);
@@ -88,6 +93,7 @@ impl Log {
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Thread)?;
         Ok(Self {
+            member,
             memory,
             jobs: Mutex::new(jobs),
             failure,
@@ -96,6 +102,11 @@ impl Log {
             #[cfg(test)]
             faults,
         })
+    }
+
+    /// Whose log it is.
+    pub(crate) fn member(&self) -> Member {
+        self.member
     }
 
     /// The ends of the log, the vote, and what was known to be committed when the log was opened or since.

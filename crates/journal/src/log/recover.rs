@@ -12,7 +12,7 @@ use super::memory::{Memory, Places, Positions};
 use super::segment::{self, DATA, Phase, Scan, Segment};
 use super::state::State;
 use super::{Disk, Options};
-use crate::Index;
+use crate::{Index, Member};
 
 /// An opened log.
 pub(crate) struct Recovered {
@@ -49,8 +49,9 @@ pub(crate) fn open(options: &Options) -> Result<Recovered, OpenError> {
             other => other,
         })?,
     };
-    if state.node != options.node {
-        let (found, asked) = (state.node, options.node);
+    let expected = Member { node: options.node, life: state.life }.number();
+    if state.node != expected {
+        let (found, asked) = (state.node, expected);
         return Err(OpenError::WrongNode { dir: dir.clone(), found, asked });
     }
     let found = survey(dir, &state)?;
@@ -75,7 +76,7 @@ fn check(options: &Options) -> Result<(), OpenError> {
 
 /// Creates the first segment, and after it the state file, which says that there is a log.
 fn create(options: &Options) -> Result<State, OpenError> {
-    let Options { dir, disk, segment_bytes, node, .. } = options;
+    let Options { dir, disk, segment_bytes, node, life, .. } = options;
     for first in firsts(dir)? {
         let segment = Segment::open(dir, first)?;
         if first != 0 || segment.mark.end != DATA || segment.scan()?.last.is_some() {
@@ -85,7 +86,9 @@ fn create(options: &Options) -> Result<State, OpenError> {
     }
     let file = Segment::prepare(disk, dir, *segment_bytes)?;
     Segment::commission(disk, dir, file, 0)?;
-    let state = State { node: *node, vote: None, purged: None };
+    let (node, life) = (*node, *life);
+    let node = Member { node, life }.number();
+    let state = State { node, life, vote: None, purged: None };
     state.save(disk, dir)?;
     Ok(state)
 }

@@ -26,7 +26,10 @@ pub(crate) struct Vote {
 /// The content of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State {
+    /// The number of the member whose log it is.
     pub(crate) node: u64,
+    /// Which of its node's directories this is; see [`crate::Member`].
+    pub(crate) life: u64,
     pub(crate) vote: Option<Vote>,
     /// The last entry that was purged.
     pub(crate) purged: Option<EntryId>,
@@ -70,6 +73,7 @@ impl State {
             purged.index,
             purged.leader.term,
             purged.leader.node,
+            self.life,
         ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -88,6 +92,7 @@ impl State {
             EntryId { index: number(4), leader: LeaderId { term: number(5), node: number(6) } };
         Self {
             node: number(0),
+            life: number(7),
             vote: (flags & 1 != 0).then_some(vote),
             purged: (flags & 4 != 0).then_some(purged),
         }

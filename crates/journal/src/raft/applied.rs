@@ -18,11 +18,11 @@ use tokio::sync::oneshot;
 
 use super::shared::Shared;
 use super::store::Store;
-use super::types::{self, Entry, Membership, Node, Types};
+use super::types::{self, Entry, Node, StoredMembership, Types};
 use crate::log::Log;
 use crate::snapshot::{Content, Head, Kept, Snapshots};
 
-type Meta = SnapshotMeta<u64, Node>;
+pub(crate) type Meta = SnapshotMeta<u64, Node>;
 type Snapshot = openraft::Snapshot<Types>;
 
 /// A snapshot as openraft passes it on: the whole file, header and checksums included.
@@ -68,7 +68,7 @@ impl RaftStateMachine<Types> for Applied {
 
     async fn applied_state(
         &mut self,
-    ) -> Result<(Option<LogId<u64>>, Membership), StorageError<u64>> {
+    ) -> Result<(Option<LogId<u64>>, StoredMembership), StorageError<u64>> {
         Ok((self.last, self.shared.membership_at(u64::MAX)))
     }
 
@@ -81,7 +81,7 @@ impl RaftStateMachine<Types> for Applied {
         for entry in entries {
             let id = *entry.get_log_id();
             if let Some(membership) = entry.get_membership() {
-                self.shared.note_membership(Membership::new(Some(id), membership.clone()));
+                self.shared.note_membership(StoredMembership::new(Some(id), membership.clone()));
             }
             self.last = Some(id);
             answers.push(());
@@ -146,12 +146,12 @@ impl RaftSnapshotBuilder<Types> for Newest {
 }
 
 /// A membership as it stands in the header of a snapshot.
-pub(crate) fn encode(membership: &Membership) -> Vec<u8> {
+pub(crate) fn encode(membership: &StoredMembership) -> Vec<u8> {
     serde_json::to_vec(membership).expect("a membership is plain data")
 }
 
 /// Reads the membership from the header of a snapshot.
-pub(crate) fn decode(head: &Head) -> Result<Membership, serde_json::Error> {
+pub(crate) fn decode(head: &Head) -> Result<StoredMembership, serde_json::Error> {
     serde_json::from_slice(&head.membership)
 }
 

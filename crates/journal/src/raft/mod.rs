@@ -1,88 +1,86 @@
-//! The journal kept by a Raft group: today a group of one, on disk.
+//! The journal kept by a Raft group of 1, 3 or 5 voters, and those who learn.
+//!
+//! ```text
+//!              Journal: propose, follow, barrier, checkpoint
+//!                 │
+//!   barrier ── Raft ── membership        receive ◄── Peers (the node's): bytes of other members
+//!                 │                         │
+//!   election ── openraft (decides) ◄────────┘ ── network ──► Peers ── wire: messages as bytes
+//!                 │
+//!              store, applied ── crate::log, crate::snapshot (keep)
+//! ```
 //!
 //! Openraft decides, `crate::log` keeps, and this module joins the two and speaks the [`Journal`] trait.
 //! Snapshots are made from above, by a checkpoint; openraft hears of them and then lets the log be trimmed.
-//! It has no timer that matters either: openraft ticks every 1.5 s, and the election at the start is asked for.
+//! It knows no address, no certificate and no protocol: see [`Peers`].
 //!
 //! It never hangs on a dead Raft core and never answers for one: whatever ends it, disk or panic, becomes
 //! [`Leadership::Dead`].
 
 mod applied;
+mod barrier;
 mod checkpoint;
+mod config;
+mod election;
+mod membership;
 mod network;
+mod peers;
+mod receive;
 mod shared;
 mod source;
 mod store;
 mod types;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use openraft::error::{CheckIsLeaderError, ClientWriteError, Fatal, RaftError};
+use openraft::error::{ClientWriteError, Fatal, RaftError};
 use openraft::{BasicNode, SnapshotPolicy};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 
 use crate::follow::Batch;
 use crate::log::{Disk, Entry, Log, Options};
 use crate::room::Room;
 use crate::snapshot::{Ends, Pace, Snapshots};
 use crate::{
-    Follow, Index, Journal, JournalError, LeaderId, Leadership, OpenError, ProposeError,
-    RECORD_BYTES_MAX, Snapshot, Syncs,
+    Follow, Index, Journal, JournalError, LeaderId, Leadership, Member, OpenError, ProposeError,
+    RECORD_BYTES_MAX, Snapshot,
 };
 use applied::Applied;
+use barrier::{Barriers, Unconfirmed};
 use checkpoint::Checkpoints;
-use network::NoPeers;
+pub use config::{Cluster, Config, Start, Timing};
+use election::{Contact, Elections};
+pub use membership::{ChangeError, Membership, Progress, Role};
+use network::Network;
+pub use peers::{Answer, MESSAGE_BYTES_MAX, Peers, Unreachable};
+use peers::{Link, Nobody};
+use receive::Receiver;
 use shared::{LAST_WORDS, Shared, Watcher};
 use source::Files;
 use store::Store;
-use types::{Membership, Record, Types};
-
-/// How a Raft journal is kept.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Its directory; it is created, and belongs to the journal alone.
-    pub dir: PathBuf,
-    /// This node, the same for the life of the directory.
-    pub node: u64,
-    /// The size of a segment file. Space for the next one is always allocated ahead.
-    pub segment_bytes: u64,
-    /// How much of the end of the log stays in memory, for those who follow closely.
-    pub cache_bytes: usize,
-    /// How many bytes of proposals can be in flight; more of them wait.
-    pub in_flight_bytes: usize,
-    /// Is told how long each sync took that proposals wait for.
-    pub syncs: Syncs,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            dir: PathBuf::from("journal"),
-            node: 0,
-            segment_bytes: 64 << 20,
-            cache_bytes: 16 << 20,
-            in_flight_bytes: 64 << 20,
-            syncs: Syncs::default(),
-        }
-    }
-}
+use types::{Record, StoredMembership, Types};
 
 /// A journal kept by Raft. End it with `shutdown`.
 pub struct Raft {
-    node: u64,
+    /// Of this member.
+    number: u64,
     raft: openraft::Raft<Types>,
     log: Arc<Log>,
     shared: Arc<Shared>,
+    link: Arc<Link>,
     files: Arc<Files>,
     checkpoints: Checkpoints,
+    barriers: Barriers,
+    elections: Elections,
+    receiver: Receiver,
     room: Room,
     /// A permit for each KiB of a proposal.
     in_flight: Semaphore,
@@ -91,37 +89,48 @@ pub struct Raft {
 }
 
 impl Raft {
-    /// Opens the journal in the directory. The first time this makes a group of one.
+    /// Opens the journal in the directory, for a group of one.
     ///
     /// It leads soon after, which `leadership` tells.
     pub async fn open(config: Config) -> Result<Self, OpenError> {
-        Self::open_on(Disk::default(), config, settings()).await
+        Self::open_among(config, Arc::new(Nobody)).await
     }
 
-    async fn open_on(
-        disk: Disk,
-        config: Config,
-        settings: openraft::Config,
-    ) -> Result<Self, OpenError> {
-        let settings = settings.validate().map(Arc::new).map_err(|error| refused(&error))?;
-        let node = config.node;
+    /// Opens the journal in the directory, as a member of a group that `peers` leads to.
+    ///
+    /// What an empty directory becomes is `config.start`'s to say. From here on the journal takes part;
+    /// messages of others are handed to it with `receive`.
+    pub async fn open_among(config: Config, peers: Arc<dyn Peers>) -> Result<Self, OpenError> {
+        Self::open_on(Disk::default(), config, peers).await
+    }
+
+    async fn open_on(disk: Disk, config: Config, peers: Arc<dyn Peers>) -> Result<Self, OpenError> {
+        let Config { timing, cluster, start, .. } = config;
+        let settings = settings(&timing).validate().map_err(|error| refused(&error))?;
         let room = Room::new(config.dir.clone());
         let options = Options {
             dir: config.dir,
-            node,
+            node: config.node,
+            life: match start {
+                Start::Found => 0,
+                Start::Join => crate::member::draw_life(),
+            },
             segment_bytes: config.segment_bytes,
             cache_bytes: config.cache_bytes,
             disk,
             syncs: config.syncs,
         };
         let opening = tokio::task::spawn_blocking(move || open_files(options)).await;
-        let Start { log, snapshots, committed, memberships } =
+        let Opened { log, snapshots, committed, memberships } =
             opening.map_err(|error| refused(&error))??;
         let (log, snapshots) = (Arc::new(log), Arc::new(snapshots));
+        let me = log.member();
+        let number = me.number();
+        let link = Link::new(me, cluster, timing, peers);
 
         let shared = Arc::new(Shared::new(committed.map_or(0, |id| id.index), memberships));
         let (alive, applied) = oneshot::channel();
-        let store = Store::new(log.clone(), snapshots.clone(), node);
+        let store = Store::new(log.clone(), snapshots.clone(), number);
         let machine = Applied::new(
             shared.clone(),
             log.clone(),
@@ -130,10 +139,11 @@ impl Raft {
             committed,
             alive,
         );
-        let raft = openraft::Raft::new(node, settings, NoPeers, store, machine).await;
+        let network = Network(link.clone());
+        let raft = openraft::Raft::new(number, Arc::new(settings), network, store, machine).await;
         let raft = raft.map_err(|error| refused(&error))?;
         let watcher = Watcher {
-            node,
+            node: number,
             shared: shared.clone(),
             metrics: raft.metrics(),
             failure: log.failure(),
@@ -150,31 +160,94 @@ impl Raft {
             shared: shared.clone(),
             gate: Arc::default(),
         };
+        let contact = Contact::new(timing.election_min);
+        let elections = Elections {
+            raft: raft.clone(),
+            link: link.clone(),
+            log: log.clone(),
+            shared: shared.clone(),
+            contact: contact.clone(),
+        };
+        let receiver = Receiver {
+            raft: raft.clone(),
+            link: link.clone(),
+            log: log.clone(),
+            shared: shared.clone(),
+            contact,
+            gate: Arc::new(Mutex::new(())),
+        };
         let files = Arc::new(Files { log: log.clone(), snapshots });
-        let ended = AtomicBool::new(false);
         let journal = Self {
-            node,
+            number,
             raft,
             log,
             shared,
+            link,
             files,
             checkpoints,
+            barriers: Barriers::default(),
+            elections,
+            receiver,
             room,
             in_flight,
             in_flight_max,
-            ended,
+            ended: AtomicBool::new(false),
         };
-        journal.stand().await?;
+        if start == Start::Found {
+            journal.found().await?;
+        }
+        // Asks the core for something, so that it runs before anybody looks for who votes.
+        journal.raft.is_initialized().await.map_err(|error| refused(&error))?;
+        tokio::spawn(journal.elections.clone().run());
         Ok(journal)
     }
 
-    /// Makes this node the leader of its group of one.
-    async fn stand(&self) -> Result<(), OpenError> {
+    /// Makes a group of one, where there is none.
+    async fn found(&self) -> Result<(), OpenError> {
         if self.raft.is_initialized().await.map_err(|error| refused(&error))? {
-            return self.raft.trigger().elect().await.map_err(|error| refused(&error));
+            return Ok(());
         }
-        let alone = BTreeMap::from([(self.node, BasicNode::default())]);
+        let alone = BTreeMap::from([(self.number, BasicNode::new(self.link.me.encode()))]);
         self.raft.initialize(alone).await.map_err(|error| refused(&error))
+    }
+
+    /// Which member of its group this journal is.
+    pub fn member(&self) -> Member {
+        self.link.me
+    }
+
+    /// Who takes part, as far as this member knows.
+    pub fn membership(&self) -> watch::Receiver<Membership> {
+        self.shared.membership.subscribe()
+    }
+
+    /// Takes a message of another member, and gives the answer. `from` is the node that the sender's certificate names.
+    ///
+    /// Whatever is wrong with the message is said in the answer, for the other side to read.
+    pub async fn receive(&self, from: u64, message: Bytes) -> Bytes {
+        self.receiver.receive(from, message).await
+    }
+
+    /// Takes a snapshot of another member: its head, and the chunks until the channel ends. Answers once it is installed.
+    pub async fn receive_snapshot(
+        &self,
+        from: u64,
+        head: Bytes,
+        chunks: mpsc::Receiver<Bytes>,
+    ) -> Bytes {
+        self.receiver.receive_snapshot(from, head, chunks).await
+    }
+
+    /// Gives the leadership up, and lets others go first. Nothing happens where another one leads.
+    ///
+    /// What is in flight may or may not be committed by the next leader. In a group of one it leads again at once.
+    pub async fn resign(&self) {
+        self.elections.resign().await;
+    }
+
+    /// Speaks of another incarnation of the cluster from here on, and listens to no other.
+    pub fn set_incarnation(&self, incarnation: u64) {
+        self.link.set_incarnation(incarnation);
     }
 
     async fn write(&self, leader: LeaderId, record: Bytes) -> Result<Index, ProposeError> {
@@ -192,7 +265,7 @@ impl Raft {
             }
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
                 // Another leader may also have cut the entry here while it lives on elsewhere.
-                let refused_at_once = to.leader_id.is_none_or(|leader| leader == self.node);
+                let refused_at_once = to.leader_id.is_none_or(|leader| leader == self.number);
                 Err(if refused_at_once { ProposeError::Retry } else { ProposeError::Unknown })
             }
             Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(_))) => {
@@ -205,19 +278,30 @@ impl Raft {
     }
 
     async fn confirm(&self) -> Result<Index, JournalError> {
-        match self.raft.get_read_log_id().await {
-            Ok((read, _)) => Ok(read.map_or(0, |id| id.index)),
-            Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(_))) => {
+        let patience = self.link.timing.election_min;
+        match self.barriers.confirm(&self.raft, patience).await {
+            Ok(index) => Ok(index),
+            Err(Unconfirmed::NotLeader) => {
                 let current = self.shared.leadership.borrow().leader();
                 Err(JournalError::NotLeader { current })
             }
-            Err(RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(_))) => {
-                Err(JournalError::NoMajority)
-            }
-            Err(RaftError::Fatal(fatal)) => {
+            Err(Unconfirmed::NoMajority) => Err(JournalError::NoMajority),
+            Err(Unconfirmed::Fatal(fatal)) => {
                 Err(JournalError::Dead { reason: self.reason(&fatal).await })
             }
         }
+    }
+
+    /// Returns when `leader` has not led for so long that what it wrote is decided elsewhere, if at all.
+    ///
+    /// Not at once: mostly the next leader tells soon what has become of it.
+    async fn deposed(&self, leader: LeaderId) {
+        let mut leadership = self.shared.leadership.subscribe();
+        let other = leadership.wait_for(|now| *now != Leadership::Leader(leader)).await.is_ok();
+        if !other {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(self.link.timing.election_max).await;
     }
 
     /// Why the journal is dead: the watcher knows best, and soon.
@@ -235,6 +319,7 @@ impl Journal for Raft {
         tokio::select! {
             biased;
             written = self.write(leader, record) => written,
+            () = self.deposed(leader) => Err(ProposeError::Unknown),
             reason = self.shared.dead() => Err(ProposeError::Dead { reason }),
         }
     }
@@ -316,15 +401,15 @@ async fn end(Checkpoints { raft, log, snapshots, gate, .. }: Checkpoints) {
 }
 
 /// What a journal starts from.
-struct Start {
+struct Opened {
     log: Log,
     snapshots: Snapshots,
     committed: Option<openraft::LogId<u64>>,
-    memberships: Vec<Membership>,
+    memberships: Vec<StoredMembership>,
 }
 
 /// Opens the log and the snapshots, and reads what is known to be committed of them. Blocks.
-fn open_files(options: Options) -> Result<Start, OpenError> {
+fn open_files(options: Options) -> Result<Opened, OpenError> {
     let (disk, dir) = (options.disk.clone(), options.dir.clone());
     let log = Log::open(options)?;
     let positions = log.positions();
@@ -335,7 +420,7 @@ fn open_files(options: Options) -> Result<Start, OpenError> {
     let snapshots = snapshots.inspect_err(|_| log.close())?;
     let noted = positions.committed.map(entry).transpose()?.flatten().or(positions.purged);
     let mut start =
-        Start { committed: noted.map(types::log_id), memberships: Vec::new(), snapshots, log };
+        Opened { committed: noted.map(types::log_id), memberships: Vec::new(), snapshots, log };
     let mut since = None;
     if let Some(newest) = start.snapshots.newest() {
         let membership = applied::decode(&newest.head).map_err(|error| refused(&error))?;
@@ -349,21 +434,26 @@ fn open_files(options: Options) -> Result<Start, OpenError> {
     Ok(start)
 }
 
-fn read_membership(log: &Log, index: Index) -> Result<Option<Membership>, OpenError> {
+fn read_membership(log: &Log, index: Index) -> Result<Option<StoredMembership>, OpenError> {
     let one = Batch { entries: 1, bytes: usize::MAX };
     let entries = log.read(index..index + 1, one).map_err(|error| refused(&error))?;
     let Some(Entry { id, body, .. }) = entries.into_iter().next() else { return Ok(None) };
     let voters = serde_json::from_slice(&body).map_err(|error| refused(&error))?;
-    Ok(Some(Membership::new(Some(types::log_id(id)), voters)))
+    Ok(Some(StoredMembership::new(Some(types::log_id(id)), voters)))
 }
 
-fn settings() -> openraft::Config {
+fn settings(timing: &Timing) -> openraft::Config {
+    let millis = |duration: Duration| duration.as_millis() as u64;
+    let lease = millis(timing.election_min);
     openraft::Config {
         cluster_name: "windlass".to_owned(),
-        // openraft ticks every 1.5 heartbeats. With nobody to send one to, the tick is only a safety net.
-        heartbeat_interval: 1000,
-        election_timeout_min: 2000,
-        election_timeout_max: 4000,
+        heartbeat_interval: millis(timing.heartbeat),
+        // Nobody votes for another leader as long as the larger of the two; who stands when, `election` says.
+        election_timeout_min: lease.saturating_sub(1),
+        election_timeout_max: lease,
+        enable_elect: false,
+        // What fits into a message is bounded by its bytes.
+        max_payload_entries: 4096,
         // Checkpoints say when, and how much of the log is trimmed.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: u64::MAX,

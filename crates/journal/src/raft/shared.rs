@@ -7,7 +7,7 @@ use openraft::error::Fatal;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::{oneshot, watch};
 
-use super::types::{Membership, Types};
+use super::types::{StoredMembership, Types};
 use crate::follow::Extent;
 use crate::{Index, LeaderId, Leadership};
 
@@ -17,18 +17,32 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(crate) struct Shared {
     pub(crate) leadership: watch::Sender<Leadership>,
     pub(crate) extent: watch::Sender<Extent>,
+    pub(crate) membership: watch::Sender<super::membership::Membership>,
+    /// What the elections find out.
+    hearing: watch::Sender<Hearing>,
     /// Who voted since when, back to the newest snapshot: a checkpoint may be of an older entry than the last.
-    memberships: Mutex<Vec<Membership>>,
+    memberships: Mutex<Vec<StoredMembership>>,
     /// Makes openraft's worker panic.
     #[cfg(test)]
     pub(crate) panic: std::sync::atomic::AtomicBool,
 }
 
+/// What is heard of the others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Hearing {
+    /// Nothing, for longer than a leader is silent.
+    silent: bool,
+    /// That this member is none any more.
+    removed: bool,
+}
+
 impl Shared {
-    pub(crate) fn new(committed: Index, memberships: Vec<Membership>) -> Self {
+    pub(crate) fn new(committed: Index, memberships: Vec<StoredMembership>) -> Self {
         Self {
             leadership: watch::Sender::new(Leadership::Candidate),
             extent: watch::Sender::new(Extent { committed, open: true }),
+            membership: watch::Sender::default(),
+            hearing: watch::Sender::default(),
             memberships: Mutex::new(memberships),
             #[cfg(test)]
             panic: false.into(),
@@ -46,12 +60,12 @@ impl Shared {
     }
 
     /// Notes who votes from an entry on; the newest comes last.
-    pub(crate) fn note_membership(&self, membership: Membership) {
+    pub(crate) fn note_membership(&self, membership: StoredMembership) {
         self.memberships().push(membership);
     }
 
     /// Who voted at this entry.
-    pub(crate) fn membership_at(&self, index: Index) -> Membership {
+    pub(crate) fn membership_at(&self, index: Index) -> StoredMembership {
         let memberships = self.memberships();
         let found = memberships.iter().rev().find(|one| since(one) <= Some(index));
         found.cloned().unwrap_or_default()
@@ -64,7 +78,7 @@ impl Shared {
         memberships.drain(..newer.saturating_sub(1));
     }
 
-    fn memberships(&self) -> MutexGuard<'_, Vec<Membership>> {
+    fn memberships(&self) -> MutexGuard<'_, Vec<StoredMembership>> {
         self.memberships.lock().expect("no holder of the lock panics")
     }
 
@@ -84,6 +98,29 @@ impl Shared {
         }
     }
 
+    /// Notes whether a leader is heard of.
+    pub(crate) fn hear(&self, leader: bool) {
+        self.hearing.send_if_modified(|now| {
+            let removed = now.removed && !leader;
+            let next = Hearing { silent: !leader, removed };
+            std::mem::replace(now, next) != next
+        });
+    }
+
+    /// Notes that others have said that this member is none any more.
+    pub(crate) fn tell_removed(&self) {
+        self.hearing.send_if_modified(|now| {
+            let news = !now.removed;
+            if news {
+                tracing::warn!(
+                    "the others say that this node takes no part in the journal's group any more"
+                );
+            }
+            now.removed = true;
+            news
+        });
+    }
+
     /// Waits for the end of the journal.
     pub(crate) async fn dead(&self) -> Arc<str> {
         let mut leadership = self.leadership.subscribe();
@@ -92,7 +129,7 @@ impl Shared {
     }
 }
 
-fn since(membership: &Membership) -> Option<Index> {
+fn since(membership: &StoredMembership) -> Option<Index> {
     membership.log_id().map(|id| id.index)
 }
 
@@ -120,12 +157,25 @@ impl Watcher {
 
     /// Publishes who leads; returns why that ended.
     async fn follow(&mut self) -> Arc<str> {
+        let mut hearing = self.shared.hearing.subscribe();
         loop {
-            match judge(&self.metrics.borrow_and_update(), self.node) {
-                Ok(leadership) => self.shared.publish(leadership),
-                Err(reason) => return reason,
+            let hears = *hearing.borrow_and_update();
+            {
+                let metrics = self.metrics.borrow_and_update();
+                match judge(&metrics, self.node, hears) {
+                    Ok(leadership) => self.shared.publish(leadership),
+                    Err(reason) => return reason,
+                }
+                let next = super::membership::read(&metrics, hears.removed);
+                self.shared.membership.send_if_modified(|now| {
+                    let news = *now != next;
+                    *now = next;
+                    news
+                });
             }
             tokio::select! {
+                // The other end is in `self`.
+                _ = hearing.changed() => {}
                 changed = self.metrics.changed() => if changed.is_err() {
                     return "the raft core has panicked".into();
                 },
@@ -141,7 +191,7 @@ impl Watcher {
     async fn last_words(&mut self) -> Arc<str> {
         let ended = self.metrics.wait_for(|metrics| metrics.running_state.is_err());
         match tokio::time::timeout(LAST_WORDS, ended).await {
-            Ok(Ok(metrics)) => judge(&metrics, self.node).err(),
+            Ok(Ok(metrics)) => judge(&metrics, self.node, Hearing::default()).err(),
             Ok(Err(_)) | Err(_) => None,
         }
         .unwrap_or_else(|| "the raft core has panicked".into())
@@ -149,7 +199,7 @@ impl Watcher {
 }
 
 /// Who leads according to Raft; or why it has ended.
-fn judge(metrics: &Metrics, node: u64) -> Result<Leadership, Arc<str>> {
+fn judge(metrics: &Metrics, node: u64, hears: Hearing) -> Result<Leadership, Arc<str>> {
     match &metrics.running_state {
         Ok(()) => {}
         Err(Fatal::StorageError(error)) => return Err(error.to_string().into()),
@@ -165,10 +215,12 @@ fn judge(metrics: &Metrics, node: u64) -> Result<Leadership, Arc<str>> {
         (Some(leader), ServerState::Leader) if leader == node && ready => {
             Leadership::Leader(LeaderId { term, node })
         }
-        (Some(leader), _) if leader != node => {
+        (Some(_), ServerState::Leader) => Leadership::Candidate,
+        _ if hears.removed => Leadership::Follower { leader: None },
+        (Some(leader), _) if leader != node && !hears.silent => {
             Leadership::Follower { leader: Some(LeaderId { term, node: leader }) }
         }
-        (_, ServerState::Learner) => Leadership::Follower { leader: None },
+        (_, ServerState::Learner) | (Some(_), _) => Leadership::Follower { leader: None },
         (_, ServerState::Leader | ServerState::Candidate | ServerState::Follower) => {
             Leadership::Candidate
         }

@@ -20,6 +20,8 @@ use crate::snapshot::Snapshots;
 
 /// Openraft asks for a range and wants all of it.
 const ALL: Batch = Batch { entries: usize::MAX, bytes: usize::MAX };
+/// What goes into one message to another member; a larger record goes alone.
+const MESSAGE: Batch = Batch { entries: usize::MAX, bytes: 4 << 20 };
 
 /// The log, for openraft. Clones are the same log.
 #[derive(Clone)]
@@ -45,16 +47,16 @@ impl RaftLogReader<Types> for Store {
         &mut self,
         range: RB,
     ) -> Result<Vec<Entry>, StorageError<u64>> {
-        let range = half_open(&range);
-        let entries = match self.log.recent(range.clone(), ALL) {
-            Some(entries) => entries,
-            None => read(self.log.clone(), range).await?,
-        };
-        entries
-            .into_iter()
-            .map(Entry::from_log)
-            .collect::<Result<_, _>>()
-            .map_err(|error| StorageIOError::read_logs(AnyError::new(&error)).into())
+        self.entries(half_open(&range), ALL).await
+    }
+
+    /// For other members.
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError<u64>> {
+        self.entries(start..end, MESSAGE).await
     }
 }
 
@@ -131,6 +133,22 @@ impl RaftLogStorage<Types> for Store {
 }
 
 impl Store {
+    async fn entries(
+        &self,
+        range: Range<Index>,
+        batch: Batch,
+    ) -> Result<Vec<Entry>, StorageError<u64>> {
+        let entries = match self.log.recent(range.clone(), batch) {
+            Some(entries) => entries,
+            None => read(self.log.clone(), range, batch).await?,
+        };
+        entries
+            .into_iter()
+            .map(Entry::from_log)
+            .collect::<Result<_, _>>()
+            .map_err(|error| StorageIOError::read_logs(AnyError::new(&error)).into())
+    }
+
     async fn wait(
         &self,
         subject: ErrorSubject<u64>,
@@ -148,8 +166,12 @@ impl Store {
     }
 }
 
-async fn read(log: Arc<Log>, range: Range<Index>) -> Result<Vec<log::Entry>, StorageError<u64>> {
-    let read = tokio::task::spawn_blocking(move || log.read(range, ALL));
+async fn read(
+    log: Arc<Log>,
+    range: Range<Index>,
+    batch: Batch,
+) -> Result<Vec<log::Entry>, StorageError<u64>> {
+    let read = tokio::task::spawn_blocking(move || log.read(range, batch));
     let lost = |error: &dyn std::error::Error| StorageIOError::read_logs(AnyError::error(error));
     match read.await {
         Ok(Ok(entries)) => Ok(entries),

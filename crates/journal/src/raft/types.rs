@@ -27,7 +27,7 @@ openraft::declare_raft_types!(
 
 pub(crate) type Node = BasicNode;
 /// Who votes, and since which entry.
-pub(crate) type Membership = openraft::StoredMembership<u64, BasicNode>;
+pub(crate) type StoredMembership = openraft::StoredMembership<u64, BasicNode>;
 type Voters = openraft::Membership<u64, BasicNode>;
 
 /// What was proposed.
@@ -66,6 +66,15 @@ impl Entry {
         };
         let id = EntryId { index: self.log_id.index, leader: LeaderId { term, node } };
         log::Entry { id, kind, body }
+    }
+
+    /// About how many bytes it takes in a message.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.payload {
+            Payload::Blank => 64,
+            Payload::Record(body) => 64 + body.len(),
+            Payload::Membership(_) => 1024,
+        }
     }
 
     pub(crate) fn from_log(entry: log::Entry) -> Result<Self, serde_json::Error> {

@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) use choose::Ends;
 pub(crate) use format::Head;
 pub use read::SnapshotReader;
-pub(crate) use read::{Chunks, Content};
+pub(crate) use read::{Chunks, Content, verify};
 pub(crate) use write::{Pace, WriteError};
 
 use crate::Index;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -121,6 +121,15 @@ impl<R: Read> Chunks<R> {
         while self.next()?.is_some() {}
         Ok(())
     }
+}
+
+/// Checks that the file is a whole snapshot, from its beginning on. Blocks.
+pub(crate) fn verify(mut file: File) -> io::Result<File> {
+    file.rewind()?;
+    let checked = Chunks::new(&mut file).and_then(|mut chunks| chunks.verify());
+    checked.map_err(|fault| fault.into_io(Path::new("(received)")))?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// A snapshot file, as a stream of what was written into it.

@@ -146,9 +146,18 @@ pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
     pub(crate) fn coin(&mut self) -> bool {
+        self.next() >> 63 == 1
+    }
+
+    /// A number from 0 on, below `end`.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        (self.next() >> 11) % end
+    }
+
+    fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 63 == 1
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 }

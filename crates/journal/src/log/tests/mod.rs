@@ -52,6 +52,7 @@ impl Env {
         Options {
             dir: self.path().to_owned(),
             node: NODE,
+            life: 0,
             segment_bytes: SEGMENT,
             cache_bytes: self.cache_bytes,
             disk: self.disk.clone(),

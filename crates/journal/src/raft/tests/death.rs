@@ -16,7 +16,7 @@ impl Dying {
         let dir = TempDir::new().unwrap();
         let disk = Disk::default();
         let config = Config { cache_bytes: 0, ..config(dir.path()) };
-        let journal = Raft::open_on(disk.clone(), config, settings()).await.unwrap();
+        let journal = open_on(&disk, config).await;
         let leader = leads(&journal).await;
         let last = journal.propose(leader, record(1)).await.unwrap();
         let follow = journal.follow(last);

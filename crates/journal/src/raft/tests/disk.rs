@@ -11,14 +11,14 @@ use crate::{Delivered, Index};
 /// Longer than every timer below.
 const STALL: Duration = Duration::from_secs(2);
 
-fn short_timers() -> openraft::Config {
-    openraft::Config {
-        heartbeat_interval: 50,
-        election_timeout_min: 150,
-        election_timeout_max: 300,
-        install_snapshot_timeout: 300,
-        ..settings()
-    }
+fn short_timers(dir: &Path) -> Config {
+    let timing = Timing {
+        heartbeat: Duration::from_millis(50),
+        election_min: Duration::from_millis(150),
+        election_max: Duration::from_millis(300),
+        ..Timing::default()
+    };
+    Config { timing, ..config(dir) }
 }
 
 /// Makes every operation on the disk hang until the sender is used.
@@ -39,7 +39,7 @@ fn stall(disk: &Disk) -> mpsc::Sender<()> {
 async fn that_stalls_is_waited_for() {
     let dir = TempDir::new().unwrap();
     let disk = Disk::default();
-    let journal = Raft::open_on(disk.clone(), config(dir.path()), short_timers()).await.unwrap();
+    let journal = open_on(&disk, short_timers(dir.path())).await;
     let journal = Arc::new(journal);
     let leader = leads(&*journal).await;
     let end = stall(&disk);
@@ -78,7 +78,7 @@ async fn goes_on(journal: &Raft, leader: LeaderId, upto: Index) {
 async fn that_fails_once_refuses_the_checkpoint_and_no_more() {
     let dir = TempDir::new().unwrap();
     let disk = Disk::default();
-    let journal = Raft::open_on(disk.clone(), config(dir.path()), settings()).await.unwrap();
+    let journal = open_on(&disk, config(dir.path())).await;
     let leader = leads(&journal).await;
     let upto = journal.propose(leader, record(1)).await.unwrap();
     for operation in 0.. {
@@ -105,7 +105,7 @@ async fn that_fails_once_refuses_the_checkpoint_and_no_more() {
 async fn that_is_full_refuses_the_checkpoint_and_says_what_to_do() {
     let dir = TempDir::new().unwrap();
     let disk = Disk::default();
-    let journal = Raft::open_on(disk.clone(), config(dir.path()), settings()).await.unwrap();
+    let journal = open_on(&disk, config(dir.path())).await;
     let leader = leads(&journal).await;
     let upto = journal.propose(leader, record(1)).await.unwrap();
     disk.faults.full.store(true, SeqCst);

@@ -2,6 +2,7 @@
 
 mod death;
 mod disk;
+mod group;
 mod pace;
 mod restart;
 mod snapshots;
@@ -22,6 +23,10 @@ fn config(dir: &Path) -> Config {
 
 async fn open(dir: &Path) -> Raft {
     Raft::open(config(dir)).await.unwrap()
+}
+
+async fn open_on(disk: &Disk, config: Config) -> Raft {
+    Raft::open_on(disk.clone(), config, Arc::new(Nobody)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -29,6 +29,7 @@ impl StoreBuilder<Types, Bridged, Machine, TempDir> for Builder {
         let dir = TempDir::new().unwrap();
         let options = Options {
             dir: dir.path().to_owned(),
+            life: 0,
             node: 0,
             segment_bytes: 16 << 10,
             // Nothing stays in memory, so everything is read from disk.
@@ -151,7 +152,7 @@ impl RaftStateMachine<Types> for Machine {
 
     async fn applied_state(
         &mut self,
-    ) -> Result<(Option<LogId<u64>>, Membership), StorageError<u64>> {
+    ) -> Result<(Option<LogId<u64>>, StoredMembership), StorageError<u64>> {
         self.applied.applied_state().await
     }
 
