@@ -12,6 +12,7 @@ use proto::api::*;
 use tokio::sync::watch as watched;
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::audit;
 use crate::caller::Caller;
 use crate::calls::{Service, ids};
 use crate::convert;
@@ -31,6 +32,7 @@ impl Windlass for Service {
     type LogsStream = Messages<OutputChunk>;
     type DownStream = Messages<DownEvent>;
     type EventsStream = Messages<EventBatch>;
+    type FollowAuditStream = Messages<ChangeBatch>;
 
     async fn submit(
         &self,
@@ -144,6 +146,16 @@ impl Windlass for Service {
         let events = Service::events(self, &caller, &request).await;
         let events = events.map_err(|refused| status(&refused))?;
         Ok(answer(|recipient| watch::forward(events, request.follow, recipient)))
+    }
+
+    async fn follow_audit(
+        &self,
+        request: Request<FollowAuditRequest>,
+    ) -> Result<Response<Self::FollowAuditStream>, Status> {
+        let (caller, request) = open(request)?;
+        let changes = Service::follow_audit(self, &caller, &request).await;
+        let changes = changes.map_err(|refused| status(&refused))?;
+        Ok(answer(|recipient| audit::forward(changes, request.follow, recipient)))
     }
 
     async fn get_node(

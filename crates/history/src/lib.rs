@@ -38,7 +38,7 @@ mod store;
 mod tend;
 mod walk;
 
-pub use audit::{Change, ChangeFilter, Changes, Position};
+pub use audit::{Change, ChangeFilter, Changes, Later, Position};
 pub use elements::{Elements, Told};
 pub use error::{Error, OpenError};
 pub use fact::{AttemptFact, ElementsEnd, Fact, Profile, RunFact, RunHead, States};

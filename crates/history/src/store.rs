@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::audit::{Audit, ChangeFilter, Changes, Position};
+use crate::audit::{Audit, ChangeFilter, Changes, Later, Position};
 use crate::cover::Ranges;
 use crate::error::failed;
 use crate::fact::Fact;
@@ -230,6 +230,17 @@ impl History {
         limit: usize,
     ) -> Changes {
         self.audit.changes(filter, before, limit)
+    }
+
+    /// Changes behind `after`, the earliest first, entry by entry until there are `limit`. An error
+    /// where what came right after it is gone: the lowest index there is to go on after.
+    pub fn changes_after(
+        &self,
+        filter: &ChangeFilter,
+        after: u64,
+        limit: usize,
+    ) -> Result<Later, u64> {
+        self.audit.later(filter, after, limit)
     }
 
     /// Bytes on disk, about.

@@ -10,6 +10,7 @@
 mod admission;
 mod blobs;
 mod chance;
+pub mod changes;
 mod clock;
 mod control;
 mod data_dir;

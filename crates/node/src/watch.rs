@@ -3,8 +3,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use history::ChangeFilter;
 use model::TaskState;
 
+use crate::changes::Changes;
 use crate::error::Refused;
 use crate::events::{EventFilter, Events};
 use crate::handle::Handle;
@@ -17,6 +19,19 @@ impl Handle {
         // So that whatever was acknowledged to the caller before is not ahead of the ring.
         self.view().await?;
         Events::new(self.shared.events.clone(), filter, after)
+    }
+
+    /// What is changed, and by whom, after the journal index `after`, or from now on where there
+    /// is none; 0 is before everything. Refused where what came right after it is not kept any
+    /// more.
+    pub async fn changes_after(
+        &self,
+        filter: ChangeFilter,
+        after: Option<u64>,
+    ) -> Result<Changes, Refused> {
+        // So that whatever was acknowledged to the caller before is not ahead of the ring.
+        self.view().await?;
+        Changes::new(self.shared.clone(), filter, after).await
     }
 
     /// The lowest index that a watcher can resume after: all that is kept comes behind it.

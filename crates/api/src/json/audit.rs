@@ -39,6 +39,8 @@ pub struct AuditPage {
 /// A change that somebody made.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Change {
+    /// The journal index it was made at.
+    pub index: u64,
     /// When.
     pub at: Option<String>,
     /// `submit`, `rerun`, `cancel`, `purge`, `create-token`, `revoke-token`, `expire-token`, `down`
@@ -62,6 +64,7 @@ pub struct Change {
 impl From<&api::Change> for Change {
     fn from(change: &api::Change) -> Change {
         Change {
+            index: change.index,
             at: at_ms(change.time_ms),
             action: change.action.clone(),
             on: change.on.clone(),

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::{
-    Audit, Cancellation, CreatedToken, Ends, Event, History, Line, Nodes, Purged, RunPage,
+    Audit, Cancellation, Change, CreatedToken, Ends, Event, History, Line, Nodes, Purged, RunPage,
     RunStatus, Settings, Submitted, Tokens, Versions, Whys,
 };
 
@@ -30,6 +30,7 @@ pub fn schemas() -> Vec<CommandSchema> {
     let lines = |command, schema| CommandSchema { command, lines: true, schema };
     vec![
         one("audit", schema::<Audit>("audit")),
+        lines("audit --follow", schema::<Change>("audit --follow")),
         one("cancel", schema::<Cancellation>("cancel")),
         one("config show", schema::<Settings>("config show")),
         lines("events", schema::<Event>("events")),

@@ -31,7 +31,7 @@ use crate::json::{Event, Whys};
 use crate::watch;
 
 /// How often a follower hears that the connection lives, where there is nothing else to hear.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Which changes are wanted. All must hold that is given.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -100,11 +100,6 @@ async fn watch(
     runs: Vec<String>,
 ) -> Result<Response, Problem> {
     choose(headers, &[EVENTS])?;
-    let last = headers.get("last-event-id").map(|id| {
-        id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
-            Problem::parameter("Last-Event-ID", "it is none that a change was given")
-        })
-    });
     let filter = api::EventFilter {
         runs,
         kinds: params.kind,
@@ -115,7 +110,7 @@ async fn watch(
     };
     let request = api::EventsRequest {
         filter: Some(filter),
-        after: last.transpose()?.or(params.after),
+        after: last_event(headers)?.or(params.after),
         kept: false,
         follow: params.follow.unwrap_or(true),
     };
@@ -125,6 +120,16 @@ async fn watch(
         Watched { events, follow: request.follow, waiting: VecDeque::new(), _place: place };
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(changes(watched)).keep_alive(keep_alive).into_response())
+}
+
+/// The index behind which to go on, where a caller was cut off.
+pub(super) fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let index = |id: &http::HeaderValue| {
+        id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
+            Problem::parameter("Last-Event-ID", "it is none that a change was given")
+        })
+    };
+    headers.get("last-event-id").map(index).transpose()
 }
 
 /// Changes as they are read, with the place that they take up.
@@ -172,11 +177,7 @@ fn changes(watched: Watched) -> impl Stream<Item = Result<Sent, Infallible>> {
         let mut watched = watched?;
         match watched.next().await? {
             Ok(sent) => Some((Ok(sent), Some(watched))),
-            Err(refused) => {
-                let problem = Problem::from(refused);
-                let text = serde_json::to_string(&problem).expect("a problem has texts for keys");
-                Some((Ok(Sent::default().event("error").data(text)), None))
-            }
+            Err(refused) => Some((Ok(Problem::from(refused).event()), None)),
         }
     })
 }

@@ -15,6 +15,7 @@ mod routes;
 
 mod front;
 
+mod audit;
 mod elements;
 mod events;
 mod lists;

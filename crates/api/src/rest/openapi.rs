@@ -10,7 +10,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, ResponseBui
 use utoipa::{Modify, OpenApi as _};
 
 use super::problem::PROBLEM;
-use super::{elements, events, lists, negotiate, nodes, output, runs, security, submit};
+use super::{audit, elements, events, lists, negotiate, nodes, output, runs, security, submit};
 
 /// The description.
 #[derive(utoipa::OpenApi)]
@@ -25,7 +25,7 @@ use super::{elements, events, lists, negotiate, nodes, output, runs, security, s
         submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, events::all,
         events::of_run, events::why, lists::upload,
         nodes::list, nodes::get, nodes::down, nodes::cluster, nodes::version, security::list,
-        security::create, security::revoke, security::audit, serve,
+        security::create, security::revoke, audit::list, audit::follow, serve,
     ),
     components(schemas(super::Problem, crate::json::Output, crate::json::Event)),
     tags(

@@ -94,6 +94,12 @@ impl Problem {
         Problem::from(Refused::Invalid(faults))
     }
 
+    /// The last of a row of Server-Sent Events.
+    pub(crate) fn event(&self) -> axum::response::sse::Event {
+        let text = serde_json::to_string(self).expect("a problem has texts for keys");
+        axum::response::sse::Event::default().event("error").data(text)
+    }
+
     /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());

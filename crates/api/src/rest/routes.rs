@@ -13,7 +13,8 @@ use http::{HeaderValue, StatusCode};
 use super::places::{self, Places};
 use super::problem::Problem;
 use super::{
-    Rest, elements, events, front, lists, negotiate, nodes, openapi, output, runs, security, submit,
+    Rest, audit, elements, events, front, lists, negotiate, nodes, openapi, output, runs, security,
+    submit,
 };
 use crate::calls::Service;
 
@@ -41,7 +42,7 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 20] {
         ("/v1/node/down", post(nodes::down)),
         ("/v1/tokens", get(security::list).post(security::create)),
         ("/v1/tokens/{token}/revoke", post(security::revoke)),
-        ("/v1/audit", get(security::audit)),
+        ("/v1/audit", get(audit::list)),
         ("/v1/cluster", get(nodes::cluster)),
         ("/v1/version", get(nodes::version)),
         ("/v1/openapi.json", get(openapi::serve)),
@@ -49,11 +50,12 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 20] {
 }
 
 /// The routes that have answers of other kinds.
-fn other() -> [(&'static str, MethodRouter<Rest>); 3] {
+fn other() -> [(&'static str, MethodRouter<Rest>); 4] {
     [
         ("/v1/runs/{id}/output", get(output::read)),
         ("/v1/runs/{id}/events", get(events::of_run)),
         ("/v1/events", get(events::all)),
+        ("/v1/audit/events", get(audit::follow)),
     ]
 }
 

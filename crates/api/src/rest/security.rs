@@ -3,18 +3,14 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::LINK;
-use http::{HeaderMap, StatusCode, Uri};
+use http::StatusCode;
 use proto::api;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
+use super::Rest;
 use super::problem::Problem;
-use super::request::{Body, Params};
-use super::runs::{instant, limit};
-use super::{Rest, cursor};
+use super::request::Body;
 use crate::caller::Caller;
-use crate::json::{AuditPage, Change, CreateToken, CreatedToken, Revoke, Token, Tokens};
+use crate::json::{CreateToken, CreatedToken, Revoke, Token, Tokens};
 
 /// List the tokens
 ///
@@ -72,49 +68,4 @@ pub(super) async fn revoke(
     let request = api::RevokeTokenRequest { token, reason, actor };
     let revoked = rest.service.revoke_token(&caller, request).await?.token;
     Ok(Json(Token::from(&revoked.unwrap_or_default())))
-}
-
-/// Which changes are wanted.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListChanges {
-    /// Made at this instant or later.
-    since: Option<String>,
-    /// By this actor.
-    actor: Option<String>,
-    /// Of this kind, such as `cancel`.
-    action: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-/// List who changed what, the latest first
-#[utoipa::path(get, path = "/v1/audit", tag = "security", operation_id = "list_changes", params(ListChanges),
-    responses((status = 200, description = "A page of changes; `Link` names the next", body = AuditPage,
-        headers(("Link" = String, description = "The next page, `rel=\"next\"`, where there is one")))))]
-pub(super) async fn audit(
-    State(rest): State<Rest>,
-    caller: Caller,
-    uri: Uri,
-    Params(params): Params<ListChanges>,
-) -> Result<Response, Problem> {
-    let request = api::AuditRequest {
-        since_ms: instant("since", params.since.as_deref())?,
-        actor: params.actor.unwrap_or_default(),
-        action: params.action.unwrap_or_default(),
-        limit: limit(params.limit)?,
-        before: params.cursor.unwrap_or_default(),
-    };
-    let page = rest.service.audit(&caller, request).await?;
-    let next_cursor = (!page.next_before.is_empty()).then_some(page.next_before);
-    let mut headers = HeaderMap::new();
-    let next = next_cursor.as_deref().and_then(|next| cursor::link(&uri, next));
-    headers.extend(next.map(|link| (LINK, link)));
-    let changes = page.changes.iter().map(Change::from).collect();
-    let page = AuditPage { changes, next_cursor, damaged: page.damaged };
-    Ok((headers, Json(page)).into_response())
 }

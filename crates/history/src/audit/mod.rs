@@ -8,6 +8,7 @@
 //! It must never leave out a change that its filter wants without saying that something is damaged.
 
 mod block;
+mod later;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use block::Change;
 use block::Entry;
+pub use later::Later;
 
 /// Bytes of one file, about.
 const FILE_BYTES: u64 = 8 << 20;
@@ -70,6 +72,8 @@ struct Inner {
     length: u64,
     /// The highest index that was ever added.
     last: u64,
+    /// The highest index of a change that is in a file.
+    written: u64,
     waiting: Vec<Entry>,
     waiting_bytes: usize,
 }
@@ -103,6 +107,7 @@ impl Audit {
             }
             if let Some(last) = found.last() {
                 inner.last = last.last.0;
+                inner.written = inner.last;
                 break;
             }
         }
@@ -159,6 +164,7 @@ impl Audit {
             }
         }
         inner.length = length;
+        inner.written = inner.waiting.last().map_or(inner.written, |entry| entry.at.0);
         let now_ms = inner.waiting.last().map_or(0, |entry| entry.change.time_ms);
         inner.waiting.clear();
         inner.waiting_bytes = 0;
@@ -227,6 +233,15 @@ impl Audit {
     }
 }
 
+impl ChangeFilter {
+    /// Whether a change is by the actor and of the kind that are wanted.
+    fn wants(&self, change: &Change) -> bool {
+        let is =
+            |wanted: &Option<String>, has: &String| wanted.as_ref().is_none_or(|one| one == has);
+        is(&self.actor, &change.actor) && is(&self.action, &change.action)
+    }
+}
+
 impl Changes {
     /// Takes what is wanted of a file, the latest first; `false`: the page is full.
     fn read(
@@ -261,9 +276,7 @@ impl Changes {
         if change.time_ms < filter.since_ms {
             return false;
         }
-        let is =
-            |wanted: &Option<String>, has: &String| wanted.as_ref().is_none_or(|one| one == has);
-        if is(&filter.actor, &change.actor) && is(&filter.action, &change.action) {
+        if filter.wants(&change) {
             if self.changes.len() >= limit {
                 self.next = self.changes.last().map(|(at, _)| *at);
                 return false;

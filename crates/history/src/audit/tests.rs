@@ -102,3 +102,62 @@ fn the_oldest_files_go() {
     assert_eq!(left, [5, 4], "one is as old as may be");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
 }
+
+/// The changes behind an index, page by page, and how far they go.
+fn follow(audit: &Audit, filter: &ChangeFilter, after: u64, limit: usize) -> (Vec<u64>, u64) {
+    let (mut found, mut index) = (Vec::new(), after);
+    loop {
+        let page = audit.later(filter, index, limit).unwrap();
+        assert_eq!(page.damaged, 0);
+        let of_last = page.changes.iter().filter(|(at, _)| *at == page.index).count();
+        assert!(page.changes.len() - of_last < limit.max(1), "no more than it takes");
+        found.extend(page.changes.iter().map(|(_, change)| change.on.parse::<u64>().unwrap()));
+        if page.index == index {
+            return (found, index);
+        }
+        index = page.index;
+    }
+}
+
+#[test]
+fn what_follows_comes_once_and_in_order_from_wherever_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = filled(dir.path(), 50);
+    for after in 0..=50 {
+        let expected: Vec<u64> = (3 * after + 3..=152).collect();
+        for limit in [1, 2, 7, 1000] {
+            let expected = if after == 50 { Vec::new() } else { expected.clone() };
+            assert_eq!(follow(&audit, &ChangeFilter::default(), after, limit), (expected, 50));
+        }
+    }
+    let filter = ChangeFilter { action: Some("submit".into()), ..ChangeFilter::default() };
+    let even: Vec<u64> = (63..=152).filter(|n| n % 2 == 0).collect();
+    assert_eq!(follow(&audit, &filter, 20, 4), (even, 50));
+    // An entry that changes nothing is passed too.
+    audit.add(51, Vec::new());
+    assert_eq!(follow(&audit, &filter, 50, 4), (Vec::new(), 51));
+}
+
+#[test]
+fn what_is_gone_or_damaged_is_said_to_whoever_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 49));
+    let audit = Audit::open(dir.path().to_owned()).unwrap();
+    // As if older files had gone.
+    let from = path(dir.path(), 1);
+    let bytes = fs::read(&from).unwrap();
+    fs::rename(&from, path(dir.path(), 10)).unwrap();
+    let later = |audit: &Audit, after| audit.later(&ChangeFilter::default(), after, 1000);
+    let begun = Audit::open(dir.path().to_owned()).unwrap();
+    assert_eq!(later(&begun, 5), Err(9));
+    assert!(later(&begun, 9).is_ok() && later(&begun, 0).is_ok());
+    // A file that cannot be read, or a byte that has flipped.
+    assert_eq!(later(&audit, 5).unwrap().damaged, 1);
+    let mut flipped = bytes;
+    let last = flipped.len() - 1;
+    flipped[last] ^= 0x10;
+    fs::write(from, flipped).unwrap();
+    let damaged = later(&audit, 5).unwrap();
+    assert_eq!((damaged.damaged, damaged.index), (1, 49));
+    assert_eq!(damaged.changes.first().unwrap().0, 6);
+}

@@ -23,7 +23,7 @@ use model::{Because, NodeId, RunId, TaskState};
 pub(crate) use describe::{connections, describe};
 pub use filter::EventFilter;
 pub use reader::Events;
-pub(crate) use ring::Ring;
+pub(crate) use ring::{Latest, Ring};
 
 /// Ranges of elements that one event names at most.
 pub const RANGES_MAX: usize = 256;

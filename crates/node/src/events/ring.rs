@@ -27,11 +27,11 @@ pub(crate) struct Ring {
 
 /// How far the ring has come.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Latest {
+pub(crate) struct Latest {
     /// Everything up to this index is in the ring, or has been.
-    pub(super) index: u64,
+    pub(crate) index: u64,
     /// Nothing more will come.
-    pub(super) is_closed: bool,
+    pub(crate) is_closed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +123,7 @@ impl Ring {
     }
 
     /// News of the latest index.
-    pub(super) fn subscribe(&self) -> watch::Receiver<Latest> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Latest> {
         self.latest.subscribe()
     }
 

@@ -1,8 +1,13 @@
 //! What the audit tells: every change once, also after a crash, to admins alone.
 
-use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::node::{Home, Node, Shown, own_addr};
+use crate::rest::client::Call;
 
 /// `ACTOR ACTION ON: REASON` of each change, the first one first.
 fn told(node: &Node, args: &[&str]) -> Vec<String> {
@@ -76,4 +81,94 @@ fn every_change_is_told_once_with_who_and_why() {
     assert_eq!(after[..9], expected);
     assert_eq!(after[9], "user:ann down alpha: enough");
     assert!(after[10].starts_with("node register-node alpha: a new supervisor"), "{after:?}");
+}
+
+/// What a person sees who follows the submits until they press Ctrl-C.
+struct Follower {
+    child: std::process::Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Follower {
+    fn new(node: &Node) -> Follower {
+        let mut follow = node.command(&["audit", "-f", "--json", "--action", "submit"]);
+        let mut child = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Follower { child, lines }
+    }
+
+    /// The run whose submit is told next, and the index it was made at.
+    fn next(&mut self) -> (String, u64) {
+        let change: Value = serde_json::from_str(&self.lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!((&change["action"], &change["actor"]), (&json!("submit"), &json!("user:ann")));
+        (change["on"].as_str().unwrap().to_owned(), change["index"].as_u64().unwrap())
+    }
+
+    /// With which index it is said to go on.
+    fn interrupted(mut self) -> String {
+        kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), Signal::INT).unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
+        let (_, after) = said.trim_end().split_once("`windlass audit --after ").unwrap();
+        after.trim_end_matches('`').to_owned()
+    }
+}
+
+/// The changes of Server-Sent Events that have ended, and the last id.
+fn sent(call: Call<'_>) -> (Vec<Value>, String) {
+    let answer = call.header("accept", "text/event-stream").answer();
+    assert_eq!(answer.status, 200);
+    let text = String::from_utf8(answer.body).unwrap();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let changes = data.map(|data| serde_json::from_str(data).unwrap()).collect();
+    let id = text.lines().rev().find_map(|line| line.strip_prefix("id: ")).unwrap_or_default();
+    (changes, id.to_owned())
+}
+
+#[test]
+fn the_audit_is_followed_as_it_comes_and_goes_on_over_a_restart() {
+    let node = Home::new().up_at(own_addr());
+    node.windlass(&["run", "--", "true"]);
+    let mut follower = Follower::new(&node);
+    let (first, at) = follower.next();
+    node.windlass(&["run", "--", "true"]);
+    node.windlass(&["rerun", "1"]);
+    node.windlass(&["run", "--", "true"]);
+    let (second, third) = (follower.next(), follower.next());
+    assert_eq!([first.as_str(), &second.0, &third.0], ["1", "2", "4"]);
+    assert!(at < second.1 && second.1 < third.1);
+    let after = follower.interrupted();
+    assert!(after.parse::<u64>().unwrap() >= third.1, "{after}");
+
+    let addr = node.api().parse().unwrap();
+    let node = node.crash().up_at(addr);
+    node.windlass(&["run", "--", "true"]);
+    node.windlass(&["cancel", "5", "--reason", "too late"]);
+    let shown = node.windlass(&["audit", "--after", &after, "--action", "submit"]).stdout();
+    assert!(shown.lines().count() == 1 && shown.ends_with("  user:ann  submit 5\n"), "{shown}");
+    let all = node.windlass(&["audit", "--after", "0", "--json"]).stdout();
+    let told: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut listed = node.windlass(&["audit", "--json"]).json()["changes"].clone();
+    listed.as_array_mut().unwrap().reverse();
+    assert_eq!(Value::from(told.clone()), listed);
+
+    // REST tells the same, and goes on where it was cut off.
+    let path = "/v1/audit/events?follow=false";
+    let (sent_all, last) = sent(Call::get(&node, format!("{path}&after=0")));
+    assert_eq!(sent_all, told);
+    let cut = told[2]["index"].to_string();
+    assert_eq!(sent(Call::get(&node, path).header("last-event-id", cut.as_str())).0, told[3..]);
+    node.windlass(&["run", "--", "true"]);
+    let (rest, _) = sent(Call::get(&node, path).header("last-event-id", last.as_str()));
+    assert_eq!((rest.len(), &rest[0]["on"]), (1, &json!("6")));
+    let ahead = Call::get(&node, "/v1/audit/events?after=999999999").answer().with(422);
+    assert!(ahead["detail"].as_str().unwrap().contains("is not reached yet"), "{ahead}");
+
+    let viewer = node.windlass(&["token", "create", "v", "--role", "operator"]).stdout();
+    let bearer = format!("Bearer {}", viewer.trim());
+    let refused = Call::get(&node, path).header("authorization", bearer.as_str()).answer();
+    assert_eq!(refused.with(403)["type"], "urn:windlass:problem:forbidden");
+    let refused = node.command(&["audit", "-f"]).env("WINDLASS_TOKEN", viewer.trim()).output();
+    assert_eq!(refused.unwrap().status.code(), Some(1));
 }

@@ -59,6 +59,7 @@ fn what_is_printed_is_what_the_schemas_say() {
     check(&node, "version", &["version", "--json", "-N", "127.0.0.1:1"]);
     check(&node, "token-create", &["token", "create", "--json", "ci", "--role", "viewer"]);
     check(&node, "audit", &["audit", "--json"]);
+    check(&node, "audit-follow", &["audit", "--json", "--after", "0"]);
     check(&node, "token-ls", &["token", "ls", "--json"]);
 }
 

@@ -106,6 +106,7 @@ impl Windlass for Scripted {
     type LogsStream = Events<OutputChunk>;
     type DownStream = Events<DownEvent>;
     type EventsStream = Events<EventBatch>;
+    type FollowAuditStream = Events<ChangeBatch>;
 
     async fn run(
         &self,
@@ -196,6 +197,13 @@ impl Windlass for Scripted {
     }
 
     async fn why(&self, _: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
+        unasked()
+    }
+
+    async fn follow_audit(
+        &self,
+        _: Request<FollowAuditRequest>,
+    ) -> Result<Response<Self::FollowAuditStream>, Status> {
         unasked()
     }
 
