@@ -18,5 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // These may hold secrets in the clear; what they print of themselves is written by hand.
     let silent = ["windlass.job.v1.Secret", "windlass.supervisor.v1.Start"];
     tonic_prost_build::configure().skip_debug(silent).compile_fds(descriptors)?;
+    // Apart, for it is no interface of ours: reflection does not tell of it.
+    let traces = protox::compile(["opentelemetry/trace.proto"], ["proto"])?;
+    tonic_prost_build::configure().compile_fds(traces)?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 use http::Extensions;
 use model::Role;
 use node::Refused;
+use node::traces::SpanRef;
 
 /// Who calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Caller {
     pub run_as: Vec<String>,
     /// Where the call came from.
     pub address: String,
+    /// The span of a trace of theirs in which they call.
+    pub span: Option<SpanRef>,
 }
 
 impl Caller {

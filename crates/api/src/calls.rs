@@ -169,7 +169,8 @@ impl Service {
 
     /// The node's handle, through which the audit knows the caller.
     pub(crate) fn handle(&self, caller: &Caller) -> Handle {
-        self.handle.through(caller.token.as_deref().unwrap_or_default(), &caller.address)
+        let token = caller.token.as_deref().unwrap_or_default();
+        self.handle.through(token, &caller.address).within(caller.span)
     }
 }
 

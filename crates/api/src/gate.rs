@@ -27,6 +27,7 @@ use crate::listener::Peer;
 use crate::metrics::TurnedAway;
 use crate::rest::Problem;
 use crate::token::{self, TokenCheck};
+use crate::traces;
 
 /// Where a request comes from, as a browser sees it.
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -55,7 +56,7 @@ pub(crate) trait Tokens: Send + Sync {
 impl Tokens for node::Handle {
     fn find(&self, text: &[u8]) -> Option<Caller> {
         let node::TokenStatus { id, name, role, owner, run_as, .. } = self.token(text)?;
-        Some(Caller { name, role, token: Some(id), owner, run_as, address: String::new() })
+        Some(Caller { name, role, token: Some(id), owner, run_as, ..Caller::default() })
     }
 
     fn has(&self, id: &str) -> bool {
@@ -184,6 +185,7 @@ pub(crate) async fn stand(
     };
     let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
     caller.address = peer.map(|peer| peer.to_string()).unwrap_or_default();
+    caller.span = traces::caller_span(request.headers());
     let made = caller.token.clone();
     request.extensions_mut().insert(caller);
     match made {

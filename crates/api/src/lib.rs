@@ -29,6 +29,7 @@ mod rest;
 mod service;
 mod streams;
 mod tokens;
+pub mod traces;
 mod upload;
 mod watch;
 

@@ -19,11 +19,16 @@ use crate::blobs::{Blobs, hand_out};
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Placement};
 use crate::publish::Publish;
+use crate::traces::{self, Flights, Traces};
 
 /// What comes to the control part from this process.
 pub(crate) enum Input {
-    /// Somebody wants a command committed.
-    Request { command: Kind, reply: oneshot::Sender<Result<Answer, Unavailable>> },
+    /// Somebody wants a command committed; a submit comes with what its trace tells of it.
+    Request {
+        command: Kind,
+        reply: oneshot::Sender<Result<Answer, Unavailable>>,
+        submit: Option<Box<traces::Submitted>>,
+    },
     /// The worker part of this node opened its session; what is said to it goes to `messages`.
     SessionOpened { session: SessionId, messages: mpsc::UnboundedSender<ToWorker> },
     /// The worker part said something.
@@ -64,6 +69,7 @@ pub(crate) struct Task<J> {
     last_request: RequestId,
     sessions: HashMap<SessionId, mpsc::UnboundedSender<ToWorker>>,
     metrics: Arc<Metrics>,
+    flights: Flights,
     clock: Clock,
     /// When the reactor wants to be woken.
     timer: Option<Instant>,
@@ -92,6 +98,7 @@ impl<J: Journal> Task<J> {
         blobs: Arc<Blobs>,
         channels: Channels,
         metrics: Arc<Metrics>,
+        traces: Option<Arc<Traces>>,
     ) -> Task<J> {
         let Channels { inputs, own, publish, planner } = channels;
         Task {
@@ -108,6 +115,7 @@ impl<J: Journal> Task<J> {
             last_request: 0,
             sessions: HashMap::new(),
             metrics,
+            flights: Flights::new(traces),
             clock: Clock::start(),
             timer: None,
         }
@@ -157,6 +165,7 @@ impl<J: Journal> Task<J> {
                     Event::Timer
                 }
             };
+            self.flights.delivered(&event);
             for effect in self.control.handle(self.clock.now(), event) {
                 if let Err(reason) = self.perform(effect).await {
                     return reason;
@@ -196,8 +205,9 @@ impl<J: Journal> Task<J> {
 
     fn event(&mut self, input: Input) -> Option<Event> {
         Some(match input {
-            Input::Request { command, reply } => {
+            Input::Request { command, reply, submit } => {
                 self.last_request += 1;
+                self.flights.asked(self.last_request, submit);
                 self.replies.insert(self.last_request, reply);
                 Event::Request { id: self.last_request, command }
             }
@@ -217,9 +227,11 @@ impl<J: Journal> Task<J> {
     async fn perform(&mut self, effect: Effect) -> Result<(), String> {
         match effect {
             Effect::Propose { number, leader, record, commands } => {
+                self.flights.proposed(&record, commands);
                 self.propose(number, leader, record, commands);
             }
             Effect::Answer { id, answer } => {
+                self.flights.answered(id, &answer);
                 if let Some(reply) = self.replies.remove(&id) {
                     let _ = reply.send(answer); // Whoever asked may have gone.
                 }
@@ -230,7 +242,8 @@ impl<J: Journal> Task<J> {
                 }
             }
             Effect::Happened { events, state, .. } => {
-                let happened = Publish::Happened { events, state };
+                let commit = self.flights.commit();
+                let happened = Publish::Happened { events, state, commit };
                 self.publish.send(happened).await.map_err(|_| publisher_gone())?;
             }
             Effect::Connections(connections) => {
@@ -289,14 +302,17 @@ pub(crate) fn planner(
     mut plans: mpsc::Receiver<Plan>,
     done: mpsc::Sender<Input>,
     metrics: &Placement,
+    traces: Option<&Traces>,
 ) {
     while let Some(Plan { state, room }) = plans.blocking_recv() {
         let begun = Instant::now();
+        let begun_us = traces.map_or(0, |_| traces::now_us());
         let places = reactor::placement::plan(&state, &room);
         metrics.plan.took(begun.elapsed());
         let picks = places.iter().flat_map(|place| &place.picks);
         let ranges = picks.flat_map(|pick| proto::element_ranges(&pick.ordinals));
         metrics.planned.count(ranges.map(|range| u64::from(range.end() - range.start()) + 1).sum());
+        traces::planned(traces, begun_us, places.iter());
         drop(state);
         if done.blocking_send(Input::Planned(places)).is_err() {
             return;

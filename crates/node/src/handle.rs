@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use history::{ChangeFilter, Changes, Position};
 use journal::{Journal, JournalError};
-use machine::{Answer, Refusal};
+use machine::Answer;
 use model::job::Fault;
 use model::job::limits::{NAME_BYTES_MAX, REASON_BYTES_MAX};
 use model::{Because, JobSpec, Resources, RunId, TaskState};
 use proto::record::{self, command::Kind};
-use reactor::control::Unavailable;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
 
 use crate::admission;
-use crate::control;
 use crate::error::Refused;
 use crate::info::{Info, Stopped};
 use crate::logs::{self, Logs, LogsRequest};
@@ -26,12 +23,8 @@ use crate::query::{
 };
 use crate::secrets;
 use crate::shared::Shared;
+use crate::traces::{self, SpanRef};
 use crate::view::View;
-
-/// When to try again what was one too many of many requests: they are done within moments.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// When to try again where idempotency keys have to be forgotten first.
-const KEYS_RETRY: Duration = Duration::from_secs(3600);
 
 /// What the audit's word of a node going down may take.
 const NOTE_WITHIN: Duration = Duration::from_secs(2);
@@ -42,6 +35,8 @@ pub struct Handle {
     pub(crate) shared: Arc<Shared>,
     /// Through what its holder asks for changes.
     pub(crate) from: Option<record::From>,
+    /// The span of its holder's that asks.
+    pub(crate) span: Option<SpanRef>,
 }
 
 /// The answer to a submit.
@@ -77,7 +72,13 @@ impl Handle {
     #[must_use]
     pub fn through(&self, token: &str, address: &str) -> Handle {
         let from = record::From { token: token.to_owned(), address: address.to_owned() };
-        Handle { shared: self.shared.clone(), from: Some(from) }
+        Handle { shared: self.shared.clone(), from: Some(from), span: None }
+    }
+
+    /// The same handle for whoever asks in this span of a trace of theirs.
+    #[must_use]
+    pub fn within(self, span: Option<SpanRef>) -> Handle {
+        Handle { span, ..self }
     }
 
     /// What the node measures.
@@ -103,6 +104,7 @@ impl Handle {
         key: &str,
         rerun: Option<record::Rerun>,
     ) -> Result<Submitted, Refused> {
+        let begun_us = self.shared.traces.as_ref().map(|_| traces::now_us());
         let mut faults = spec.faults();
         if faults.is_empty() {
             faults = self.unmeetable(&spec);
@@ -139,7 +141,9 @@ impl Handle {
         let view = self.shared.views.borrow().clone();
         admission::check(&self.shared, &view, &spec, &submit)?;
         drop(view);
-        match self.commit(Kind::SubmitJob(submit)).await? {
+        let traced = begun_us
+            .map(|from_us| Box::new(traces::Submitted::new(from_us, self.span, spec, &submit)));
+        match self.commit_traced(Kind::SubmitJob(submit), traced).await? {
             Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
             other => Err(unexpected(other)),
         }
@@ -383,41 +387,6 @@ impl Handle {
         let look = || query::resolve(view, &self.shared.history, id);
         if query::is_live(view, id) { look() } else { self.shared.aside(look).await? }
     }
-
-    pub(crate) async fn commit(&self, command: Kind) -> Result<Answer, Refused> {
-        let (reply, answer) = oneshot::channel();
-        let request = control::Input::Request { command, reply };
-        let gone = || Refused::Unavailable("the node stops".to_owned());
-        self.shared.requests.send(request).await.map_err(|_| gone())?;
-        match answer.await.map_err(|_| Refused::OutcomeUnknown)? {
-            Ok(Answer::Refused(refusal)) => Err(refused(refusal)),
-            Ok(answer) => Ok(answer),
-            Err(Unavailable::NotLeader) => {
-                Err(Refused::Unavailable("no leader is known just now; try again".to_owned()))
-            }
-            Err(Unavailable::Overloaded) => Err(overloaded("too many requests wait")),
-            Err(Unavailable::OutcomeUnknown) => Err(Refused::OutcomeUnknown),
-        }
-    }
-}
-
-fn refused(refusal: Refusal) -> Refused {
-    match refusal {
-        Refusal::KeyUsed { run } => Refused::KeyUsed { run },
-        Refusal::KeysFull => {
-            Refused::Overloaded { why: refusal.to_string(), retry_after: KEYS_RETRY }
-        }
-        Refusal::UnknownRun { .. } | Refusal::UnknownTask { .. } => {
-            Refused::NotFound(refusal.to_string())
-        }
-        Refusal::UnknownToken { .. } => Refused::NotFound(refusal.to_string()),
-        Refusal::TokenThere { .. } | Refusal::TokensFull => Refused::Unfit(refusal.to_string()),
-        other => Refused::Failed(other.to_string()),
-    }
-}
-
-fn overloaded(why: &str) -> Refused {
-    Refused::Overloaded { why: why.to_owned(), retry_after: RETRY_AFTER }
 }
 
 fn barrier_failed(error: JournalError) -> Refused {

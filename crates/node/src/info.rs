@@ -26,6 +26,8 @@ pub struct Config {
     pub keeping: Keeping,
     /// Workers beside its own that run nothing.
     pub noop: NoopWorkers,
+    /// The part of all runs, from 0 to 1, that is told for traces; `None`: nobody makes any.
+    pub traced: Option<f64>,
 }
 
 /// What does not change while a node serves.

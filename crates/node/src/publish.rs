@@ -20,13 +20,14 @@ use crate::facts::{facts, worst};
 use crate::keeper::Keeper;
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
+use crate::traces::{Commit, Traces};
 use crate::view::View;
 use crate::watchers::Watchers;
 
 /// What is to be published, in order.
 pub(crate) enum Publish {
-    /// An entry of the journal is applied.
-    Happened { events: Vec<Event>, state: State },
+    /// An entry of the journal is applied; `commit` is there where traces tell of it.
+    Happened { events: Vec<Event>, state: State, commit: Option<Commit> },
     /// The workers' sessions changed.
     Connections(Arc<BTreeMap<NodeId, Connection>>),
 }
@@ -43,6 +44,7 @@ pub(crate) struct Publisher {
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
+    pub(crate) traces: Option<Arc<Traces>>,
 }
 
 /// What a stretch of entries amounts to.
@@ -95,7 +97,7 @@ impl Publisher {
                 }
                 view.connections = connections;
             }
-            Publish::Happened { events, state } => {
+            Publish::Happened { events, state, commit } => {
                 let index = state.applied();
                 // An entry that is replayed has its facts on disk, unless they were damaged there.
                 let facts = match self.history.wants(index) {
@@ -105,6 +107,9 @@ impl Publisher {
                 news.entries.push((index, facts));
                 news.changes.push((index, events::describe(&events, &state)));
                 self.metrics.work.heard(&events);
+                if let (Some(traces), Some(commit)) = (&self.traces, commit) {
+                    traces.happened(&events, &state, commit);
+                }
                 if self.metrics.work.is_new() {
                     events.iter().for_each(|event| log(index, event));
                 }

@@ -18,6 +18,7 @@ use crate::live::LiveOutput;
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
 use crate::token_uses::Uses;
+use crate::traces::Traces;
 use crate::upkeep::Disk;
 use crate::view::View;
 use crate::watchers::Watchers;
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
     pub(crate) token_uses: Uses,
+    pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) secrets: Arc<Secrets>,
     /// Attempts that run here, as the worker part counts them.
     pub(crate) running: Arc<AtomicU64>,

@@ -28,6 +28,7 @@ use crate::publish::{Publish, Publisher};
 use crate::secrets::Secrets;
 use crate::shared::Shared;
 use crate::supervisor::Reach;
+use crate::traces::{self, Traces};
 use crate::upkeep::{self, Disk};
 use crate::view::View;
 use crate::watchers::Watchers;
@@ -37,6 +38,7 @@ use crate::worker;
 pub struct Node {
     handle: Handle,
     supervisor_pid: watch::Receiver<u32>,
+    traced: Option<mpsc::Receiver<traces::Record>>,
     publisher: std::thread::JoinHandle<()>,
     /// Held until the last file is closed.
     _data_dir: DataDir,
@@ -67,6 +69,13 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
     };
     let history = History::open(&data_dir.path.join("history"), settings)?;
     let history = Arc::new(history);
+    let (traces, traced) = match config.traced {
+        Some(sample) => {
+            let (traces, inbox) = Traces::new(sample, metrics.traces.dropped.clone());
+            (Some(Arc::new(traces)), Some(inbox))
+        }
+        None => (None, None),
+    };
     let (keeper, keeping) = Keeper::new(history.clone(), metrics.clone());
     let output = Arc::new(Store::open(data_dir.path.join("output")));
 
@@ -95,14 +104,16 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         live: live.clone(),
         events: events.clone(),
         metrics: metrics.clone(),
+        traces: traces.clone(),
     };
     let publisher = spawn_publisher(publisher, keeping, publish_inbox, stopped_tx.clone())?;
     let done = inputs.clone();
     let failed = stopped_tx.clone();
     let measured = metrics.clone();
+    let told = traces.clone();
     thread("planner", move || {
         let plan = std::panic::AssertUnwindSafe(|| {
-            control::planner(plans_inbox, done, &measured.placement)
+            control::planner(plans_inbox, done, &measured.placement, told.as_deref())
         });
         if std::panic::catch_unwind(plan).is_err() {
             stop(&failed, Stopped::Failed("placement failed".to_owned()));
@@ -123,6 +134,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         blobs.clone(),
         channels,
         metrics.clone(),
+        traces.clone(),
     );
     spawn_control(control, stopped_tx.clone());
     let cluster = caught_up(&journal, &mut views, &mut stopped.clone()).await?;
@@ -230,19 +242,25 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         metrics,
         events,
         token_uses: Default::default(),
+        traces,
         secrets,
         running,
         down,
         stopped,
     };
-    let handle = Handle { shared: Arc::new(shared), from: None };
-    Ok(Node { handle, supervisor_pid, publisher, _data_dir: data_dir })
+    let handle = Handle { shared: Arc::new(shared), from: None, span: None };
+    Ok(Node { handle, supervisor_pid, traced, publisher, _data_dir: data_dir })
 }
 
 impl Node {
     /// Asks the node.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// What is told for traces, where somebody wants it: given out once.
+    pub fn take_traces(&mut self) -> Option<mpsc::Receiver<traces::Record>> {
+        self.traced.take()
     }
 
     /// The supervisor's process; 0 while there is none.

@@ -38,8 +38,14 @@ mod generated {
             tonic::include_proto!("windlass.v1");
         }
     }
+    /// One file, one package.
+    pub mod otlp {
+        tonic::include_proto!("opentelemetry.proto.collector.trace.v1");
+    }
 }
 
+/// What collectors of OpenTelemetry take.
+pub use generated::otlp;
 /// The forms that the other packages share.
 pub use generated::windlass::job::v1 as job;
 /// Journal records.

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub(crate) placement: Placement,
     pub(crate) work: Work,
     pub(crate) keeping: Keeping,
+    /// Of the traces that are made of this node's work.
+    pub traces: Traces,
 }
 
 /// What the control part measures of the journal.
@@ -74,6 +76,17 @@ pub(crate) struct Keeping {
     pub(crate) snapshot: Histogram,
     pub(crate) flush: Histogram,
     pub(crate) flush_failures: Counter,
+}
+
+/// What the way of traces measures, from the node to the collector.
+#[derive(Debug)]
+pub struct Traces {
+    /// What a full queue or the collector refused.
+    pub dropped: Counter,
+    /// Spans that the collector has taken.
+    pub exported: Counter,
+    /// Tries that failed.
+    pub failures: Counter,
 }
 
 /// Gives metrics their names.
@@ -151,7 +164,24 @@ impl Metrics {
                 Counter::default(),
             ),
         };
-        Metrics { registry: Mutex::new(registry), journal, placement, work, keeping }
+        let traces = Traces {
+            dropped: all.add(
+                "traces_dropped",
+                "Records and spans of traces that were given up: the collector is away or too slow",
+                Counter::default(),
+            ),
+            exported: all.add(
+                "traces_exported",
+                "Spans that the collector of traces has taken",
+                Counter::default(),
+            ),
+            failures: all.add(
+                "traces_export_failures",
+                "Tries to send spans to the collector that failed",
+                Counter::default(),
+            ),
+        };
+        Metrics { registry: Mutex::new(registry), journal, placement, work, keeping, traces }
     }
 
     /// Registers further metrics, under names with `windlass_` before them.

@@ -4,6 +4,7 @@ mod dirs;
 mod logging;
 mod ready;
 mod serve;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -86,6 +87,13 @@ pub(crate) struct Args {
     /// Log lines for people, or an object of JSON a line
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_short_help = true)]
     log_format: logging::Format,
+    /// Send traces to the collector at URL by OTLP over gRPC: `http://127.0.0.1:4317`
+    #[arg(long, value_name = "URL", hide_short_help = true)]
+    otlp_endpoint: Option<api::traces::Endpoint>,
+    /// Trace this part of all runs, from 0 to 1
+    #[arg(long, value_name = "PART", default_value = "1", value_parser = part)]
+    #[arg(hide_short_help = true)]
+    otlp_sample: f64,
     /// Write addresses and pids to FILE as JSON once the node serves
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -155,6 +163,11 @@ fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
     Ok(())
 }
 
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| "a number from 0 to 1, such as `0.05`".to_owned())
+}
+
 fn keep_of(text: &str) -> Result<(String, Keep), String> {
     match text.split_once('=') {
         Some((name, kept)) if !name.is_empty() => Ok((name.to_owned(), keep(kept)?)),
@@ -214,6 +227,14 @@ mod tests {
     struct TestArgs {
         #[command(flatten)]
         args: Args,
+    }
+
+    #[test]
+    fn a_part_is_none_to_all() {
+        assert_eq!((part("0"), part("0.25"), part("1")), (Ok(0.0), Ok(0.25), Ok(1.0)));
+        for text in ["-0.1", "1.1", "NaN", "50%", ""] {
+            assert!(part(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -36,5 +36,6 @@ mod secrets;
 mod shown;
 mod slow;
 mod tokens;
+mod traces;
 mod usage;
 mod watch;

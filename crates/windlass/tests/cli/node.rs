@@ -59,14 +59,19 @@ impl Home {
 
     /// At an address of its own, which stays free while the node is away.
     pub(crate) fn up_at(self, addr: SocketAddr) -> Node {
-        self.start(&addr.to_string(), &[])
+        self.start(&addr.to_string(), &[], &[])
     }
 
     pub(crate) fn up_with(self, args: &[&str]) -> Node {
-        self.start("127.0.0.1:0", args)
+        self.start("127.0.0.1:0", args, &[])
     }
 
-    fn start(self, api: &str, args: &[&str]) -> Node {
+    /// With these variables in its environment.
+    pub(crate) fn up_within(self, variables: &[(&str, &str)]) -> Node {
+        self.start("127.0.0.1:0", &[], variables)
+    }
+
+    fn start(self, api: &str, args: &[&str], variables: &[(&str, &str)]) -> Node {
         let mut command = self.command(&["up", "--data-dir", "data", "--api", api]);
         command.args([
             "--name",
@@ -78,8 +83,8 @@ impl Home {
             "--ready-file",
             "ready",
         ]);
-        let mut child =
-            command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.args(args).envs(variables.iter().copied());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         while !said.contains("next: ") {

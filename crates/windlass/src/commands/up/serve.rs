@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::Args;
 use super::dirs;
 use super::ready::Ready;
+use super::traces::{self, Traces};
 use crate::client::token::{self, Pointer};
 use crate::failure::{Failure, chain};
 use crate::process::Process;
@@ -80,13 +81,16 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
     // From here on a signal is no sudden end.
     let mut signals = Signals::new()?;
     let addr = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
-    let node = tokio::select! {
-        node = node::start(config(&args, data_dir)?) => node.map_err(|error| start_failed(&error))?,
+    let collector = traces::collector(&args);
+    let mut node = tokio::select! {
+        node = node::start(config(&args, data_dir, collector.is_some())?) => node.map_err(|error| start_failed(&error))?,
         // A start may take long, behind a slow disk or what an earlier supervisor has left.
         _ = signals.next() => return Ok(0),
     };
     let handle = node.handle();
     let token = token::ensure(&handle.info().data_dir)?;
+
+    let traces = Traces::start(&mut node, collector);
 
     let (stop, stopped) = oneshot::channel::<()>();
     let check = api::TokenCheck::new(&token);
@@ -118,7 +122,7 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
         let _ = (&mut serving).await;
     }
     let supervisor = Process::open(node.supervisor_pid());
-    match end {
+    let result = match end {
         End::Interrupt | End::Signal => {
             close(node, &mut signals).await;
             if interrupted {
@@ -143,7 +147,9 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
             close(node, &mut signals).await;
             Err(failure)
         }
-    }
+    };
+    traces.end().await;
+    result
 }
 
 /// Where systemd started the node it hears how far it is; elsewhere nobody does.
@@ -162,7 +168,7 @@ async fn close(node: Node, signals: &mut Signals) {
     }
 }
 
-fn config(args: &Args, data_dir: PathBuf) -> Result<Config, Failure> {
+fn config(args: &Args, data_dir: PathBuf, traced: bool) -> Result<Config, Failure> {
     let exe = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find this binary again: {error}")))?;
     let capacity =
@@ -176,6 +182,7 @@ fn config(args: &Args, data_dir: PathBuf) -> Result<Config, Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keeping: keeping(args),
         noop: NoopWorkers { count: args.noop_workers, slots: args.noop_slots },
+        traced: traced.then_some(args.otlp_sample),
     })
 }
 
@@ -190,7 +197,7 @@ fn keeping(args: &Args) -> Keeping {
     }
 }
 
-fn machine_name() -> String {
+pub(super) fn machine_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
