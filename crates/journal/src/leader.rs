@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub struct LeaderId {
     /// Rises with every election.
     pub term: u64,
-    /// The node that was elected.
+    /// The number of the member that was elected; see [`crate::Member::number`].
     pub node: u64,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for LeaderId {
 pub enum Leadership {
     /// Nobody is known yet; an election is under way or about to be.
     Candidate,
-    /// Another node leads, or none that is known.
+    /// Another node leads, or none that is known; or this member learns, or is none any more.
     Follower {
         /// The leader, where known.
         leader: Option<LeaderId>,

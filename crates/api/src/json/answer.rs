@@ -85,9 +85,6 @@ pub struct Version {
     /// The binary's version.
     #[schema(example = "0.1.0")]
     pub version: String,
-    /// The level of the records it writes; a binary that knows less cannot read them.
-    #[schema(example = 2)]
-    pub level: u32,
 }
 
 /// What `windlass version --json` prints: of the client, and of the node it would speak to.

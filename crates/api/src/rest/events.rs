@@ -48,12 +48,8 @@ pub(super) struct Watch {
     name: Option<String>,
     /// Of runs with this label, `KEY=VALUE`; several times for several.
     label: Vec<String>,
-    /// Of this run, its number, `last`, or a job's name; several times for several.
-    run: Vec<String>,
     /// What happened behind this journal index; left out: from now on.
     after: Option<u64>,
-    /// Begin with all that is kept, where `after` is left out.
-    kept: bool,
     /// Go on with what happens from now on, which is so where this is left out; else the answer
     /// ends with what is there.
     #[param(default = true)]
@@ -75,7 +71,7 @@ pub(super) async fn all(
     headers: HeaderMap,
     Params(params): Params<Watch>,
 ) -> Result<Response, Problem> {
-    watch(&rest, &caller, &headers, params, None).await
+    watch(&rest, &caller, &headers, params, Vec::new()).await
 }
 
 /// Watch what happens to a run
@@ -93,7 +89,7 @@ pub(super) async fn of_run(
     headers: HeaderMap,
     Params(params): Params<Watch>,
 ) -> Result<Response, Problem> {
-    watch(&rest, &caller, &headers, params, Some(id.0)).await
+    watch(&rest, &caller, &headers, params, vec![id.0]).await
 }
 
 async fn watch(
@@ -101,15 +97,11 @@ async fn watch(
     caller: &Caller,
     headers: &HeaderMap,
     params: Watch,
-    of: Option<String>,
+    runs: Vec<String>,
 ) -> Result<Response, Problem> {
     choose(headers, &[EVENTS])?;
-    if of.is_some() && !params.run.is_empty() {
-        return Err(Problem::parameter("run", "the path says which run is meant"));
-    }
     let filter = api::EventFilter {
-        // One route is about one run, the other about those that are named.
-        runs: of.map_or(params.run, |run| vec![run]),
+        runs,
         kinds: params.kind,
         node: params.node.unwrap_or_default(),
         states: states(&params.state)?.iter().map(ToString::to_string).collect(),
@@ -119,7 +111,7 @@ async fn watch(
     let request = api::EventsRequest {
         filter: Some(filter),
         after: last_event(headers)?.or(params.after),
-        kept: params.kept,
+        kept: false,
         follow: params.follow.unwrap_or(true),
     };
     let place = rest.streams.take()?;

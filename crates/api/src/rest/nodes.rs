@@ -34,8 +34,11 @@ pub(super) async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Node>, Problem> {
-    let node = rest.service.get_node(&caller, proto::api::GetNodeRequest { id }).await?;
-    Ok(Json(Node::from(&node)))
+    let nodes = rest.service.list_nodes(&caller).await?.nodes;
+    let is_it = |node: &&proto::api::NodeStatus| node.id == id || node.name == id;
+    let none = || Problem::from(Refused::NotFound(format!("there is no node `{id}`")));
+    let node = nodes.iter().find(is_it);
+    Ok(Json(Node::from(node.ok_or_else(|| none().hint("`windlass node ls` lists all nodes"))?)))
 }
 
 /// Take the node that is asked down
@@ -70,7 +73,7 @@ pub(super) async fn cluster(
 #[utoipa::path(get, path = "/v1/version", tag = "nodes", operation_id = "get_version",
     responses((status = 200, description = "The version", body = Version)))]
 pub(super) async fn version() -> Json<Version> {
-    Json(Version { version: env!("CARGO_PKG_VERSION").to_owned(), level: node::LEVEL })
+    Json(Version { version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 /// Whether the process answers at all.

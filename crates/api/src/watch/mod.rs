@@ -69,12 +69,7 @@ impl Service {
         let is_meant = |node: &node::query::NodeStatus| {
             node.name == request.id || node.id.to_string() == request.id
         };
-        let unknown = || {
-            Refused::NotFound(format!(
-                "there is no node `{}`\nhint: `windlass node ls` lists all nodes",
-                request.id
-            ))
-        };
+        let unknown = || Refused::NotFound(format!("there is no node `{}`", request.id));
         nodes.into_iter().find(is_meant).map(converted::node).ok_or_else(unknown)
     }
 

@@ -38,7 +38,7 @@ use tokio::sync::watch;
 use crate::follow::Batch;
 use crate::{Index, Member};
 
-pub(crate) use disk::Disk;
+pub(crate) use disk::{Disk, lock};
 pub use error::{DiskError, OpenError, Unusable};
 use memory::Memory;
 pub(crate) use memory::Positions;

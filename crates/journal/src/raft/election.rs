@@ -119,7 +119,12 @@ impl Elections {
                     self.shared.hear(true);
                     self.contact.note(Instant::now());
                     let since: Instant = *leads_since.get_or_insert_with(Instant::now);
-                    if voters.len() > 1 && self.is_alone(&metrics, since) {
+                    if !voters.contains(&me) && is_committed(&metrics) {
+                        tracing::info!(
+                            "this leader does not vote any more: it lets another one lead"
+                        );
+                        self.resign().await;
+                    } else if voters.len() > 1 && self.is_alone(&metrics, since) {
                         tracing::warn!("no majority answers this leader any more: it gives up");
                         self.resign().await;
                     }
@@ -241,6 +246,11 @@ impl Elections {
             }
         }
     }
+}
+
+/// Whether the membership can not be taken back any more.
+pub(crate) fn is_committed(metrics: &Metrics) -> bool {
+    *metrics.membership_config.log_id() <= metrics.last_applied
 }
 
 /// Whether these are a majority of each set of voters.

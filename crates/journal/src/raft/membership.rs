@@ -12,12 +12,13 @@ use openraft::{BasicNode, ChangeMembers};
 
 use super::Raft;
 use super::shared::Metrics;
+use super::types::StoredMembership;
 use crate::{Index, Leadership, Member};
 
 /// How far, in entries, a member may be behind to become a voter.
 const BEHIND_MAX: u64 = 1000;
-/// How long one step of a change may wait for its majority.
-const STEP_WITHIN: Duration = Duration::from_secs(10);
+/// How long a change may wait for its majorities.
+const CHANGES_WITHIN: Duration = Duration::from_secs(20);
 
 /// Who takes part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -176,7 +177,7 @@ impl Raft {
         let change = self.raft.change_membership(members, true);
         let changed = tokio::select! {
             biased;
-            changed = tokio::time::timeout(STEP_WITHIN * 2, change) => changed,
+            changed = tokio::time::timeout(CHANGES_WITHIN, change) => changed,
             reason = self.shared.dead() => return Err(ChangeError::Dead { reason }),
         };
         match changed {
@@ -204,16 +205,21 @@ impl Raft {
 /// The membership as the metrics have it.
 pub(crate) fn read(metrics: &Metrics, removed: bool) -> Membership {
     let stored = &metrics.membership_config;
-    let voters: BTreeSet<u64> = stored.voter_ids().collect();
+    Membership {
+        index: stored.log_id().map_or(0, |id| id.index),
+        members: roles(stored),
+        changing: stored.membership().get_joint_config().len() > 1,
+        removed,
+    }
+}
+
+/// Who takes part by it, and as what.
+pub(crate) fn roles(membership: &StoredMembership) -> Vec<Role> {
+    let voters: BTreeSet<u64> = membership.voter_ids().collect();
     let role = |(number, node): (&u64, &BasicNode)| Role {
         member: Member::decode(*number, &node.addr),
         number: *number,
         voter: voters.contains(number),
     };
-    Membership {
-        index: stored.log_id().map_or(0, |id| id.index),
-        members: stored.nodes().map(role).collect(),
-        changing: stored.membership().get_joint_config().len() > 1,
-        removed,
-    }
+    membership.nodes().map(role).collect()
 }

@@ -24,6 +24,7 @@ mod config;
 mod election;
 mod membership;
 mod network;
+mod offline;
 mod peers;
 mod receive;
 mod shared;
@@ -60,6 +61,7 @@ pub use config::{Cluster, Config, Start, Timing};
 use election::{Contact, Elections};
 pub use membership::{ChangeError, Membership, Progress, Role};
 use network::Network;
+pub use offline::{Recovered, recover_alone, set_aside};
 pub use peers::{Answer, MESSAGE_BYTES_MAX, Peers, Unreachable};
 use peers::{Link, Nobody};
 use receive::Receiver;
@@ -108,18 +110,7 @@ impl Raft {
         let Config { timing, cluster, start, .. } = config;
         let settings = settings(&timing).validate().map_err(|error| refused(&error))?;
         let room = Room::new(config.dir.clone());
-        let options = Options {
-            dir: config.dir,
-            node: config.node,
-            life: match start {
-                Start::Found => 0,
-                Start::Join => crate::member::draw_life(),
-            },
-            segment_bytes: config.segment_bytes,
-            cache_bytes: config.cache_bytes,
-            disk,
-            syncs: config.syncs,
-        };
+        let options = options(&config, disk);
         let opening = tokio::task::spawn_blocking(move || open_files(options)).await;
         let Opened { log, snapshots, committed, memberships } =
             opening.map_err(|error| refused(&error))??;
@@ -397,6 +388,21 @@ async fn end(Checkpoints { raft, log, snapshots, gate, .. }: Checkpoints) {
     }
     if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
         tracing::error!(%error, "the journal's files were not closed in order");
+    }
+}
+
+fn options(config: &Config, disk: Disk) -> Options {
+    Options {
+        dir: config.dir.clone(),
+        node: config.node,
+        life: match config.start {
+            Start::Found => 0,
+            Start::Join => crate::member::draw_life(),
+        },
+        segment_bytes: config.segment_bytes,
+        cache_bytes: config.cache_bytes,
+        disk,
+        syncs: config.syncs.clone(),
     }
 }
 

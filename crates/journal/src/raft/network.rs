@@ -47,6 +47,8 @@ struct UnderWay {
     vote: Vote<u64>,
     prev: Option<LogId<u64>>,
     last: LogId<u64>,
+    /// The other side had acknowledged `prev` before this was sent.
+    had: bool,
     task: JoinHandle<Result<Reply, Unreachable>>,
 }
 
@@ -74,9 +76,10 @@ impl RaftNetwork<Types> for Connection {
         let (vote, prev) = (request.vote, request.prev_log_id);
         let last = request.entries.last().map(|entry| *entry.get_log_id());
         let Some(last) = last else {
+            let had = self.had(&vote, prev);
             let message = Message::Append(request);
             let reply = self.link.call(self.target, &message, option.hard_ttl()).await;
-            return self.judge(&vote, prev, prev, reply).map_err(|error| *error);
+            return self.judge(&vote, prev, prev, had, reply).map_err(|error| *error);
         };
         let same = |sent: &UnderWay| sent.vote == vote && sent.prev == prev;
         if !self.under_way.as_ref().is_some_and(same) {
@@ -85,11 +88,11 @@ impl RaftNetwork<Types> for Connection {
         let sent = self.under_way.as_mut().expect("it was just put there");
         // Openraft may drop this future here; the task goes on, and is found by the next one.
         let reply = (&mut sent.task).await;
-        let upto = Some(sent.last);
+        let (upto, had) = (Some(sent.last), sent.had);
         self.under_way = None;
         self.late = if matches!(reply, Ok(Ok(_))) { 0 } else { self.late.saturating_add(1) };
         let reply = reply.unwrap_or_else(|error| Err(unreachable(self.target, error.to_string())));
-        let response = self.judge(&vote, prev, upto, reply).map_err(|error| *error)?;
+        let response = self.judge(&vote, prev, upto, had, reply).map_err(|error| *error)?;
         // It was asked for more, or for less, than what was under way.
         Ok(match response {
             AppendEntriesResponse::Success if upto < Some(last) => {
@@ -150,9 +153,10 @@ impl Connection {
         // What is lost on the way is soon sent again, and what is large or meets a slow disk gets its time.
         let base = link.timing.election_min + Duration::from_micros(bytes as u64);
         let deadline = base.saturating_mul(1 << self.late.min(8)).min(link.timing.append);
+        let had = self.had(&vote, prev);
         let message = Message::Append(request);
         let task = tokio::spawn(async move { link.call(target, &message, deadline).await });
-        UnderWay { vote, prev, last, task }
+        UnderWay { vote, prev, last, had, task }
     }
 
     /// What openraft may believe of an answer.
@@ -161,6 +165,7 @@ impl Connection {
         vote: &Vote<u64>,
         prev: Option<LogId<u64>>,
         upto: Option<LogId<u64>>,
+        had: bool,
         reply: Result<Reply, Unreachable>,
     ) -> Judged {
         let unreachable_for = |error| Err(Box::new(RPCError::Unreachable(error)));
@@ -182,7 +187,7 @@ impl Connection {
                 }
                 Ok(AppendEntriesResponse::PartialSuccess(id))
             }
-            Appended::Conflict if prev.is_some_and(|prev| self.had(vote, prev)) => {
+            Appended::Conflict if had => {
                 if self.link.note_lost(self.target.number()) {
                     tracing::error!(
                         member = %self.target,
@@ -209,8 +214,9 @@ impl Connection {
         self.link.note_matched(self.target.number(), vote.leader_id().term, id.index);
     }
 
-    fn had(&self, vote: &Vote<u64>, id: LogId<u64>) -> bool {
-        self.link.has_matched(self.target.number(), vote.leader_id().term, id.index)
+    fn had(&self, vote: &Vote<u64>, id: Option<LogId<u64>>) -> bool {
+        let (member, term) = (self.target.number(), vote.leader_id().term);
+        id.is_some_and(|id| self.link.has_matched(member, term, id.index))
     }
 
     fn lost(&self) -> Unreachable {

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::Instant;
 
 use super::applied::SnapshotFile;
-use super::election::Contact;
+use super::election::{Contact, is_committed};
 use super::peers::Link;
 use super::shared::{Metrics, Shared};
 use super::types::Types;
@@ -150,8 +150,7 @@ impl Receiver {
 /// Whether this member's committed membership is as new as what the asking one knows, and is without it.
 fn is_removed(metrics: &Metrics, ask: &Ask, number: u64) -> bool {
     let membership = &metrics.membership_config;
-    let committed = membership.log_id() <= &metrics.last_applied;
-    committed
+    is_committed(metrics)
         && *membership.log_id() >= ask.membership
         && membership.membership().get_node(&number).is_none()
 }

@@ -28,7 +28,7 @@ openraft::declare_raft_types!(
 pub(crate) type Node = BasicNode;
 /// Who votes, and since which entry.
 pub(crate) type StoredMembership = openraft::StoredMembership<u64, BasicNode>;
-type Voters = openraft::Membership<u64, BasicNode>;
+pub(crate) type Voters = openraft::Membership<u64, BasicNode>;
 
 /// What was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

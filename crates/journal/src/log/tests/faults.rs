@@ -89,6 +89,13 @@ pub(crate) struct Durable {
 }
 
 impl Durable {
+    /// What is in the directory now has come through.
+    pub(crate) fn of(dir: &Path) -> Self {
+        let names = names(dir);
+        let read = |(name, inode): (&String, &Inode)| (*inode, fs::read(dir.join(name)).unwrap());
+        Self { content: names.iter().map(read).collect(), names }
+    }
+
     fn note(&mut self, operation: Operation<'_>) {
         match operation {
             Operation::Sync(file) => {

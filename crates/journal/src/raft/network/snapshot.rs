@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::{Snapshot, Vote};
@@ -17,6 +18,8 @@ use crate::raft::wire::{Head, Message, Reply};
 const CHUNK_BYTES: usize = 1 << 20;
 /// How many chunks are ahead of the network.
 const CHUNKS_AHEAD: usize = 4;
+/// How long the other side may take over a chunk when it has all of them.
+const INSTALL_CHUNK: Duration = Duration::from_millis(200);
 
 /// Sends it, and waits until it is installed.
 ///
@@ -34,6 +37,7 @@ pub(super) async fn send(
     // The file goes with the future: it is not shortened while it is read.
     let feed = async {
         let mut source = snapshot.snapshot;
+        let mut sent = 0;
         loop {
             let read = tokio::task::spawn_blocking(move || {
                 let chunk = read(&mut source.file);
@@ -50,13 +54,14 @@ pub(super) async fn send(
             if chunk.is_empty() {
                 break;
             }
+            sent += 1;
             if !matches!(tokio::time::timeout(stall, chunks.send(chunk)).await, Ok(Ok(()))) {
                 return unreachable(target, format!("it took no part of a snapshot for {stall:?}"));
             }
         }
         drop(chunks);
-        // It is checked and synced there.
-        tokio::time::sleep(stall * 4).await;
+        // It is checked, copied and synced there.
+        tokio::time::sleep(stall + INSTALL_CHUNK * sent).await;
         unreachable(target, "it did not say that the snapshot is installed".to_owned())
     };
     tokio::select! {

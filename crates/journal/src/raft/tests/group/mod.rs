@@ -1,15 +1,19 @@
 //! Groups of several: three or five journals in one process, with real files, over a network that fails on demand.
 
 mod basics;
+mod change;
+mod chaos;
+mod loss;
 mod net;
 mod partitions;
 mod strangers;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use net::{End, Net, Weather};
+use net::{Net, Weather};
 
 /// Patient enough for a machine with other things to do.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +24,7 @@ fn timing() -> Timing {
         election_min: Duration::from_millis(400),
         election_max: Duration::from_millis(800),
         append: Duration::from_secs(5),
-        stall: Duration::from_secs(5),
+        stall: Duration::from_secs(2),
         seed: 1,
     }
 }
@@ -36,31 +40,41 @@ struct Home {
 struct Group {
     net: Arc<Net>,
     homes: BTreeMap<u64, Home>,
+    /// Of those that are started from now on.
+    incarnation: u64,
+    /// Disks that remember what was synced, and do not sync.
+    pretends: bool,
 }
 
 impl Group {
     /// Nodes 1 to `count`, all of them voters.
     async fn of(count: u64) -> Self {
-        Self::seeded(count, 1).await
+        let mut group = Self::empty(1);
+        group.fill(count).await;
+        group
     }
 
-    async fn seeded(count: u64, seed: u64) -> Self {
-        let mut group = Self { net: Net::new(seed), homes: BTreeMap::new() };
-        group.join(1, Start::Found).await;
-        leads(&**group.journal(1)).await;
+    fn empty(seed: u64) -> Self {
+        Self { net: Net::new(seed), homes: BTreeMap::new(), incarnation: 3, pretends: false }
+    }
+
+    /// Fills an empty one.
+    async fn fill(&mut self, count: u64) {
+        self.join(1, Start::Found).await;
+        leads(&**self.journal(1)).await;
         for node in 2..=count {
-            group.join(node, Start::Join).await;
-            let member = group.journal(node).member();
-            soon(group.journal(1).add_learner(member)).await.unwrap();
+            self.join(node, Start::Join).await;
+            let member = self.journal(node).member();
+            soon(self.journal(1).add_learner(member)).await.unwrap();
         }
-        group.promote_all().await;
-        group
+        self.promote_all().await;
     }
 
     /// Starts a node with an empty directory.
     async fn join(&mut self, node: u64, start: Start) {
         let home =
             Home { dir: TempDir::new().unwrap(), disk: Disk::default(), start, journal: None };
+        home.disk.faults.pretend_sync.store(self.pretends, SeqCst);
         self.homes.insert(node, home);
         self.start(node).await;
     }
@@ -70,7 +84,7 @@ impl Group {
         Config {
             node,
             start: *start,
-            cluster: Cluster { id: 77, incarnation: 3 },
+            cluster: Cluster { id: 77, incarnation: self.incarnation },
             timing: timing(),
             ..config(dir.path())
         }
@@ -78,7 +92,7 @@ impl Group {
 
     async fn start(&mut self, node: u64) {
         let (config, disk) = (self.config(node), self.homes[&node].disk.clone());
-        let peers = Arc::new(End { node, net: self.net.clone() });
+        let peers = Arc::new(self.net.end(node));
         let opening = async {
             loop {
                 match Raft::open_on(disk.clone(), config.clone(), peers.clone()).await {

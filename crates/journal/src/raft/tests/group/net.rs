@@ -28,6 +28,8 @@ pub(super) struct Net {
 
 struct Inner {
     journals: BTreeMap<u64, Weak<Raft>>,
+    /// Rises with each start and each loss of power of a node.
+    lives: BTreeMap<u64, u64>,
     /// From, to.
     cut: BTreeSet<(u64, u64)>,
     weather: Weather,
@@ -45,6 +47,7 @@ impl Net {
     pub(super) fn new(seed: u64) -> Arc<Self> {
         let inner = Inner {
             journals: BTreeMap::new(),
+            lives: BTreeMap::new(),
             cut: BTreeSet::new(),
             weather: Weather::default(),
             chance: Chance(seed | 1),
@@ -54,6 +57,24 @@ impl Net {
 
     pub(super) fn connect(&self, node: u64, journal: &Arc<Raft>) {
         self.inner.lock().unwrap().journals.insert(node, Arc::downgrade(journal));
+    }
+
+    /// The end of a node that starts. What an earlier one of it still says is not heard.
+    pub(super) fn end(self: &Arc<Self>, node: u64) -> End {
+        End { node, life: self.disconnect(node), net: self.clone() }
+    }
+
+    /// Nothing comes from the node any more, not even what it is about to answer.
+    pub(super) fn disconnect(&self, node: u64) -> u64 {
+        let mut inner = self.inner.lock().unwrap();
+        inner.journals.remove(&node);
+        let life = inner.lives.entry(node).or_default();
+        *life += 1;
+        *life
+    }
+
+    fn life(&self, node: u64) -> u64 {
+        self.inner.lock().unwrap().lives.get(&node).copied().unwrap_or_default()
     }
 
     pub(super) fn set(&self, weather: Weather) {
@@ -93,8 +114,9 @@ impl Net {
 
 /// One node's end of it.
 pub(super) struct End {
-    pub(super) node: u64,
-    pub(super) net: Arc<Net>,
+    node: u64,
+    life: u64,
+    net: Arc<Net>,
 }
 
 impl End {
@@ -123,6 +145,10 @@ impl Peers for End {
     fn call(&self, node: u64, message: Bytes, _deadline: Duration) -> Answer<'_> {
         Box::pin(async move {
             let again = self.on_the_way(self.node, node).await;
+            let theirs = self.net.life(node);
+            if self.net.life(self.node) != self.life {
+                self.silence::<()>().await;
+            }
             let journal = self.net.journal(node).ok_or_else(|| self.gone(node))?;
             if let Some(later) = again {
                 let (journal, message, from) =
@@ -136,6 +162,9 @@ impl Peers for End {
             }
             let answer = journal.receive(self.node, message).await;
             drop(journal);
+            if self.net.life(node) != theirs {
+                self.silence::<()>().await;
+            }
             self.on_the_way(node, self.node).await;
             Ok(answer)
         })
@@ -148,6 +177,10 @@ impl Peers for End {
         mut chunks: mpsc::Receiver<Bytes>,
     ) -> Answer<'_> {
         Box::pin(async move {
+            if self.net.life(self.node) != self.life {
+                self.silence::<()>().await;
+            }
+            let theirs = self.net.life(node);
             let journal = self.net.journal(node).ok_or_else(|| self.gone(node))?;
             let (out, into) = mpsc::channel(2);
             let carry = async {
@@ -162,6 +195,9 @@ impl Peers for End {
             };
             tokio::select! {
                 answer = journal.receive_snapshot(self.node, head, into) => {
+                    if self.net.life(node) != theirs {
+                        self.silence::<()>().await;
+                    }
                     self.on_the_way(node, self.node).await;
                     Ok(answer)
                 }
