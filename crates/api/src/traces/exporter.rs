@@ -173,7 +173,7 @@ impl Exporter {
                 measured.failures.inc();
                 self.failing = true;
                 self.queue.away(now);
-                if !may_try_again(status.code()) {
+                if !may_try_again(&status) {
                     measured.dropped.inc_by(count as u64);
                     self.queue.done(count, now);
                 }
@@ -205,10 +205,12 @@ fn request(resource: &Resource, spans: Vec<Span>) -> ExportTraceServiceRequest {
     ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource, scope_spans }] }
 }
 
-/// As OTLP lists them: whatever else a collector says, it says of the same spans again.
-fn may_try_again(code: Code) -> bool {
+/// As OTLP lists them: whatever else a collector says, it says of the same spans again. An unknown
+/// error is one of the way only where something is behind it: what a collector says has nothing.
+fn may_try_again(status: &Status) -> bool {
+    let broken = std::error::Error::source(status).is_some();
     matches!(
-        code,
+        status.code(),
         Code::Cancelled
             | Code::DeadlineExceeded
             | Code::Aborted
@@ -216,8 +218,7 @@ fn may_try_again(code: Code) -> bool {
             | Code::Unavailable
             | Code::DataLoss
             | Code::ResourceExhausted
-            | Code::Unknown
-    )
+    ) || (status.code() == Code::Unknown && broken)
 }
 
 /// The message with what is behind it: a transport error alone says nothing.
@@ -232,4 +233,21 @@ fn reason(status: &Status) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_collector_refuses_is_not_sent_again_and_a_broken_way_is() {
+        assert!(may_try_again(&Status::unavailable("away")));
+        for code in [Code::Unknown, Code::InvalidArgument, Code::Unimplemented] {
+            assert!(!may_try_again(&Status::new(code, "no")), "{code}");
+        }
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let mut unknown = Status::unknown("the way");
+        unknown.set_source(std::sync::Arc::new(broken));
+        assert!(may_try_again(&unknown));
+    }
 }
