@@ -36,6 +36,7 @@ fn of_stop(cause: Option<StopCause>) -> u64 {
         Some(StopCause::Timeout) => 2,
         Some(StopCause::Down) => 3,
         Some(StopCause::Deadline) => 4,
+        Some(StopCause::Lease) => 5,
     }
 }
 
@@ -50,6 +51,7 @@ pub(crate) fn read_stop(bytes: &mut In<'_>) -> Option<Option<StopCause>> {
         2 => Some(StopCause::Timeout),
         3 => Some(StopCause::Down),
         4 => Some(StopCause::Deadline),
+        5 => Some(StopCause::Lease),
         _ => return None,
     })
 }

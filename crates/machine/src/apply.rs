@@ -63,6 +63,7 @@ impl State {
             Some(Kind::Found(found)) => command::found::apply(self, found),
             _ if self.cluster.is_none() => Err(Refusal::NotFounded),
             Some(Kind::RegisterNode(node)) => command::register_node::apply(self, context, node),
+            Some(Kind::LoseNode(lose)) => command::lose_node::apply(self, context, lose),
             Some(Kind::SubmitJob(submit)) => command::submit_job::apply(self, context, submit),
             Some(Kind::Place(place)) => command::place::apply(self, context, place),
             Some(Kind::Report(report)) => command::report::apply(self, context, report),

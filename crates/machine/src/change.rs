@@ -29,10 +29,12 @@ pub enum Action {
     Down,
     /// A node, or a new supervisor of one, was registered.
     RegisterNode,
+    /// A node was lost.
+    LoseNode,
 }
 
 impl Action {
-    const ALL: [Action; 9] = [
+    const ALL: [Action; 10] = [
         Action::Submit,
         Action::Rerun,
         Action::Cancel,
@@ -42,6 +44,7 @@ impl Action {
         Action::ExpireToken,
         Action::Down,
         Action::RegisterNode,
+        Action::LoseNode,
     ];
 
     /// Its word everywhere.
@@ -56,6 +59,7 @@ impl Action {
             Action::ExpireToken => "expire-token",
             Action::Down => "down",
             Action::RegisterNode => "register-node",
+            Action::LoseNode => "lose-node",
         }
     }
 }

@@ -165,7 +165,8 @@ fn verdict(
         None => {}
     }
     let unstarted = matches!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
-    let losses = losses + u32::from(outcome.ending == Ending::Gone);
+    let lost = outcome.ending == Ending::Gone || outcome.stopped == Some(StopCause::Lease);
+    let losses = losses + u32::from(lost && !unstarted);
     let forbidden = spec.at_most_once || spec.on_lost == OnLost::Fail;
     if !unstarted && (forbidden || losses > spec.losses_max) {
         return Verdict::Final(TaskState::Lost);

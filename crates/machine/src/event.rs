@@ -19,6 +19,11 @@ pub enum Answer {
         /// Its epoch.
         epoch: u64,
     },
+    /// The node is lost.
+    NodeLost {
+        /// Its epoch from now on.
+        epoch: u64,
+    },
     /// The job has a run.
     Submitted {
         /// The run's number.
@@ -115,6 +120,14 @@ pub enum Refusal {
         /// The command's.
         given: u64,
     },
+    /// The node has no lease that could run out, or is lost already.
+    #[error("node {node} cannot be lost: {why}")]
+    NotLosable {
+        /// The node.
+        node: NodeId,
+        /// What is in the way.
+        why: &'static str,
+    },
     /// The run is not among those that have not ended.
     #[error("run {run} has ended or never was")]
     UnknownRun {
@@ -188,6 +201,13 @@ pub enum Event {
         /// The node.
         node: NodeId,
         /// Its epoch.
+        epoch: u64,
+    },
+    /// A node was lost; what was placed there in an epoch before this one is void.
+    NodeLost {
+        /// The node.
+        node: NodeId,
+        /// Its epoch from now on.
         epoch: u64,
     },
     /// Somebody changed something, for the audit.

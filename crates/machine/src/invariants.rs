@@ -125,6 +125,13 @@ impl State {
             if node.assigned.get_max().is_some_and(|(seq, _)| *seq > node.last_seq) {
                 fault("an assignment is numbered above the last one");
             }
+            if node.kept_seq > node.last_seq || (node.is_lost && node.lease_ms == 0) {
+                fault("it is lost and cannot be");
+            }
+            if node.is_lost && node.assigned.get_max().is_some_and(|(seq, _)| *seq > node.kept_seq)
+            {
+                fault("it is lost and something is placed there");
+            }
             let low = node.assigned.iter().find(|(_, assigned)| assigned.ahead);
             if low.is_some_and(|(seq, _)| *seq < node.ahead_from) {
                 fault("something placed ahead lies below its mark");

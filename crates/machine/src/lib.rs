@@ -32,7 +32,7 @@ pub mod token;
 pub use apply::{Applied, BatchRefused};
 pub use change::{Action, Change};
 pub use event::{Answer, AttemptEnded, Event, PickRefusal, Refusal};
-pub use node::Node;
+pub use node::{Assigned, Node};
 pub use queue::{Queue, Shape};
 pub use record::{DecodeError, LEVEL, decode, encode};
 pub use run::{Live, Run, TaskRun, Tries};

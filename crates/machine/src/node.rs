@@ -26,8 +26,16 @@ pub struct Node {
     pub supervisor: SupervisorId,
     /// Rises when everything placed there before is void.
     pub epoch: u64,
-    /// The number of the last assignment in this epoch.
+    /// How long its supervisor keeps tasks without a word from a leader, in milliseconds; 0: for
+    /// ever, and the node is never lost.
+    pub lease_ms: u64,
+    /// Its lease has run out, and it has not come back since.
+    pub is_lost: bool,
+    /// The number of the last assignment.
     pub last_seq: u64,
+    /// Assignments up to this number are of an epoch before: the node was lost while it ran them,
+    /// and their jobs wait for it.
+    pub kept_seq: u64,
     /// What is placed there, by the number of its assignment.
     pub assigned: OrdMap<u64, Assigned>,
     /// The sum of what those with a seat reserve.

@@ -19,6 +19,7 @@ pub mod slots;
 pub mod role;
 
 pub mod instant;
+pub mod lease;
 pub mod text;
 
 pub use ids::{
@@ -28,6 +29,10 @@ pub use ids::{
 pub use job::{
     ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Retention, Retries, Runner,
     Secret, TaskSpec, Warn,
+};
+pub use lease::{
+    LEASE_MARGIN_MS, LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN, lease_heartbeat_ms,
+    lease_kill_ms, lease_term_ms,
 };
 pub use outcome::{Ending, NotStarted, Outcome, OutputRef, StopCause};
 pub use ranges::RangeSet;

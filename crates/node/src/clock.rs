@@ -4,26 +4,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reactor::Now;
 
-/// The two clocks the reactors are told the time of. The steady one goes on in a suspend.
+/// The two clocks the reactors are told the time of. The steady one counts from the machine's boot
+/// and goes on in a suspend; it is the one that supervisors keep leases on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    start: Duration,
-}
+pub(crate) struct Clock;
 
 impl Clock {
-    pub(crate) fn start() -> Clock {
-        Clock { start: since_boot() }
-    }
-
     pub(crate) fn now(&self) -> Now {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let steady = since_boot().saturating_sub(self.start);
-        Now { unix_ms: unix.as_millis() as u64, steady_ms: steady.as_millis() as u64 }
+        Now { unix_ms: unix.as_millis() as u64, steady_ms: since_boot().as_millis() as u64 }
     }
 
     /// The moment of a steady time.
     pub(crate) fn at(&self, steady_ms: u64) -> Instant {
-        let steady = self.start + Duration::from_millis(steady_ms);
+        let steady = Duration::from_millis(steady_ms);
         Instant::now() + steady.saturating_sub(since_boot())
     }
 }

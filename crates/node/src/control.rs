@@ -41,6 +41,8 @@ pub(crate) enum Input {
     ProposeFailed { number: u64, retry: bool },
     /// A plan is made.
     Planned(Vec<proto::record::Place>),
+    /// A majority was asked whether this node leads.
+    Confirmed { number: u64, is_leader: bool },
 }
 
 /// How long to wait before a proposal is tried once more, in milliseconds.
@@ -116,7 +118,7 @@ impl<J: Journal> Task<J> {
             sessions: HashMap::new(),
             metrics,
             flights: Flights::new(traces),
-            clock: Clock::start(),
+            clock: Clock,
             timer: None,
         }
     }
@@ -221,6 +223,7 @@ impl<J: Journal> Task<J> {
             Input::Hold(hold) => Event::Hold(hold),
             Input::ProposeFailed { number, retry } => Event::ProposeFailed { number, retry },
             Input::Planned(places) => Event::Planned(places),
+            Input::Confirmed { number, is_leader } => Event::Confirmed { number, is_leader },
         })
     }
 
@@ -253,10 +256,20 @@ impl<J: Journal> Task<J> {
             Effect::Plan { state, room } => {
                 let _ = self.planner.send(Plan { state, room }).await; // One is asked for at a time.
             }
+            Effect::Confirm { number } => self.confirm(number),
             Effect::Timer(at_ms) => self.timer = Some(self.clock.at(at_ms)),
             Effect::Stop(error) => return Err(error.to_string()),
         }
         Ok(())
+    }
+
+    /// Lets a majority say whether this node leads still.
+    fn confirm(&self, number: u64) {
+        let (journal, own) = (self.journal.clone(), self.own.clone());
+        tokio::spawn(async move {
+            let is_leader = journal.barrier().await.is_ok();
+            let _ = own.send(Input::Confirmed { number, is_leader }).await;
+        });
     }
 
     fn propose(&self, number: u64, leader: (u64, u64), record: bytes::Bytes, commands: usize) {

@@ -53,9 +53,10 @@ pub(crate) fn start(
             slots: Slots::new(capacity),
             session: FIRST_SESSION + u64::from(number),
             control: control.clone(),
-            clock: Clock::start(),
+            clock: Clock,
             timer: None,
             said: Vec::new(),
+            reopens: false,
         };
         tokio::spawn(task.run());
     }
@@ -70,6 +71,8 @@ struct Task {
     timer: Option<Instant>,
     /// What the supervisor that is not there has said and nobody has heard yet.
     said: Vec<FromSupervisor>,
+    /// It has left its session and opens it anew.
+    reopens: bool,
 }
 
 impl Task {
@@ -106,6 +109,9 @@ impl Task {
     /// Performs what the reactor wants of an event, and of all that follows from it.
     async fn step(&mut self, event: Event) {
         self.one(event).await;
+        if std::mem::take(&mut self.reopens) {
+            self.one(Event::SessionOpened).await;
+        }
         while !self.said.is_empty() {
             for said in std::mem::take(&mut self.said) {
                 self.one(Event::FromSupervisor(said)).await;
@@ -123,13 +129,19 @@ impl Task {
                 }
                 Effect::ToSupervisor(message) => self.supervise(*message),
                 Effect::Timer(at_ms) => self.timer = Some(self.clock.at(at_ms)),
+                Effect::LeaveSession => self.reopens = true,
             }
         }
     }
 
     fn supervise(&mut self, message: ToSupervisor) {
-        if let Some(to_supervisor::Kind::Start(start)) = message.kind {
-            self.start(&start);
+        match message.kind {
+            Some(to_supervisor::Kind::Start(start)) => self.start(&start),
+            Some(to_supervisor::Kind::Lease(lease)) => {
+                let kind = Some(from_supervisor::Kind::Lease(lease));
+                self.said.push(FromSupervisor { kind });
+            }
+            _ => {}
         }
     }
 

@@ -140,6 +140,7 @@ impl News {
             }
             Event::RunCreated { .. }
             | Event::NodeRegistered { .. }
+            | Event::NodeLost { .. }
             | Event::PickRefused { .. }
             | Event::Changed(_) => {}
         }
@@ -156,6 +157,9 @@ fn log(index: u64, event: &Event) {
         }
         Event::NodeRegistered { node, epoch } => {
             tracing::debug!(%node, epoch, index, "a node is registered");
+        }
+        Event::NodeLost { node, epoch } => {
+            tracing::warn!(%node, epoch, index, "a node is lost: what it ran is returned");
         }
         Event::PickRefused { run, reason } => {
             let reason = reason.name();

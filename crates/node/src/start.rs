@@ -119,7 +119,12 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
             stop(&failed, Stopped::Failed("placement failed".to_owned()));
         }
     })?;
-    let reactor_config = reactor::control::Config { found: Some(identity.cluster()) };
+    let reactor_config = reactor::control::Config {
+        found: Some(identity.cluster()),
+        lease_ms: model::LEASE_MS_DEFAULT,
+        // The only voter there is.
+        alone: Some(identity.node()),
+    };
     // What history has not, or has lost, is told again by the entries, as far back as they reach.
     let follow = match history.mark() >= journal.newest_snapshot() {
         true => journal.follow_newest(),
@@ -180,7 +185,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         heard: heard.clone(),
         supervisor_pid: pid_tx,
         down: closed_rx,
-        clock: Clock::start(),
+        clock: Clock,
     };
     spawn_worker(worker, stopped_tx.clone());
     spawn_closer(down_rx, inputs.clone(), closed);

@@ -210,6 +210,8 @@ impl Task {
                     out.push(*message);
                 }
                 Effect::Timer(at_ms) => timer = Some(self.clock.at(at_ms)),
+                // The control part of this very node is the only one there is.
+                Effect::LeaveSession => {}
             }
         }
         timer

@@ -58,7 +58,7 @@ pub use generated::windlass::supervisor::v1 as supervisor;
 pub use generated::windlass::v1 as api;
 
 /// The version of the daemon's and supervisor's protocol: grows when a message changes its meaning.
-pub const SUPERVISOR_VERSION: u32 = 1;
+pub const SUPERVISOR_VERSION: u32 = 2;
 
 /// The descriptors of every package, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/windlass.bin"));

@@ -9,6 +9,7 @@ use reactor::Now;
 use reactor::control::{Config, Control, Effect, Event, LeaderId, SessionId, Unavailable};
 
 const LEADER: LeaderId = (1, 1);
+const LEASE_MS: u64 = 10_000;
 
 /// A control part on a journal of which the test decides every step.
 struct World {
@@ -24,7 +25,11 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let control = Control::new(Config { found: ClusterId::from_bytes(&[7; 16]) });
+        let control = Control::new(Config {
+            found: ClusterId::from_bytes(&[7; 16]),
+            lease_ms: LEASE_MS,
+            alone: NodeId::from_bytes(&[1; 16]),
+        });
         World {
             control,
             index: 0,

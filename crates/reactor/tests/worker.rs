@@ -29,7 +29,7 @@ impl World {
             supervisor::Hello { supervisor_id: supervisor_id.clone(), ..Default::default() };
         world.handle(Event::SupervisorUp { hello, recovered: vec![] });
         world.handle(Event::SessionOpened);
-        let welcome = Welcome { epoch: 1, supervisor_id, ..Welcome::default() };
+        let welcome = Welcome { epoch: 1, supervisor_id, hello_number: 1, ..Welcome::default() };
         world.hear(to_worker::Kind::Welcome(welcome));
         world
     }
@@ -47,7 +47,7 @@ impl World {
                         self.hellos.push(hello);
                     }
                 }
-                Effect::Timer(_) => {}
+                Effect::Timer(_) | Effect::LeaveSession => {}
             }
         }
     }

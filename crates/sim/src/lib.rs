@@ -53,6 +53,8 @@ pub struct Summary {
     pub processes: u64,
     /// Crashes of the control part, of daemons, of supervisors, and reboots.
     pub crashes: u64,
+    /// Times that a node was lost.
+    pub lost: u64,
 }
 
 /// A promise was broken.

@@ -68,9 +68,9 @@ fn run(arguments: &Arguments) -> bool {
         }
     }
     let seeds = arguments.last - arguments.first + 1;
-    let Summary { trace, steps, entries, runs, elements, processes, crashes } = total;
+    let Summary { trace, steps, entries, runs, elements, processes, crashes, lost } = total;
     println!(
-        "{seeds} seeds, {failed} failed: {steps} steps, {entries} entries, {runs} runs, {elements} elements, {processes} processes, {crashes} crashes; trace {trace:016x}"
+        "{seeds} seeds, {failed} failed: {steps} steps, {entries} entries, {runs} runs, {elements} elements, {processes} processes, {crashes} crashes, {lost} nodes lost; trace {trace:016x}"
     );
     failed == 0
 }
@@ -84,5 +84,6 @@ fn add(a: Summary, b: Summary) -> Summary {
         elements: a.elements + b.elements,
         processes: a.processes + b.processes,
         crashes: a.crashes + b.crashes,
+        lost: a.lost + b.lost,
     }
 }

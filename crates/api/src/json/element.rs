@@ -137,6 +137,7 @@ impl From<&job::Outcome> for Outcome {
                 job::StopCause::Timeout => Some("timeout"),
                 job::StopCause::Down => Some("down"),
                 job::StopCause::Deadline => Some("deadline"),
+                job::StopCause::Lease => Some("lease"),
             },
             cpu_us: outcome.cpu_us,
             memory_peak_bytes: outcome.memory_peak_bytes,

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod found;
+pub(crate) mod lose_node;
 pub(crate) mod note;
 pub(crate) mod place;
 pub(crate) mod register_node;

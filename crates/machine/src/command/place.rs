@@ -56,7 +56,7 @@ fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Result<u64, 
     }
     let count = count(task, pick, fence)?;
     let spec = &run.spec.tasks[pick.task as usize];
-    let node = state.node(node).ok_or(PickRefusal::NodeEpoch)?;
+    let node = state.node(node).filter(|node| !node.is_lost).ok_or(PickRefusal::NodeEpoch)?;
     let room = if pick.ahead {
         node.capacity.has_room(Default::default(), spec.resources)
             && node.ahead + count <= Node::AHEAD_MAX

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
-use model::{Attempt, Because, Element, Ending, NodeId, Outcome, SupervisorId};
+use model::{Attempt, Because, Element, Ending, NodeId, Outcome, SupervisorId, TaskSpec};
 use proto::record::RegisterNode;
 
+use super::report;
 use crate::change::{Action, Change};
 use crate::context::Context;
 use crate::end;
@@ -26,8 +27,15 @@ pub(crate) fn apply(
         SupervisorId::from_bytes(&register.supervisor_id).ok_or(proto::Invalid("supervisor_id"))?;
     let capacity = proto::required(register.capacity, "capacity")?.into();
     let old = state.node(node).map(|node| (node.epoch, node.supervisor));
+    for end in &register.recovered {
+        report::take_end(state, context, node, end);
+    }
     if old.is_some_and(|(_, old)| old != supervisor) {
-        return_attempts(state, context, node);
+        let because = Because::new(
+            "supervisor-lost",
+            "the supervisor or the machine it ran on ended; its processes are proved gone",
+        );
+        return_attempts(state, context, node, because, |_| true);
     }
     let epoch = match old {
         None => 1,
@@ -36,10 +44,12 @@ pub(crate) fn apply(
     let entry = state.nodes.entry(node).or_insert_with(|| Arc::new(Node::default()));
     let entry = Arc::make_mut(entry);
     if entry.epoch != epoch {
-        entry.last_seq = 0;
+        (entry.last_seq, entry.kept_seq) = (0, 0);
     }
     entry.epoch = epoch;
     entry.supervisor = supervisor;
+    entry.lease_ms = register.lease_ms;
+    entry.is_lost = false;
     entry.capacity = capacity;
     entry.name.clone_from(&register.name);
     entry.version.clone_from(&register.version);
@@ -58,18 +68,26 @@ pub(crate) fn apply(
     Ok(Answer::Registered { epoch })
 }
 
-fn return_attempts(state: &mut State, context: &mut Context, node: NodeId) {
+/// Ends what is placed on a node and of a task that `which` names: nobody saw how.
+pub(super) fn return_attempts(
+    state: &mut State,
+    context: &mut Context,
+    node: NodeId,
+    because: Because,
+    which: impl Fn(&TaskSpec) -> bool,
+) {
     let assigned: Vec<_> = (state.node(node))
         .map(|node| node.assigned.values().copied().collect())
         .unwrap_or_default();
-    let because = Arc::new(Because::new(
-        "supervisor-lost",
-        "the supervisor or the machine it ran on ended; its processes are proved gone",
-    ));
+    let because = Arc::new(because);
     for at in assigned {
         let Some(run) = state.runs.touched(at.run) else { continue };
         let Some(live) = run.tasks[at.task as usize].live.get(&at.ordinal) else { continue };
-        let index = run.spec.tasks[at.task as usize].indices().index(at.ordinal);
+        let spec = &run.spec.tasks[at.task as usize];
+        if !which(spec) {
+            continue;
+        }
+        let index = spec.indices().index(at.ordinal);
         let element = Element { run: at.run, task: at.task, index };
         let attempt = Attempt { element, number: live.number };
         let mut outcome = Outcome::bare(Ending::Gone);

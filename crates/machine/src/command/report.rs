@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use model::{Attempt, Because, NodeId, Outcome, StopCause};
-use proto::record::Report;
+use proto::record::{End, Report};
 
 use super::node_in_epoch;
 use crate::context::Context;
@@ -27,15 +27,19 @@ pub(crate) fn apply(
         stale += u64::from(!taken);
     }
     for end in &report.ends {
-        let attempt = end.attempt.map(Attempt::from);
-        let outcome = end.outcome.clone().and_then(|outcome| Outcome::try_from(outcome).ok());
-        let taken = match (attempt, outcome) {
-            (Some(attempt), Some(outcome)) => ended(state, context, node, attempt, outcome),
-            _ => false,
-        };
-        stale += u64::from(!taken);
+        stale += u64::from(!take_end(state, context, node, end));
     }
     Ok(Answer::Reported { stale })
+}
+
+/// Ends an attempt as told, unless that is stale.
+pub(super) fn take_end(state: &mut State, context: &mut Context, node: NodeId, end: &End) -> bool {
+    let attempt = end.attempt.map(Attempt::from);
+    let outcome = end.outcome.clone().and_then(|outcome| Outcome::try_from(outcome).ok());
+    match (attempt, outcome) {
+        (Some(attempt), Some(outcome)) => ended(state, context, node, attempt, outcome),
+        _ => false,
+    }
 }
 
 /// The live attempt, if it is the element's current one and placed on this node.
@@ -79,6 +83,10 @@ fn ended(
             Some(Arc::new(Because::new("timeout", "it ran longer than its timeout")))
         }
         Some(StopCause::Down) => Some(Arc::new(Because::new("down", "its node was brought down"))),
+        Some(StopCause::Lease) => Some(Arc::new(Because::new(
+            "lease",
+            "its node ended it: it had not heard of a leader for as long as its lease",
+        ))),
         Some(StopCause::Cancel | StopCause::Deadline) => {
             live.stop.as_ref().map(|(_, because)| because.clone())
         }

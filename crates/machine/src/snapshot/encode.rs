@@ -80,8 +80,16 @@ fn node(id: NodeId, node: &Node) -> SnapshotNode {
         supervisor_id: node.supervisor.to_bytes(),
         version: node.version.clone(),
         containment: node.containment.clone(),
+        lease_ms: node.lease_ms,
+        recovered: Vec::new(),
     };
-    SnapshotNode { node: Some(register), epoch: node.epoch, last_seq: node.last_seq }
+    SnapshotNode {
+        node: Some(register),
+        epoch: node.epoch,
+        last_seq: node.last_seq,
+        is_lost: node.is_lost,
+        kept_seq: node.kept_seq,
+    }
 }
 
 fn token(token: &Token) -> proto::record::Token {

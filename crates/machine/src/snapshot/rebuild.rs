@@ -99,7 +99,10 @@ impl Rebuild {
             supervisor: SupervisorId::from_bytes(&register.supervisor_id)
                 .ok_or("no supervisor has this id")?,
             epoch: item.epoch,
+            lease_ms: register.lease_ms,
+            is_lost: item.is_lost,
             last_seq: item.last_seq,
+            kept_seq: item.kept_seq,
             ..Node::default()
         };
         self.state.nodes.insert(id, Arc::new(node));

@@ -10,6 +10,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Register { node: u8, supervisor: u8, cpus: u8 },
+    Lose { node: u8, stale: bool },
     Submit { elements: u8, cpus: u8, key: u8, flavor: u8 },
     Place { node: u8, skip: u8, count: u8, ahead: bool, stale: bool },
     Report { node: u8, which: u8, how: u8, stale: bool },
@@ -25,6 +26,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         1 => (0..3u8, 0..3u8, 1..4u8)
             .prop_map(|(node, supervisor, cpus)| Step::Register { node, supervisor, cpus }),
+        1 => (0..3u8, prop::bool::weighted(0.1)).prop_map(|(node, stale)| Step::Lose { node, stale }),
         2 => (1..12u8, 1..3u8, 0..4u8, 0..96u8)
             .prop_map(|(elements, cpus, key, flavor)| Step::Submit { elements, cpus, key, flavor }),
         6 => (0..3u8, 0..3u8, 1..5u8, any::<bool>(), prop::bool::weighted(0.1))
@@ -55,8 +57,15 @@ pub(crate) fn register(node: u8, supervisor: u8, cpus: u8) -> Kind {
             memory_bytes: 0,
         }),
         supervisor_id: Uuid::from_u128(u128::from(supervisor) + 100).as_bytes().to_vec(),
+        // The last node keeps its tasks without a lease.
+        lease_ms: if node == 2 { 0 } else { 1_000 },
         ..Default::default()
     })
+}
+
+pub(crate) fn lose(state: &State, node: u8, stale: bool) -> Option<Kind> {
+    let epoch = state.node(node_id(node))?.epoch - u64::from(stale);
+    Some(Kind::LoseNode(record::LoseNode { node_id: node_id(node).to_bytes(), epoch }))
 }
 
 pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {

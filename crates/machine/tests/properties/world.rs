@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use machine::snapshot::{Reader, encode};
-use machine::{Action, Answer, Event, State};
-use model::RunId;
+use machine::{Action, Answer, Assigned, Event, State};
+use model::{OnLost, RunId};
 use proto::record::{self, Batch, Command, Header, command::Kind};
 
 use crate::naive;
 use crate::steps::{
-    Step, cancel, create_token, place, register, report, rerun, revoke_token, submit,
+    Step, cancel, create_token, lose, place, register, report, rerun, revoke_token, submit,
 };
 use crate::store::Store;
 
@@ -97,6 +97,15 @@ impl World {
                     assert_eq!(old_number + 1, number, "attempts count from 1");
                 }
             }
+            Event::NodeLost { node, epoch } => {
+                let node = self.state.node(node).unwrap();
+                assert!(node.is_lost && node.epoch == epoch && node.lease_ms > 0);
+                let waits = |at: &Assigned| {
+                    let run = self.state.run(at.run).unwrap();
+                    run.spec.tasks[at.task as usize].on_lost == OnLost::Wait
+                };
+                assert!(node.assigned.values().all(waits), "only what waits for it stays");
+            }
             Event::AttemptEnded(end) if end.state.is_some() => {
                 let element = (end.attempt.element.run, end.ordinal);
                 assert!(self.ended.insert(element), "an element ends once");
@@ -118,6 +127,7 @@ impl World {
     pub(crate) fn step(&mut self, step: Step) {
         let kind = match step {
             Step::Register { node, supervisor, cpus } => Some(register(node, supervisor, cpus)),
+            Step::Lose { node, stale } => lose(&self.state, node, stale),
             Step::Submit { elements, cpus, key, flavor } => {
                 Some(submit(elements, cpus, key, flavor))
             }

@@ -121,6 +121,13 @@ impl Batch<'_> {
                 event.summary = format!("in epoch {epoch}");
                 self.push(event, 0, None);
             }
+            machine::Event::NodeLost { node, epoch } => {
+                let mut event = empty(EventKind::NodeLost, self.state.time_ms());
+                event.node = Some(*node);
+                event.node_name = node_name(self.state, *node);
+                event.summary = format!("not heard of for longer than its lease; epoch {epoch}");
+                self.push(event, 0, None);
+            }
             machine::Event::RunCreated { run } => {
                 let job = self.job(*run);
                 let mut event = self.of_run(EventKind::RunCreated, *run, job.as_ref());

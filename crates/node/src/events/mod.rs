@@ -47,6 +47,8 @@ pub enum EventKind {
     RunEnded,
     /// A node is registered, perhaps with a new epoch.
     NodeRegistered,
+    /// A node was not heard of for longer than its lease; what it ran is returned.
+    NodeLost,
     /// A node takes work.
     NodeConnected,
     /// A node takes no work: it does not answer, or its supervisor is lost.
@@ -59,7 +61,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 12] = [
+    pub const ALL: [EventKind; 13] = [
         EventKind::RunCreated,
         EventKind::Assigned,
         EventKind::Started,
@@ -68,6 +70,7 @@ impl EventKind {
         EventKind::ElementsEnded,
         EventKind::RunEnded,
         EventKind::NodeRegistered,
+        EventKind::NodeLost,
         EventKind::NodeConnected,
         EventKind::NodeDisconnected,
         EventKind::NodeDegraded,
@@ -96,6 +99,7 @@ impl EventKind {
             EventKind::ElementsEnded => "elements_ended",
             EventKind::RunEnded => "run_ended",
             EventKind::NodeRegistered => "node_registered",
+            EventKind::NodeLost => "node_lost",
             EventKind::NodeConnected => "node_connected",
             EventKind::NodeDisconnected => "node_disconnected",
             EventKind::NodeDegraded => "node_degraded",

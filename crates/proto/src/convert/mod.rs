@@ -85,6 +85,7 @@ impl From<Option<StopCause>> for job::StopCause {
             Some(StopCause::Timeout) => job::StopCause::Timeout,
             Some(StopCause::Down) => job::StopCause::Down,
             Some(StopCause::Deadline) => job::StopCause::Deadline,
+            Some(StopCause::Lease) => job::StopCause::Lease,
         }
     }
 }
@@ -97,6 +98,7 @@ impl From<job::StopCause> for Option<StopCause> {
             job::StopCause::Timeout => Some(StopCause::Timeout),
             job::StopCause::Down => Some(StopCause::Down),
             job::StopCause::Deadline => Some(StopCause::Deadline),
+            job::StopCause::Lease => Some(StopCause::Lease),
         }
     }
 }

@@ -12,8 +12,15 @@ use super::effect::{LeaderId, RequestId, SessionId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Request(RequestId),
-    Register { session: SessionId },
-    Report { session: SessionId, number: u64 },
+    /// In answer to that hello of the session.
+    Register {
+        session: SessionId,
+        hello: u64,
+    },
+    Report {
+        session: SessionId,
+        number: u64,
+    },
     Plan,
     Nobody,
 }

@@ -61,6 +61,15 @@ pub enum Event {
         /// What it said.
         message: ToControl,
     },
+    /// The confirmation that was asked for.
+    Confirmed {
+        /// Its number.
+        number: u64,
+        /// A majority has confirmed that this node leads, after it was asked for.
+        is_leader: bool,
+    },
+    /// The node whose own voter is the only one, if there is one: it needs no lease.
+    Alone(Option<NodeId>),
     /// A session is over.
     SessionClosed(SessionId),
     /// The plan that was asked for.
@@ -116,6 +125,11 @@ pub enum Effect {
         state: State,
         /// On these nodes.
         room: Room,
+    },
+    /// Let a majority confirm that this node leads, and bring it back as [`Event::Confirmed`].
+    Confirm {
+        /// Its number.
+        number: u64,
     },
     /// Come back with [`Event::Timer`] at this steady time, in milliseconds, whatever was asked
     /// for before.

@@ -7,6 +7,7 @@
 
 mod batch;
 mod effect;
+mod leases;
 mod pace;
 mod sessions;
 mod time;
@@ -20,7 +21,8 @@ use proto::record::{self, Place, command::Kind};
 use crate::Now;
 use batch::{Batcher, Origin};
 pub use effect::{Connection, Effect, Event, LeaderId, RequestId, SessionId, Unavailable};
-use sessions::Sessions;
+use leases::Leases;
+use sessions::{Sessions, Side};
 use time::Time;
 
 /// The longest time the shell is asked to come back after, in milliseconds: in a suspend the steady
@@ -32,6 +34,10 @@ const TIMER_MS_MAX: u64 = 10_000;
 pub struct Config {
     /// The id of the cluster to found where the journal is empty; `None` to wait for one.
     pub found: Option<ClusterId>,
+    /// The lease that nodes are given, in milliseconds.
+    pub lease_ms: u64,
+    /// The node whose own voter is the only one, if there is one: it needs no lease.
+    pub alone: Option<NodeId>,
 }
 
 /// The control part's state. All that is agreed on is in its [`State`]; the rest can be lost.
@@ -46,6 +52,7 @@ pub struct Control {
     caught_up: bool,
     batcher: Batcher,
     sessions: Sessions,
+    leases: Leases,
     /// A plan is being made, or its placements are on their way through the journal.
     planning: bool,
     /// Something changed since the last plan began.
@@ -69,7 +76,8 @@ impl Control {
             written_by: None,
             caught_up: false,
             batcher: Batcher::default(),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(config.lease_ms, config.alone),
+            leases: Leases::default(),
             planning: false,
             plan_wanted: false,
             closing: false,
@@ -88,7 +96,7 @@ impl Control {
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();
         match event {
-            Event::Leadership(leader) => self.leadership(leader, &mut effects),
+            Event::Leadership(leader) => self.leadership(now, leader, &mut effects),
             Event::Request { id, command } => self.request(id, command, &mut effects),
             Event::Delivered { index, leader, record } => {
                 self.delivered(now, index, leader, &record, &mut effects);
@@ -98,9 +106,28 @@ impl Control {
             }
             Event::Message { session, message } => {
                 let active = self.leader.is_some() && self.caught_up;
-                let batcher = active.then_some(&mut self.batcher);
-                self.sessions.message(&self.state, session, message, batcher);
-                effects.push(Effect::Connections(self.sessions.connections()));
+                if let Some(heartbeat) = self.sessions.heartbeat(now, session, &message) {
+                    self.leases.heartbeat(heartbeat);
+                } else {
+                    let batcher = active.then_some(&mut self.batcher);
+                    let mut side = Side { state: &self.state, batcher, effects: &mut effects };
+                    self.sessions.message(now, session, message, &mut side);
+                    effects.push(Effect::Connections(self.sessions.connections()));
+                }
+            }
+            Event::Confirmed { number, is_leader } => {
+                let served = self.leases.confirmed(number, is_leader);
+                if let Some((term, _)) = self.leader {
+                    for heartbeat in served {
+                        if self.sessions.acknowledge(&heartbeat, term, &mut effects) {
+                            self.leases.heard(heartbeat.node, heartbeat.at_ms);
+                        }
+                    }
+                }
+            }
+            Event::Alone(alone) => {
+                self.sessions.set_alone(alone);
+                self.register_sessions(&mut effects);
             }
             Event::SessionClosed(session) => {
                 self.sessions.close(session);
@@ -115,13 +142,16 @@ impl Control {
             }
             Event::Close => self.closing = true,
         }
+        if let Some(number) = self.leases.ask() {
+            effects.push(Effect::Confirm { number });
+        }
         self.wake(now, &mut effects);
         self.flush(now, &mut effects);
         self.plan(now, &mut effects);
         effects
     }
 
-    fn leadership(&mut self, leader: Option<LeaderId>, effects: &mut Vec<Effect>) {
+    fn leadership(&mut self, now: Now, leader: Option<LeaderId>, effects: &mut Vec<Effect>) {
         if leader == self.leader {
             return;
         }
@@ -131,18 +161,28 @@ impl Control {
         let (in_flight, open) = self.batcher.abandon();
         effects.extend(unavailable(in_flight, Unavailable::OutcomeUnknown));
         effects.extend(unavailable(open, Unavailable::NotLeader));
+        self.leases.end();
         self.sessions.unwelcome();
         effects.push(Effect::Connections(self.sessions.connections()));
-        self.catch_up();
+        self.catch_up(now, effects);
     }
 
     /// The first entry of the current leader says that all before it is applied. It may be
     /// delivered before this node hears that it leads, and need not be followed by another.
-    fn catch_up(&mut self) {
+    fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.leader.is_some() && self.leader == self.written_by && !self.caught_up {
             self.caught_up = true;
+            self.leases.begin(now.steady_ms);
             self.found();
-            self.sessions.register(&self.state, &mut self.batcher);
+            self.register_sessions(effects);
+        }
+    }
+
+    /// Registers every session that is not welcome as it should be.
+    fn register_sessions(&mut self, effects: &mut Vec<Effect>) {
+        if self.leader.is_some() && self.caught_up {
+            let batcher = Some(&mut self.batcher);
+            self.sessions.register(&mut Side { state: &self.state, batcher, effects });
         }
     }
 
@@ -172,7 +212,8 @@ impl Control {
             let number = batch.header.map_or(0, |header| header.number);
             let mine = self.leader == Some(leader);
             if let Some(origins) = self.batcher.delivered(mine, number) {
-                self.answer(origins, applied.answers, applied.refused.is_some(), effects);
+                let refused = applied.refused.is_some();
+                self.answer(origins, applied.answers, refused, effects);
             }
             self.sessions.events(now, &self.state, &applied.events, effects);
             events = applied.events;
@@ -180,7 +221,7 @@ impl Control {
         self.plan_wanted = true;
         effects.push(Effect::Happened { index, events, state: self.state.clone() });
         self.written_by = Some(leader);
-        self.catch_up();
+        self.catch_up(now, effects);
     }
 
     fn restored(&mut self, index: u64, mut state: State, effects: &mut Vec<Effect>) {
@@ -209,14 +250,20 @@ impl Control {
         if refused {
             self.planning = false;
             effects.extend(unavailable(origins, Unavailable::NotLeader));
-            return self.ask_again();
+            return self.ask_again(effects);
         }
+        let term = self.leader.map_or(0, |(term, _)| term);
         for (origin, answer) in origins.into_iter().zip(answers) {
             match origin {
                 Origin::Request(id) => effects.push(Effect::Answer { id, answer: Ok(answer) }),
-                Origin::Register { session } => {
-                    let batcher = &mut self.batcher;
-                    self.sessions.registered(&self.state, session, &answer, batcher, effects);
+                Origin::Register { session, hello } => {
+                    let batcher = Some(&mut self.batcher);
+                    let mut side = Side { state: &self.state, batcher, effects };
+                    let welcome =
+                        self.sessions.registered((session, hello), &answer, term, &mut side);
+                    if let Some((node, at_ms)) = welcome {
+                        self.leases.heard(node, at_ms);
+                    }
                 }
                 Origin::Report { session, number } => {
                     self.sessions.reported(session, number, effects);
@@ -240,16 +287,16 @@ impl Control {
             self.planning = false;
         }
         effects.extend(unavailable(lost, Unavailable::OutcomeUnknown));
-        self.ask_again();
+        self.ask_again(effects);
     }
 
     /// The cluster's founding, reports and registrations may have been in a batch that is lost.
-    fn ask_again(&mut self) {
+    fn ask_again(&mut self, effects: &mut Vec<Effect>) {
         self.batcher.forget_sessions();
         self.sessions.unwelcome();
         if self.caught_up {
             self.found();
-            self.sessions.register(&self.state, &mut self.batcher);
+            self.register_sessions(effects);
         }
     }
 
@@ -269,15 +316,26 @@ impl Control {
     /// Commits the time where a timer of the state is due and nothing else brings it.
     fn wake(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let stamp_ms = self.time.stamp(now, self.state.time_ms());
-        if self.leader.is_none() || !self.caught_up || !self.batcher.is_idle() {
-            return; // What is on its way comes back here.
-        }
-        let Some(next_ms) = self.state.next_ms() else { return };
-        if next_ms <= stamp_ms {
-            let _ = self.batcher.push(Origin::Nobody, Kind::Wake(record::Wake {}));
+        if self.leader.is_none() || !self.caught_up {
             return;
         }
-        let at_ms = self.time.steady_at(next_ms).min(now.steady_ms + TIMER_MS_MAX);
+        for lost in self.leases.look(&self.state, now.steady_ms, &mut self.batcher) {
+            self.sessions.lose(lost, effects);
+        }
+        if !self.batcher.is_idle() {
+            return; // What is on its way comes back here.
+        }
+        let look_ms = self.leases.due_ms();
+        let next_ms = self.state.next_ms();
+        if next_ms.is_some_and(|next_ms| next_ms <= stamp_ms) {
+            let _ = self.batcher.push(Origin::Nobody, Kind::Wake(record::Wake {}));
+        }
+        if !self.batcher.is_idle() {
+            return;
+        }
+        let next_ms = next_ms.map(|next_ms| self.time.steady_at(next_ms));
+        let Some(at_ms) = next_ms.into_iter().chain(look_ms).min() else { return };
+        let at_ms = at_ms.min(now.steady_ms + TIMER_MS_MAX);
         if self.timer_at_ms.is_none_or(|asked| asked > at_ms) {
             self.timer_at_ms = Some(at_ms);
             effects.push(Effect::Timer(at_ms));

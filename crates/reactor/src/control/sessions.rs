@@ -1,7 +1,7 @@
 //! The workers' sessions: who is registered in which epoch, and what each has been sent.
 //!
 //! ```text
-//!  Hello ──> (Report of what was found) RegisterNode ──committed──> Welcome, then all that is
+//!  Hello ──> RegisterNode, with what was found ──committed──> Welcome, then all that is
 //!  assigned and was not seen, then the stops under way; from there on events as they come
 //! ```
 
@@ -12,18 +12,31 @@ use machine::{Answer, Node, State};
 use model::{Attempt, Ending, NodeId, Outcome, StopCause};
 use proto::record::{self, command::Kind};
 use proto::session::{
-    Assign, Assignment, End, Hello, Item, ReportAck, Stop, ToControl, ToWorker, Welcome,
-    to_control, to_worker,
+    Assign, Assignment, End, Hello, Item, LeaseAck, ReportAck, SayHello, Stop, ToControl, ToWorker,
+    Welcome, to_control, to_worker,
 };
 
 use super::Room;
 use super::batch::{Batcher, Origin};
 use super::effect::{Connection, Effect, SessionId};
+use super::leases::Heartbeat;
 use super::pace::Pace;
 use crate::Now;
 
-#[derive(Debug, Default)]
+/// What a session's word meets.
+pub(super) struct Side<'a> {
+    pub(super) state: &'a State,
+    /// Where commands go, while this node leads and knows all that was committed.
+    pub(super) batcher: Option<&'a mut Batcher>,
+    pub(super) effects: &'a mut Vec<Effect>,
+}
+
+#[derive(Debug)]
 pub(super) struct Sessions {
+    /// The lease that nodes are given, in milliseconds.
+    lease_ms: u64,
+    /// The node whose own voter is the only one: it needs none.
+    alone: Option<NodeId>,
     by_id: BTreeMap<SessionId, Session>,
     /// The session that speaks for a node: the latest, which may be closed. What an older one still
     /// had in flight counts for nothing: the supervisor it speaks of may be dead.
@@ -34,8 +47,12 @@ pub(super) struct Sessions {
 struct Session {
     node: NodeId,
     hello: Hello,
+    /// When that arrived, in steady milliseconds.
+    hello_ms: u64,
     /// The epoch it is welcome in; `None` before that, and while its supervisor is lost.
     epoch: Option<u64>,
+    /// The node was given up since: only its next hello counts.
+    is_void: bool,
     /// Assignments up to here have been sent.
     sent_seq: u64,
     degraded: String,
@@ -44,12 +61,14 @@ struct Session {
 }
 
 impl Session {
-    /// First what the former supervisor's attempts were found to have come to, then the node.
-    fn register(&self, state: &State, id: SessionId, batcher: &mut Batcher) {
+    /// Registers the node, with what the former supervisor's attempts were found to have come to.
+    /// A node whose supervisor does not keep to its lease yet is asked to.
+    fn register(&self, id: SessionId, lease_ms: u64, side: &mut Side<'_>) {
+        let Some(batcher) = &mut side.batcher else { return };
         let hello = &self.hello;
-        if let Some(known) = state.node(self.node).filter(|_| !hello.recovered.is_empty()) {
-            let command = record_report(self.node, known.epoch, vec![], hello.recovered.clone());
-            let _ = batcher.push(Origin::Nobody, command);
+        if lease_ms > 0 && (hello.lease_ms == 0 || hello.lease_ms > lease_ms) {
+            side.effects.push(say_hello(id, lease_ms));
+            return;
         }
         let label = |label: &proto::session::Label| record::Label {
             key: label.key.clone(),
@@ -63,23 +82,69 @@ impl Session {
             supervisor_id: hello.supervisor_id.clone(),
             version: hello.version.clone(),
             containment: hello.containment.clone(),
+            lease_ms,
+            recovered: record_ends(hello.recovered.clone()),
         };
-        let _ = batcher.push(Origin::Register { session: id }, Kind::RegisterNode(register));
+        let origin = Origin::Register { session: id, hello: hello.number };
+        let _ = batcher.push(origin, Kind::RegisterNode(register));
     }
 }
 
 impl Sessions {
+    pub(super) fn new(lease_ms: u64, alone: Option<NodeId>) -> Sessions {
+        Sessions { lease_ms, alone, by_id: BTreeMap::new(), by_node: BTreeMap::new() }
+    }
+
+    pub(super) fn set_alone(&mut self, alone: Option<NodeId>) {
+        self.alone = alone;
+    }
+
+    /// The lease that a node is to have; 0: none.
+    fn lease_ms(&self, node: NodeId) -> u64 {
+        if self.alone == Some(node) { 0 } else { self.lease_ms }
+    }
+
+    /// The heartbeat that a message is.
+    pub(super) fn heartbeat(
+        &self,
+        now: Now,
+        id: SessionId,
+        message: &ToControl,
+    ) -> Option<Heartbeat> {
+        let Some(to_control::Kind::Heartbeat(heartbeat)) = &message.kind else { return None };
+        let node = self.by_id.get(&id)?.node;
+        Some(Heartbeat { session: id, node, number: heartbeat.number, at_ms: now.steady_ms })
+    }
+
+    /// Acknowledges a heartbeat, if its session is still the welcome one of its node.
+    pub(super) fn acknowledge(
+        &self,
+        heartbeat: &Heartbeat,
+        term: u64,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Heartbeat { session: id, number, .. } = *heartbeat;
+        let welcome = self.by_id.get(&id).is_some_and(|session| session.epoch.is_some());
+        if welcome {
+            effects.push(send(id, to_worker::Kind::LeaseAck(LeaseAck { number, term })));
+        }
+        welcome
+    }
+
     pub(super) fn message(
         &mut self,
-        state: &State,
+        now: Now,
         id: SessionId,
         message: ToControl,
-        batcher: Option<&mut Batcher>,
+        side: &mut Side<'_>,
     ) {
         match message.kind {
-            Some(to_control::Kind::Hello(hello)) => self.hello(state, id, hello, batcher),
+            Some(to_control::Kind::Hello(hello)) => self.hello(now, id, hello, side),
             Some(to_control::Kind::Report(report)) => {
-                let (Some(session), Some(batcher)) = (self.by_id.get(&id), batcher) else { return };
+                let (Some(session), Some(batcher)) = (self.by_id.get(&id), &mut side.batcher)
+                else {
+                    return;
+                };
                 let Some(epoch) = session.epoch else { return };
                 let command = record_report(session.node, epoch, report.starts, report.ends);
                 let origin = Origin::Report { session: id, number: report.number };
@@ -96,11 +161,11 @@ impl Sessions {
                     session.degraded = condition.degraded;
                 }
             }
-            None => {}
+            Some(to_control::Kind::Heartbeat(_)) | None => {}
         }
     }
 
-    fn hello(&mut self, state: &State, id: SessionId, hello: Hello, batcher: Option<&mut Batcher>) {
+    fn hello(&mut self, now: Now, id: SessionId, hello: Hello, side: &mut Side<'_>) {
         let Some(node) = NodeId::from_bytes(&hello.node_id) else { return };
         if self.by_node.get(&node).is_some_and(|latest| *latest > id)
             || self.by_id.get(&id).is_some_and(|session| session.hello.number >= hello.number)
@@ -115,23 +180,33 @@ impl Sessions {
         let session = Session {
             node,
             hello,
+            hello_ms: now.steady_ms,
             epoch: None,
+            is_void: false,
             sent_seq: 0,
             degraded,
             supervisor_lost: false,
             pace,
         };
-        if let Some(batcher) = batcher {
-            session.register(state, id, batcher);
-        }
+        session.register(id, self.lease_ms(node), side);
         self.by_id.insert(id, session);
     }
 
-    /// Registers every session that is not welcome.
-    pub(super) fn register(&mut self, state: &State, batcher: &mut Batcher) {
+    /// Registers every session that is not welcome, or has another lease than it should.
+    pub(super) fn register(&mut self, side: &mut Side<'_>) {
         for (id, session) in &self.by_id {
-            if session.epoch.is_none() && !session.supervisor_lost {
-                session.register(state, *id, batcher);
+            let lease_ms = self.lease_ms(session.node);
+            let held_ms = side.state.node(session.node).map(|node| node.lease_ms);
+            if session.supervisor_lost {
+                continue;
+            }
+            match session.epoch {
+                None if session.is_void => side.effects.push(say_hello(*id, lease_ms)),
+                None => session.register(*id, lease_ms, side),
+                Some(_) if held_ms != Some(lease_ms) => {
+                    side.effects.push(say_hello(*id, lease_ms));
+                }
+                Some(_) => {}
             }
         }
     }
@@ -147,20 +222,22 @@ impl Sessions {
         self.by_id.remove(&id);
     }
 
+    /// Welcomes a node that is registered. Returns it and when its hello arrived.
     pub(super) fn registered(
         &mut self,
-        state: &State,
-        id: SessionId,
+        (id, hello): (SessionId, u64),
         answer: &Answer,
-        batcher: &mut Batcher,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Answer::Registered { epoch } = *answer else { return };
-        let Some(session) = self.by_id.get_mut(&id) else { return };
-        let Some(node) = state.node(session.node) else { return };
+        term: u64,
+        side: &mut Side<'_>,
+    ) -> Option<(NodeId, u64)> {
+        let Answer::Registered { epoch } = *answer else { return None };
+        let Side { state, batcher, effects } = side;
+        let asked = |session: &&mut Session| session.hello.number == hello && !session.is_void;
+        let session = self.by_id.get_mut(&id).filter(asked)?;
+        let node = state.node(session.node)?;
         let same = session.hello.supervisor_id == node.supervisor.to_bytes();
-        if node.epoch != epoch || !same || session.supervisor_lost {
-            return; // Another registration is on its way, or will be.
+        if node.epoch != epoch || node.is_lost || !same || session.supervisor_lost {
+            return None; // Another registration is on its way, or will be.
         }
         session.epoch = Some(epoch);
         session.sent_seq = node.last_seq;
@@ -170,7 +247,12 @@ impl Sessions {
             cluster_id: cluster.map(|c| c.id.to_bytes()).unwrap_or_default(),
             incarnation: cluster.map_or(0, |c| c.incarnation.into()),
             supervisor_id: session.hello.supervisor_id.clone(),
+            hello_number: session.hello.number,
+            term,
+            lease_ms: node.lease_ms,
         };
+        // From here on the supervisor may keep to this, whatever the hello said.
+        session.hello.lease_ms = node.lease_ms;
         effects.push(send(id, to_worker::Kind::Welcome(welcome)));
         let seen = if session.hello.seen_epoch == epoch { session.hello.seen_seq } else { 0 };
         let held: BTreeSet<Attempt> =
@@ -178,9 +260,13 @@ impl Sessions {
         let gone = catch_up(state, id, node, seen, &held, effects);
         if !gone.is_empty() {
             let command = record_report(session.node, epoch, vec![], gone);
-            let _ = batcher.push(Origin::Nobody, command);
+            if let Some(batcher) = batcher {
+                let _ = batcher.push(Origin::Nobody, command);
+            }
         }
+        let heard = (session.node, session.hello_ms);
         effects.push(Effect::Connections(self.connections()));
+        Some(heard)
     }
 
     pub(super) fn reported(&self, id: SessionId, number: u64, effects: &mut Vec<Effect>) {
@@ -238,6 +324,17 @@ impl Sessions {
         }
     }
 
+    /// A node is being given up: nothing it says counts, and no heartbeat of it is acknowledged,
+    /// before it has said hello again, which is written behind that.
+    pub(super) fn lose(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        let lease_ms = self.lease_ms(node);
+        let Some((id, session)) = self.of_node(node) else { return };
+        (session.epoch, session.is_void) = (None, true);
+        if !session.supervisor_lost {
+            effects.push(say_hello(id, lease_ms));
+        }
+    }
+
     fn of_node(&mut self, node: NodeId) -> Option<(SessionId, &mut Session)> {
         let id = *self.by_node.get(&node)?;
         Some((id, self.by_id.get_mut(&id)?))
@@ -280,7 +377,7 @@ fn catch_up(
         if let Some((cause, _)) = &live.stop {
             stops.insert((*cause, attempt));
         }
-        if seq <= seen {
+        if seq <= seen.max(node.kept_seq) {
             if !held.contains(&attempt) {
                 let outcome = Some(Outcome::bare(Ending::Gone).into());
                 gone.push(End { attempt: Some(attempt.into()), outcome });
@@ -321,6 +418,10 @@ fn send(session: SessionId, kind: to_worker::Kind) -> Effect {
     Effect::Send { session, message: ToWorker { kind: Some(kind) } }
 }
 
+fn say_hello(session: SessionId, lease_ms: u64) -> Effect {
+    send(session, to_worker::Kind::SayHello(SayHello { lease_ms }))
+}
+
 fn assign(session: SessionId, epoch: u64, assignments: Vec<Assignment>) -> Effect {
     send(session, to_worker::Kind::Assign(Assign { epoch, assignments }))
 }
@@ -341,11 +442,15 @@ fn record_report(
         attempt: start.attempt,
         started_us: start.started_us,
     };
-    let end = |end: End| record::End { attempt: end.attempt, outcome: end.outcome };
     Kind::Report(record::Report {
         node_id: node.to_bytes(),
         epoch,
         starts: starts.into_iter().map(start).collect(),
-        ends: ends.into_iter().map(end).collect(),
+        ends: record_ends(ends),
     })
+}
+
+fn record_ends(ends: Vec<End>) -> Vec<record::End> {
+    let end = |end: End| record::End { attempt: end.attempt, outcome: end.outcome };
+    ends.into_iter().map(end).collect()
 }

@@ -4,6 +4,7 @@
 //! which outlives it, and said again to every new daemon. An end is kept and repeated until it is
 //! acknowledged as committed; only then is the supervisor told to forget it.
 
+mod lease;
 mod report;
 
 use std::collections::BTreeSet;
@@ -11,14 +12,15 @@ use std::collections::BTreeSet;
 use model::{Attempt, Element, NodeId, Resources, RunId};
 use proto::job::Variable;
 use proto::session::{
-    self, Assignment, Condition, Hello, Label, SupervisorLost, ToControl, ToWorker, to_control,
-    to_worker,
+    self, Assignment, Condition, Heartbeat, Hello, Label, SupervisorLost, ToControl, ToWorker,
+    Welcome, to_control, to_worker,
 };
 use proto::supervisor::{
     self, Forget, FromSupervisor, Shutdown, Start, ToSupervisor, from_supervisor, to_supervisor,
 };
 
 use crate::Now;
+use lease::{Lease, Word};
 use report::Outbox;
 
 /// What a worker part is told when it starts.
@@ -70,8 +72,11 @@ pub enum Effect {
     ToControl(ToControl),
     /// Say this to the supervisor.
     ToSupervisor(Box<ToSupervisor>),
-    /// Come back with [`Event::Timer`] at this steady time, in milliseconds.
+    /// Come back with [`Event::Timer`] at this steady time, in milliseconds, whatever was asked
+    /// for before.
     Timer(u64),
+    /// Leave the session: its control part is silent, and another may not be.
+    LeaveSession,
 }
 
 /// The worker part's state.
@@ -89,6 +94,9 @@ pub struct Worker {
     /// The epoch this session is welcome in.
     epoch: Option<u64>,
     outbox: Outbox,
+    lease: Lease,
+    /// When the shell was asked to come back, in steady milliseconds.
+    timer_at_ms: Option<u64>,
 }
 
 impl Worker {
@@ -103,6 +111,8 @@ impl Worker {
             hellos: 0,
             epoch: None,
             outbox: Outbox::default(),
+            lease: Lease::default(),
+            timer_at_ms: None,
         }
     }
 
@@ -117,25 +127,30 @@ impl Worker {
         match event {
             Event::SessionOpened => {
                 self.session_open = true;
-                self.hello(&mut effects);
+                self.lease.session_began(now.steady_ms);
+                self.hello(now, &mut effects);
             }
             Event::SessionClosed => {
                 self.session_open = false;
+                self.lease.session_over();
                 self.leave_session();
             }
-            Event::FromControl(message) => self.control_said(message, &mut effects),
+            Event::FromControl(message) => self.control_said(now, message, &mut effects),
             Event::SupervisorUp { hello, recovered } => {
                 self.recovered.extend(recovered);
                 self.held = hello.held.iter().map(|held| Attempt::from(*held)).collect();
+                self.lease.met(hello.lease.unwrap_or_default());
                 self.supervisor = Some(hello);
-                self.hello(&mut effects);
+                self.hello(now, &mut effects);
             }
             Event::FromSupervisor(message) => self.supervisor_said(now, message, &mut effects),
             Event::SupervisorLost => self.supervisor_lost(&mut effects),
-            Event::Timer => self.outbox.timer_fired(),
+            Event::Timer => self.timer_at_ms = None,
             Event::Down => effects.push(to_supervisor(to_supervisor::Kind::Shutdown(Shutdown {}))),
         }
         self.report(now, &mut effects);
+        self.beat(now, &mut effects);
+        self.ask_for_time(&mut effects);
         effects
     }
 
@@ -145,7 +160,7 @@ impl Worker {
     }
 
     /// Says hello where both sides are there.
-    fn hello(&mut self, effects: &mut Vec<Effect>) {
+    fn hello(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Some(supervisor) = self.supervisor.as_ref().filter(|_| self.session_open) else {
             return;
         };
@@ -167,22 +182,31 @@ impl Worker {
             degraded: supervisor.degraded.clone(),
             held: self.held.iter().map(|held| (*held).into()).collect(),
             number: self.hellos,
+            lease_ms: self.lease.claim_ms(),
         };
+        self.lease.sent(Word::Hello(self.hellos), now.steady_ms);
         self.epoch = None;
         self.outbox.session_over();
         effects.push(to_control(to_control::Kind::Hello(hello)));
     }
 
-    fn control_said(&mut self, message: ToWorker, effects: &mut Vec<Effect>) {
+    fn control_said(&mut self, now: Now, message: ToWorker, effects: &mut Vec<Effect>) {
         match message.kind {
             Some(to_worker::Kind::Welcome(welcome)) => {
                 let current = self.supervisor.as_ref().map(|supervisor| &supervisor.supervisor_id);
-                if current != Some(&welcome.supervisor_id) {
-                    return; // It answers the hello of a supervisor that has died since.
+                let latest = welcome.hello_number == self.hellos;
+                if current != Some(&welcome.supervisor_id) || !latest {
+                    return; // It answers an older hello, perhaps of a supervisor that has died since.
+                }
+                if !self.lease.counts(welcome.term, now.steady_ms) {
+                    return; // Its leader was deposed.
                 }
                 self.leave_session();
                 self.epoch = Some(welcome.epoch);
                 self.recovered.clear();
+                let Welcome { hello_number, lease_ms, .. } = welcome;
+                let told = self.lease.welcomed(hello_number, lease_ms, now.steady_ms);
+                effects.extend(told.map(|told| to_supervisor(to_supervisor::Kind::Lease(told))));
             }
             Some(to_worker::Kind::Assign(assign)) if self.epoch == Some(assign.epoch) => {
                 for assignment in assign.assignments {
@@ -201,7 +225,20 @@ impl Worker {
                     effects.push(to_supervisor(to_supervisor::Kind::Forget(Forget { attempts })));
                 }
             }
-            Some(to_worker::Kind::Assign(_)) | None => {}
+            Some(to_worker::Kind::LeaseAck(ack)) => {
+                if self.lease.counts(ack.term, now.steady_ms)
+                    && let Some(told) = self.lease.acknowledged(ack.number)
+                {
+                    effects.push(to_supervisor(to_supervisor::Kind::Lease(told)));
+                }
+            }
+            Some(to_worker::Kind::SayHello(say)) if self.supervisor.is_some() => {
+                match self.lease.wanted(say.lease_ms, now.steady_ms) {
+                    Some(told) => effects.push(to_supervisor(to_supervisor::Kind::Lease(told))),
+                    None => self.hello(now, effects),
+                }
+            }
+            Some(to_worker::Kind::Assign(_) | to_worker::Kind::SayHello(_)) | None => {}
         }
     }
 
@@ -272,6 +309,14 @@ impl Worker {
                 let condition = Condition { degraded: condition.degraded };
                 effects.push(to_control(to_control::Kind::Condition(condition)));
             }
+            Some(from_supervisor::Kind::Lease(told)) => {
+                if let Some(supervisor) = &mut self.supervisor {
+                    supervisor.lease = Some(told);
+                }
+                if self.lease.echoed(told) {
+                    self.hello(now, effects);
+                }
+            }
             Some(from_supervisor::Kind::Hello(_) | from_supervisor::Kind::Output(_)) | None => {}
         }
     }
@@ -288,13 +333,38 @@ impl Worker {
     }
 
     fn report(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        if self.epoch.is_some() && self.session_open {
-            if let Some(report) = self.outbox.report(now.steady_ms, self.held.len()) {
-                effects.push(to_control(to_control::Kind::Report(report)));
-            }
-            if let Some(at_ms) = self.outbox.timer() {
-                effects.push(Effect::Timer(at_ms));
-            }
+        if self.epoch.is_some()
+            && self.session_open
+            && let Some(report) = self.outbox.report(now.steady_ms, self.held.len())
+        {
+            effects.push(to_control(to_control::Kind::Report(report)));
+        }
+    }
+
+    /// Asks for the lease to be counted anew, or leaves a session in which nobody does.
+    fn beat(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if !self.session_open || self.supervisor.is_none() {
+            return;
+        }
+        if self.lease.is_silent(now.steady_ms) {
+            self.session_open = false;
+            self.lease.session_over();
+            self.leave_session();
+            return effects.push(Effect::LeaveSession);
+        }
+        if let Some(number) = self.lease.beat(now.steady_ms) {
+            effects.push(to_control(to_control::Kind::Heartbeat(Heartbeat { number })));
+        }
+    }
+
+    fn ask_for_time(&mut self, effects: &mut Vec<Effect>) {
+        let supervised = self.session_open && self.supervisor.is_some();
+        let lease_ms = self.lease.due_ms().filter(|_| supervised);
+        let report_ms = self.outbox.due_ms().filter(|_| self.session_open && self.epoch.is_some());
+        let Some(due_ms) = lease_ms.into_iter().chain(report_ms).min() else { return };
+        if self.timer_at_ms.is_none_or(|at_ms| due_ms < at_ms) {
+            self.timer_at_ms = Some(due_ms);
+            effects.push(Effect::Timer(due_ms));
         }
     }
 }

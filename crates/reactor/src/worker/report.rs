@@ -39,7 +39,6 @@ pub(super) struct Outbox {
     urgent: bool,
     /// When a report that keeps its distance may go.
     report_due_ms: Option<u64>,
-    timer_at_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +76,6 @@ impl Outbox {
         self.in_flight = None;
         self.unsent = self.ends.keys().copied().collect();
         self.starts_due = self.running.iter().map(|(a, running)| (running.due_ms, *a)).collect();
-        self.timer_at_ms = None;
     }
 
     /// The supervisor is gone: nothing of it runs for us any more, but its ends are facts.
@@ -154,21 +152,11 @@ impl Outbox {
         sent
     }
 
-    /// The timer that was asked for has fired.
-    pub(super) fn timer_fired(&mut self) {
-        self.timer_at_ms = None;
-    }
-
-    /// When to come back, unless that has been asked for already.
-    pub(super) fn timer(&mut self) -> Option<u64> {
+    /// When there is something to report again, unless an acknowledgement is waited for.
+    pub(super) fn due_ms(&self) -> Option<u64> {
         let start_ms = self.starts_due.first().map(|(due_ms, _)| *due_ms);
         // Before a report that keeps its distance nothing goes, not even a start that is due.
-        let due_ms = self.report_due_ms.or(start_ms);
-        if due_ms == self.timer_at_ms || self.in_flight.is_some() {
-            return None;
-        }
-        self.timer_at_ms = due_ms;
-        due_ms
+        self.report_due_ms.or(start_ms).filter(|_| self.in_flight.is_none())
     }
 }
 
@@ -191,7 +179,7 @@ mod tests {
             if let Some(report) = report {
                 outbox.acknowledged(report.number);
             } else {
-                assert_eq!(outbox.timer(), Some(100 + DISTANCE_MS));
+                assert_eq!(outbox.due_ms(), Some(100 + DISTANCE_MS));
             }
         }
     }
@@ -239,7 +227,7 @@ mod tests {
         outbox.ended(attempt(3), Default::default(), false);
         assert!(outbox.report(301, 99).is_none());
         assert_eq!(
-            outbox.timer(),
+            outbox.due_ms(),
             Some(299 + DISTANCE_MS),
             "a timer for what is past would fire without end"
         );

@@ -134,6 +134,13 @@ impl Kernel {
         self.settle(place);
     }
 
+    /// Kills an attempt that is being stopped.
+    pub(super) fn hurry(&mut self, place: usize, now: u64) {
+        let Some(running) = self.running.get(place) else { return };
+        running.procedure.hurry(now);
+        self.settle(place);
+    }
+
     /// As [`Kernel::settle`], where only the end of a pipe may have changed something.
     pub(super) fn settle_if_ending(&mut self, place: usize) {
         if self.running.get(place).is_some_and(|running| running.pipes_until.is_some()) {

@@ -15,6 +15,7 @@ use proto::supervisor::{Condition, from_supervisor::Kind};
 use rustix::event::epoll::EventFlags;
 
 use super::held::{Held, Seen, State};
+use super::lease::Keeping;
 use super::link::{Link, Lost};
 use super::poll::{Poll, Timers, Token};
 use super::running::Places;
@@ -55,6 +56,9 @@ pub(super) struct Kernel {
     pub(super) slots: Slots,
     pub(super) held: Held,
     pub(super) seen: Seen,
+    pub(super) lease: Keeping,
+    /// What goes on when the lease has run out.
+    pub(super) waiters: BTreeSet<Attempt>,
     pub(super) running: Places,
     pub(super) running_max: usize,
     pub(super) starting: Starting,
@@ -105,6 +109,7 @@ impl Kernel {
     /// going to make a process first.
     pub(super) fn settle_turn(&mut self, makes: bool) -> io::Result<Next> {
         let now = clock::boot_us();
+        self.keep_lease(now);
         self.grow_up(now);
         self.nudge(now);
         self.end_slow_starts(now);
@@ -169,7 +174,8 @@ impl Kernel {
 
     fn set_own_timer(&mut self, now: u64) {
         let young = self.young.front().map(|(at, _, _)| *at);
-        let own = [self.leave_at, self.sweep_at, self.nudge_at, young, self.starting.next(now)];
+        let [starting, lease] = [self.starting.next(now), self.lease.next()];
+        let own = [self.leave_at, self.sweep_at, self.nudge_at, young, starting, lease];
         let next = own.into_iter().flatten().min();
         self.timers.set(OWN, self.own_wake, next);
         self.own_wake = next;

@@ -13,6 +13,7 @@ mod crowd;
 mod ends;
 mod held;
 mod kernel;
+mod lease;
 mod link;
 mod lock;
 mod log;

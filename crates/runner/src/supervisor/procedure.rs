@@ -83,6 +83,13 @@ impl Procedure {
         first
     }
 
+    /// Asks for the end at once: what is left of any grace is over.
+    pub(super) fn hurry(&mut self, now: u64) {
+        if !matches!(self.phase, Phase::Killed { .. } | Phase::Freezes { to_kill: true, .. }) {
+            self.phase = Phase::Grace { until: now };
+        }
+    }
+
     /// Asks for the warning, which is of no use to a tree that is being ended.
     pub(super) fn warn(&mut self, now: u64) {
         if self.phase == Phase::Runs {
@@ -265,6 +272,17 @@ mod tests {
         check(&mut p, &[(11, FROZEN, "Terminate"), (11, RUNS, "Wait(Some(1011")]);
         p.warn(12);
         check(&mut p, &[(12, RUNS, "Wait(Some(1011"), (13, GONE, "Gone")]);
+    }
+
+    #[test]
+    fn who_is_in_a_hurry_waits_for_no_grace() {
+        let mut p = Procedure::new(30_000_000);
+        p.stop(0);
+        check(&mut p, &[(0, RUNS, "Freeze"), (1, RUNS, "Wait")]);
+        p.hurry(2);
+        check(&mut p, &[(2, RUNS, "Kill"), (2, RUNS, "Wait")]);
+        p.hurry(3);
+        check(&mut p, &[(3, RUNS, "Wait"), (4, GONE, "Gone")]);
     }
 
     #[test]

@@ -196,6 +196,9 @@ impl Kernel {
         self.set_wake(place, wake);
         if let Some(cause) = stop {
             self.stop(place, cause);
+            if cause == StopCause::Lease && self.lease.kills() {
+                self.hurry(place, clock::boot_us());
+            }
         }
         match end {
             Some(end) => {

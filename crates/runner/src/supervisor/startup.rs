@@ -92,6 +92,8 @@ pub(super) fn prepare(args: &Args) -> Result<(Kernel, Vec<Spawner>), Error> {
         slots: Slots::new(Resources::default()),
         held: HashMap::new(),
         seen: Seen::default(),
+        lease: Default::default(),
+        waiters: Default::default(),
         running: Places::default(),
         running_max,
         by_pid: HashMap::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{Attempt, Element, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
 use proto::SUPERVISOR_VERSION;
-use proto::job::Runner;
+use proto::job::{OnLost, Runner};
 use proto::supervisor::{
     Ended, Hello, Output, Start, Started, ToSupervisor, from_supervisor::Kind as Say,
     to_supervisor::Kind as Asked,
@@ -45,10 +45,12 @@ impl Kernel {
                 for attempt in forget.attempts.into_iter().map(Attempt::from) {
                     if let Some(State::Ended(_)) = self.held.get(&attempt) {
                         self.held.remove(&attempt);
+                        self.waiters.remove(&attempt);
                     }
                 }
             }
             Some(Asked::Shutdown(_)) => self.shut_down(),
+            Some(Asked::Lease(lease)) => self.take_lease(lease),
             None => log::line(format_args!("ignored a message of an unknown kind")),
         }
     }
@@ -74,6 +76,7 @@ impl Kernel {
             seen_seq: self.seen.seq,
             held: self.held.keys().map(|attempt| (*attempt).into()).collect(),
             degraded: self.degraded.clone(),
+            lease: Some(self.lease.told()),
         };
         let Some(link) = &mut self.link else { return };
         link.greeted = true;
@@ -165,6 +168,14 @@ impl Kernel {
             return;
         }
         let spec = start.spec.as_ref();
+        if spec.is_some_and(|spec| spec.on_lost() == OnLost::Wait) {
+            self.waiters.extend(items.iter().map(|(_, attempt, _)| *attempt));
+        } else if self.lease.is_over() {
+            for (_, attempt, _) in items {
+                self.withdraw(attempt, StopCause::Lease);
+            }
+            return;
+        }
         let priority = spec.map_or(0, |spec| spec.priority());
         let wants: Resources = spec.and_then(|spec| spec.resources).unwrap_or_default().into();
         let has_list = spec.is_some_and(|spec| spec.items.is_some());
@@ -243,7 +254,7 @@ impl Kernel {
         })
     }
 
-    fn stop_attempt(&mut self, attempt: Attempt, cause: StopCause) {
+    pub(super) fn stop_attempt(&mut self, attempt: Attempt, cause: StopCause) {
         match self.held.get(&attempt) {
             Some(State::Waits { .. }) => self.withdraw(attempt, cause),
             Some(State::Starts(_)) => self.stop_start(attempt, cause),

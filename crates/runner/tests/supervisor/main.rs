@@ -10,6 +10,7 @@ mod clocks;
 mod daemons;
 mod disk;
 mod hostile;
+mod lease;
 mod orphans;
 mod queue;
 mod refusals;

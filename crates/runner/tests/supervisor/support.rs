@@ -316,7 +316,7 @@ impl Node {
                     let outcome = ended.outcome.unwrap().try_into().unwrap();
                     self.ended.insert(ended.attempt.unwrap().into(), outcome);
                 }
-                Said::Output(_) | Said::Condition(_) => {}
+                Said::Output(_) | Said::Condition(_) | Said::Lease(_) => {}
             }
             self.said.push(said);
         }

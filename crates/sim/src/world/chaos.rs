@@ -9,7 +9,9 @@ impl World {
             return;
         }
         let node = self.rng.below(self.nodes.len() as u64) as usize;
-        match self.rng.below(27) {
+        let fault = self.rng.below(32);
+        let fault = if self.profile.cuts && self.rng.chance(700) { 27 + fault % 5 } else { fault };
+        match fault {
             0..3 => self.crash_control(0),
             3..7 => self.crash_daemon(node),
             7..11 => self.crash_supervisor(node),
@@ -32,6 +34,12 @@ impl World {
             24 => self.jump_clock(),
             25 => self.suspend(),
             26 => self.hold(),
+            27..30 => self.cut_off(node),
+            30 => {
+                self.reboot(node);
+                self.cut_off(node);
+            }
+            31 => self.swallow(),
             _ => {
                 self.crash_supervisor(node);
                 self.crash_daemon(node);
@@ -55,6 +63,27 @@ impl World {
         for pid in self.processes.on_node(node) {
             self.processes.die(pid, None);
         }
+    }
+
+    /// A node is cut off, perhaps for longer than its lease.
+    fn cut_off(&mut self, node: usize) {
+        let lasts_us = self.rng.within(MS, 2 * (self.profile.lease_ms + 2_000) * MS);
+        note!(self, "node {node}: is cut off for {} ms", lasts_us / MS);
+        self.nodes[node].cut_until_us = self.now_us + lasts_us;
+        let session = self.nodes[node].daemon.as_ref().and_then(|daemon| daemon.session);
+        if let Some(session) = session {
+            let mute = *self.rng.pick(&[[true; 2], [true, false], [false, true]]).expect("three");
+            self.mute_link(session, mute, lasts_us);
+        }
+    }
+
+    /// A session swallows one direction, or both, and nobody is told.
+    fn swallow(&mut self) {
+        let open = self.open_links();
+        let Some(link) = self.rng.pick(&open).copied() else { return };
+        let mute = [self.rng.chance(600), self.rng.chance(600)];
+        let lasts_us = self.rng.skewed(MS, 3 * self.profile.lease_ms * MS);
+        self.mute_link(link, mute, lasts_us);
     }
 
     /// The only node of a cluster is brought down: nothing more is placed and all is stopped. Its
@@ -90,6 +119,8 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.hostile = false;
         note!(self, "the world heals");
+        let muted = self.muted_links();
+        muted.into_iter().for_each(|link| self.break_link(link, 100 * MS));
         if self.profile.reopen {
             self.open_links().into_iter().for_each(|link| self.break_link(link, 100 * MS));
         }

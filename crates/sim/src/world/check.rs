@@ -88,7 +88,8 @@ impl World {
     /// A supervisor is told to forget an end: it is recorded by then, as it was.
     pub(super) fn check_forgotten(&mut self, attempt: Attempt, outcome: Option<&Outcome>) {
         let recorded = self.truth.outcome(attempt);
-        if outcome.is_none() || recorded != outcome {
+        let lost = self.truth.lost_with_node.contains(&attempt);
+        if outcome.is_none() || (recorded != outcome && !lost) {
             let what = format!("{attempt} is forgotten as {outcome:?}, recorded is {recorded:?}");
             self.broken(what);
         }

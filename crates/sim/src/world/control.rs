@@ -41,6 +41,12 @@ pub(super) enum Event {
     Timer {
         life: u64,
     },
+    /// A majority has answered who leads.
+    Confirmed {
+        life: u64,
+        number: u64,
+        leader: LeaderId,
+    },
     /// Its disk has room again.
     Released {
         life: u64,
@@ -67,6 +73,10 @@ impl World {
                 self.control(control::Event::Planned(places));
             }
             Event::Timer { life } if life == self.host.life => self.control(control::Event::Timer),
+            Event::Confirmed { life, number, leader } if life == self.host.life => {
+                let is_leader = leader == self.journal.leader;
+                self.control(control::Event::Confirmed { number, is_leader });
+            }
             Event::Released { life } if life == self.host.life => {
                 self.control(control::Event::Hold(false));
             }
@@ -124,6 +134,12 @@ impl World {
                 let life = self.host.life;
                 self.after(delay, super::Event::Control(Event::Planned { life, places }));
             }
+            Effect::Confirm { number } => {
+                let (life, leader) = (self.host.life, self.journal.leader);
+                let delay = self.rng.skewed(50, self.profile.write_us);
+                let event = Event::Confirmed { life, number, leader };
+                self.after(delay, super::Event::Control(event));
+            }
             Effect::Timer(at_ms) => {
                 let life = self.host.life;
                 self.at(at_ms * MS, super::Event::Control(Event::Timer { life }));
@@ -158,7 +174,9 @@ impl World {
         let snapshot = self.read_snapshot();
         self.host.delivered = snapshot.as_ref().map_or(0, |(index, _)| *index);
         let id = ClusterId::from_bytes(&[self.host.life as u8; 16]);
-        self.host.control = Some(Control::new(Config { found: id }));
+        let alone = self.profile.alone.then(|| self.nodes[0].id);
+        let lease_ms = self.profile.lease_ms;
+        self.host.control = Some(Control::new(Config { found: id, lease_ms, alone }));
         note!(self, "control: life {} begins", self.host.life);
         if let Some((index, state)) = snapshot {
             self.control(control::Event::Restored { index, state });

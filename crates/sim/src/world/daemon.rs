@@ -14,7 +14,7 @@ use super::{MS, SECOND, World, note};
 pub(super) struct Daemon {
     pub(super) life: u64,
     worker: Worker,
-    session: Option<SessionId>,
+    pub(super) session: Option<SessionId>,
     /// The connection to the supervisor.
     pub(super) connection: Option<u64>,
     /// It ends when its supervisor does.
@@ -62,7 +62,7 @@ impl World {
     /// Gives a daemon's worker part an event and performs what it wants, if that daemon lives.
     pub(super) fn worker(&mut self, node: usize, life: u64, event: worker::Event) {
         let unix_ms = 1_700_000_000_000 + self.now_us / MS;
-        let now = Now { unix_ms, steady_ms: self.now_us / MS };
+        let now = Now { unix_ms, steady_ms: self.node_ms(node) };
         let Some(daemon) = self.daemon(node, life) else { return };
         let effects = daemon.worker.handle(now, event);
         let torn = self.hostile && self.rng.chance(self.profile.torn);
@@ -90,7 +90,15 @@ impl World {
                 }
             }
             Effect::Timer(at_ms) => {
-                self.at(at_ms * MS, super::Event::Node(Event::Timer { node, life }));
+                let at_us = self.nodes[node].world_us(at_ms);
+                self.at(at_us, super::Event::Node(Event::Timer { node, life }));
+            }
+            Effect::LeaveSession => {
+                let Some(session) = daemon.session.take() else { return };
+                note!(self, "node {node}: leaves session {session}");
+                self.leave_link(session);
+                let delay = self.rng.skewed(MS, 300 * MS);
+                self.after(delay, super::Event::Node(Event::Connects { node, life }));
             }
         }
     }

@@ -30,6 +30,8 @@ struct Link {
     broken: bool,
     /// What was in flight at the break is lost.
     lost: [bool; 2],
+    /// Nothing gets through in this direction, and nobody is told.
+    mute: [bool; 2],
     /// When the last message of each direction arrives.
     last_us: [u64; 2],
 }
@@ -40,6 +42,7 @@ pub(super) enum Event {
     ToWorker { link: SessionId, message: Box<ToWorker> },
     WorkerLearns { link: SessionId },
     ControlLearns { link: SessionId },
+    Breaks { link: SessionId },
 }
 
 impl Links {
@@ -60,6 +63,7 @@ impl World {
             Event::ToControl { link, message } => self.arrives_at_control(link, *message),
             Event::ToWorker { link, message } => self.arrives_at_worker(link, *message),
             Event::WorkerLearns { link } => self.worker_learns(link),
+            Event::Breaks { link } => self.break_link(link, 3 * SECOND),
             Event::ControlLearns { link } => {
                 let life = self.host.life;
                 let Some(at) = self.links.by_id.get_mut(&link) else { return };
@@ -75,6 +79,9 @@ impl World {
     /// A session of the node's daemon, if the control part is there to take it.
     pub(super) fn open_link(&mut self, node: usize, daemon: u64) -> Option<SessionId> {
         self.host.control.as_ref()?;
+        if self.hostile && self.now_us < self.nodes[node].cut_until_us {
+            return None;
+        }
         self.links.last += 1;
         let link = Link {
             node,
@@ -84,6 +91,7 @@ impl World {
             control_open: true,
             broken: false,
             lost: [false; 2],
+            mute: [false; 2],
             last_us: [0; 2],
         };
         self.links.by_id.insert(self.links.last, link);
@@ -108,7 +116,8 @@ impl World {
     fn arrivals(&mut self, link: SessionId, way: usize) -> Vec<u64> {
         let delay = self.rng.skewed(10, self.profile.link_us);
         let harsh = self.profile.harsh && self.hostile;
-        let Some(link) = self.links.by_id.get_mut(&link).filter(|link| !link.broken) else {
+        let open = |link: &&mut Link| !link.broken && !link.mute[way];
+        let Some(link) = self.links.by_id.get_mut(&link).filter(open) else {
             return vec![];
         };
         if !harsh {
@@ -190,6 +199,27 @@ impl World {
         let (worker_us, control_us) = (self.rng.skewed(0, most_us), self.rng.within(0, most_us));
         self.after(worker_us, super::Event::Link(Event::WorkerLearns { link: id }));
         self.after(control_us, super::Event::Link(Event::ControlLearns { link: id }));
+    }
+
+    /// The worker gives a session up that it hears nothing in.
+    pub(super) fn leave_link(&mut self, id: SessionId) {
+        self.break_link(id, 3 * SECOND);
+        if let Some(link) = self.links.by_id.get_mut(&id) {
+            link.worker_open = false;
+        }
+    }
+
+    /// A way, or both, of a session swallows everything for a while; then it breaks.
+    pub(super) fn mute_link(&mut self, id: SessionId, mute: [bool; 2], lasts_us: u64) {
+        let Some(link) = self.links.by_id.get_mut(&id).filter(|link| !link.broken) else { return };
+        link.mute = mute;
+        note!(self, "session {id}: swallows {mute:?}");
+        self.after(lasts_us, super::Event::Link(Event::Breaks { link: id }));
+    }
+
+    pub(super) fn muted_links(&self) -> Vec<SessionId> {
+        let muted = |link: &Link| !link.broken && link.mute != [false; 2];
+        self.links.by_id.iter().filter(|(_, link)| muted(link)).map(|(id, _)| *id).collect()
     }
 
     pub(super) fn open_links(&self) -> Vec<SessionId> {

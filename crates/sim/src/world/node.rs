@@ -15,6 +15,10 @@ use crate::rng::Rng;
 pub(super) struct Node {
     pub(super) id: NodeId,
     pub(super) capacity: Resources,
+    /// How fast its clock is, in millionths.
+    rate: u64,
+    /// Until then nothing gets through to it.
+    pub(super) cut_until_us: u64,
     pub(super) daemon: Option<Daemon>,
     /// Lives of its daemon so far.
     pub(super) daemons: u64,
@@ -72,6 +76,13 @@ pub(super) enum Event {
         connection: u64,
         message: Box<FromSupervisor>,
     },
+    /// The supervisor's lease is nearly over: its tasks are to end, or are killed.
+    LeaseEnds {
+        node: usize,
+        supervisor: SupervisorId,
+        deadline_ms: u64,
+        kills: bool,
+    },
     /// The daemon's connection is at its end.
     SupervisorGone {
         node: usize,
@@ -85,6 +96,8 @@ impl Node {
         Node {
             id: NodeId::from_bytes(&[at as u8 + 1; 16]).expect("16 bytes are an id"),
             capacity: Resources { cpu_milli: rng.within(1, 4) * 1000, memory_bytes },
+            rate: rng.within(980_000, 1_020_000),
+            cut_until_us: 0,
             daemon: None,
             daemons: 0,
             supervisor: None,
@@ -95,6 +108,11 @@ impl Node {
         }
     }
 
+    /// The world's time when this node's clock shows `at_ms`, or a moment later.
+    pub(super) fn world_us(&self, at_ms: u64) -> u64 {
+        (u128::from(at_ms) * 1_000_000_000 / u128::from(self.rate)) as u64 + 1
+    }
+
     /// Whether every worker that spoke for this supervisor had been told this end.
     pub(super) fn was_told(&self, supervisor: SupervisorId, attempt: Attempt) -> bool {
         self.told.get(&supervisor).is_some_and(|told| told.contains(&attempt))
@@ -102,6 +120,11 @@ impl Node {
 }
 
 impl World {
+    /// What the node's own clock shows.
+    pub(super) fn node_ms(&self, node: usize) -> u64 {
+        (u128::from(self.now_us) * u128::from(self.nodes[node].rate) / 1_000_000_000) as u64
+    }
+
     pub(super) fn node_event(&mut self, event: Event) {
         match event {
             Event::DaemonStarts { node } => self.start_daemon(node),
@@ -114,6 +137,9 @@ impl World {
             }
             Event::FromSupervisor { node, connection, message } => {
                 self.hear_supervisor(node, connection, *message);
+            }
+            Event::LeaseEnds { node, supervisor, deadline_ms, kills } => {
+                self.lease_ends(node, supervisor, deadline_ms, kills);
             }
             Event::SupervisorGone { node, connection } => {
                 let daemon = self.nodes[node].daemon.as_mut();

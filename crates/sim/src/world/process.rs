@@ -187,6 +187,11 @@ impl World {
         self.after(delay, super::Event::Process(Event::Ends { pid, ending }));
     }
 
+    /// Its supervisor kills a process now.
+    pub(super) fn kill(&mut self, pid: u64) {
+        self.process_ends(pid, Ending::Signaled { signal: 9 });
+    }
+
     fn process_ends(&mut self, pid: u64, ending: Ending) {
         let Some(process) = self.processes.live.get(&pid) else { return };
         let mut outcome = Outcome::bare(ending);

@@ -13,6 +13,12 @@ pub(super) struct Profile {
     pub(super) harsh: bool,
     /// Sessions that live when the world heals are opened anew; always where it is harsh.
     pub(super) reopen: bool,
+    /// The lease of nodes.
+    pub(super) lease_ms: u64,
+    /// The first node is the only voter's own: it has no lease.
+    pub(super) alone: bool,
+    /// Most faults cut nodes off, and the control part mostly lives: leases run out.
+    pub(super) cuts: bool,
     /// The mean time between two faults.
     pub(super) chaos_every_us: u64,
     /// The mean time between two acts of clients.
@@ -47,14 +53,18 @@ impl Profile {
     pub(super) fn draw(rng: &mut Rng) -> Profile {
         let mut of = |choices: &[u64]| *rng.pick(choices).expect("there are choices");
         let harsh = of(&[0, 0, 1]) == 1;
+        let cuts = of(&[0, 0, 1]) == 1;
         Profile {
             nodes: of(&[1, 1, 2, 2, 3, 4]) as usize,
             harsh,
             reopen: harsh || of(&[0, 1]) == 1,
+            lease_ms: if cuts { of(&[1_000, 2_000, 4_000]) } else { of(&[1_000, 10_000, 30_000]) },
+            cuts,
+            alone: of(&[0, 1]) == 1,
             chaos_every_us: of(&[200 * MS, 500 * MS, SECOND, 3 * SECOND, 10 * SECOND]),
             act_every_us: of(&[50 * MS, 200 * MS, 500 * MS]),
-            cut: of(&[0, 3, 10, 40]),
-            torn: of(&[0, 1, 3]),
+            cut: if cuts { of(&[0, 0, 1]) } else { of(&[0, 3, 10, 40]) },
+            torn: if cuts { of(&[0, 0, 1]) } else { of(&[0, 1, 3]) },
             fail: of(&[0, 10, 60]),
             link_us: of(&[MS, 20 * MS, 300 * MS]),
             write_us: of(&[MS, 10 * MS, 100 * MS]),

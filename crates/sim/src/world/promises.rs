@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use machine::AttemptEnded;
-use model::{Attempt, Element, Ending, OnLost, Outcome, RunId, TaskSpec, TaskState};
+use model::{Attempt, Element, Ending, OnLost, Outcome, RunId, StopCause, TaskSpec, TaskState};
 
 use super::clock::Mark;
 use super::truth::{Run, Truth};
@@ -220,8 +220,8 @@ impl Tries {
             let factor = retries.factor_milli.into();
             wait_ms(retries.base_ms, factor, retries.max_ms, jitter, self.failures)
         } else {
-            self.losses += u32::from(outcome.ending == Ending::Gone);
-            self.excused += u32::from(outcome.ending != Ending::Gone);
+            self.losses += u32::from(is_loss(outcome));
+            self.excused += u32::from(!is_loss(outcome));
             0
         };
         self.waits = (wait_ms > 0).then_some((now, wait_ms));
@@ -238,8 +238,14 @@ fn may_be_tried_again(spec: &TaskSpec, tries: Tries, outcome: &Outcome) -> bool 
         Some(_) => tries.failures < spec.retries.attempts && spec.retries.cover(outcome),
         None if matches!(outcome.ending, Ending::NotStarted(_)) => true,
         None if spec.at_most_once || spec.on_lost == OnLost::Fail => false,
-        None => outcome.ending != Ending::Gone || tries.losses < spec.losses_max,
+        None => !is_loss(outcome) || tries.losses < spec.losses_max,
     }
+}
+
+/// Whether an attempt ended because its node, or its supervisor, was lost.
+fn is_loss(outcome: &Outcome) -> bool {
+    let started = !matches!(outcome.ending, Ending::NotStarted(_));
+    outcome.ending == Ending::Gone || (started && outcome.stopped == Some(StopCause::Lease))
 }
 
 /// The shortest wait before the try that follows so many.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use model::slots::Slots;
 use model::{Attempt, Element, Ending, Fence, NotStarted, Outcome, Resources, RunId, StopCause};
-use model::{SupervisorId, TaskSpec};
+use model::{OnLost, SupervisorId, TaskSpec, lease_kill_ms, lease_term_ms};
 use proto::supervisor::{
-    Ended, FromSupervisor, Hello, Start, Started, ToSupervisor, from_supervisor, to_supervisor,
+    Ended, FromSupervisor, Hello, Lease, Start, Started, ToSupervisor, from_supervisor,
+    to_supervisor,
 };
 
 use super::node::{self, Frame};
@@ -26,6 +27,8 @@ pub(super) struct Supervisor {
     held: BTreeMap<Attempt, Held>,
     /// It stops everything, takes nothing more, and leaves when all is forgotten.
     down: bool,
+    /// What it was told last.
+    lease: Lease,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,8 @@ enum Phase {
 impl Supervisor {
     pub(super) fn new(id: SupervisorId, capacity: Resources) -> Supervisor {
         let (slots, held) = (Slots::new(capacity), BTreeMap::new());
-        Supervisor { id, connection: 0, seen: (0, 0), slots, held, down: false }
+        let lease = Lease::default();
+        Supervisor { id, connection: 0, seen: (0, 0), slots, held, down: false, lease }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -65,6 +69,7 @@ impl Supervisor {
             seen_epoch: self.seen.0,
             seen_seq: self.seen.1,
             held: self.held.keys().map(|attempt| (*attempt).into()).collect(),
+            lease: Some(self.lease),
             ..Hello::default()
         }
     }
@@ -123,6 +128,9 @@ impl World {
                 let (first, count, seen) = (start.seq, start.items.len(), supervisor.seen);
                 supervisor.take(&start);
                 note!(self, "node {node}: {count} to start from {first}, seen {seen:?}");
+                if self.is_lease_over(node) {
+                    self.give_up(node, id);
+                }
                 self.start_what_fits(node, id);
                 self.stop_all_if_down(node, id);
             }
@@ -142,7 +150,70 @@ impl World {
                 supervisor.down = true;
                 self.stop_all_if_down(node, id);
             }
+            // Of an older connection it has heard the end already.
+            Some(to_supervisor::Kind::Lease(_)) if connection < supervisor.connection => {}
+            Some(to_supervisor::Kind::Lease(lease)) => {
+                supervisor.lease = lease;
+                self.say(node, connection, from_supervisor::Kind::Lease(lease));
+                self.watch_lease(node, id, lease);
+            }
             None => {}
+        }
+    }
+
+    fn watch_lease(&mut self, node: usize, id: SupervisorId, lease: Lease) {
+        let Lease { lease_ms, deadline_ms, term } = lease;
+        note!(self, "node {node}: lease {lease_ms} until {deadline_ms} of term {term}");
+        if lease_ms == 0 {
+            return;
+        }
+        for (before_ms, kills) in
+            [(lease_term_ms(lease_ms), false), (lease_kill_ms(lease_ms), true)]
+        {
+            let at_us = self.nodes[node].world_us(deadline_ms - before_ms);
+            let event = node::Event::LeaseEnds { node, supervisor: id, deadline_ms, kills };
+            self.at(at_us, super::Event::Node(event));
+        }
+    }
+
+    /// The lease is so nearly over that nothing may start, and what runs has to end.
+    fn is_lease_over(&self, node: usize) -> bool {
+        let lease = self.nodes[node].supervisor.as_ref().map(|supervisor| supervisor.lease);
+        let Some(Lease { lease_ms, deadline_ms, .. }) = lease else { return false };
+        lease_ms > 0 && self.node_ms(node) >= deadline_ms - lease_term_ms(lease_ms)
+    }
+
+    pub(super) fn lease_ends(
+        &mut self,
+        node: usize,
+        id: SupervisorId,
+        deadline_ms: u64,
+        kills: bool,
+    ) {
+        let Some(supervisor) = self.supervisor(node, id) else { return };
+        if supervisor.lease.deadline_ms != deadline_ms || supervisor.lease.lease_ms == 0 {
+            return; // A later one has come.
+        }
+        self.give_up(node, id);
+        if kills {
+            let held = self.supervisor(node, id).map(|supervisor| &supervisor.held);
+            let running = held.into_iter().flatten().filter_map(|(_, held)| match held.phase {
+                Phase::Running { pid, .. } if held.spec.on_lost != OnLost::Wait => Some(pid),
+                _ => None,
+            });
+            for pid in running.collect::<Vec<_>>() {
+                self.kill(pid);
+            }
+        }
+    }
+
+    /// Stops everything but what waits for the node to come back.
+    fn give_up(&mut self, node: usize, id: SupervisorId) {
+        let held = self.supervisor(node, id).map(|supervisor| &supervisor.held);
+        let ends = |held: &Held| held.spec.on_lost != OnLost::Wait;
+        let ending = held.into_iter().flatten().filter(|(_, held)| ends(held));
+        for attempt in ending.map(|(attempt, _)| *attempt).collect::<Vec<_>>() {
+            self.stop(node, id, attempt, StopCause::Lease);
         }
     }
 

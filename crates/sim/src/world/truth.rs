@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use machine::{Answer, AttemptEnded, Event, State};
-use model::{Attempt, Element, Ending, JobSpec, NodeId, Outcome, Resources, RunId, SupervisorId};
+use model::{
+    Attempt, Element, Ending, JobSpec, NodeId, OnLost, Outcome, Resources, RunId, SupervisorId,
+};
 use model::{StopCause, TaskState};
 use proto::record::{Batch, Rerun, command::Kind};
 use reactor::control::RequestId;
@@ -13,7 +15,7 @@ use reactor::control::RequestId;
 use super::clock::Mark;
 use super::journal::Entry;
 use super::promises::{self, Deadline, Tries};
-use super::{World, ask, task};
+use super::{World, ask, note, task};
 
 #[derive(Debug, Default)]
 pub(super) struct Truth {
@@ -31,6 +33,8 @@ pub(super) struct Truth {
     pub(super) tries: BTreeMap<Element, Tries>,
     /// The deadlines that have not passed.
     pub(super) deadlines: BTreeSet<Deadline>,
+    /// Attempts that ended with their node, as far as the cluster can know.
+    pub(super) lost_with_node: BTreeSet<Attempt>,
     /// How each attempt ended, as the cluster has it.
     outcomes: BTreeMap<Attempt, Outcome>,
 }
@@ -295,6 +299,9 @@ impl World {
             }
             Event::AttemptEnded(ended) => {
                 self.check_ended(ended, registers);
+                if ended.because.as_ref().is_some_and(|because| because.actor == "node-lost") {
+                    self.truth.lost_with_node.insert(ended.attempt);
+                }
                 self.truth.outcomes.insert(ended.attempt, ended.outcome.clone());
                 let broken = self.truth.note_end(ended, now);
                 broken.into_iter().for_each(|what| self.broken(what));
@@ -327,6 +334,11 @@ impl World {
                 }
                 early.map(|attempt| format!("{attempt} is stopped before its deadline"))
             }
+            Event::NodeLost { node, epoch } => {
+                note!(self, "truth: node {node} is lost, epoch {epoch}");
+                self.lost += 1;
+                None
+            }
             Event::NodeRegistered { .. }
             | Event::PickRefused { .. }
             | Event::Started { .. }
@@ -344,6 +356,13 @@ impl World {
         if self.truth.placed.get(&attempt.element) != Some(&attempt.number) {
             return self.broken(format!("{attempt} is recorded as ended and is not the latest"));
         }
+        let spec = self.truth.runs.get(&attempt.element.run).map(|run| run.spec.clone());
+        let task = spec.as_ref().map(|spec| &spec.tasks[attempt.element.task as usize]);
+        let with_node = ended.because.as_ref().is_some_and(|because| because.actor == "node-lost");
+        let by_loss = outcome.stopped == Some(StopCause::Lease) || with_node;
+        if by_loss && task.is_some_and(|task| task.on_lost == OnLost::Wait) {
+            return self.broken(format!("{attempt} waits for its node and was given up"));
+        }
         let past = self.processes.past(*attempt);
         let fair = match outcome.ending {
             Ending::Gone => {
@@ -351,7 +370,7 @@ impl World {
                 let told = registers.get(node).is_some_and(|supervisor| {
                     at.is_some_and(|at| at.was_told(*supervisor, *attempt))
                 });
-                if told {
+                if told && !with_node {
                     let what = format!("{attempt} is recorded as gone, but its end was found");
                     return self.broken(what);
                 }

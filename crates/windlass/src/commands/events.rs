@@ -21,7 +21,7 @@ Examples:
   windlass events -f --after 4711 --json   go on where a watch was cut off
 
 Kinds: run_created, assigned, started, stopping, attempt_ended,
-elements_ended, run_ended, node_registered, node_connected,
+elements_ended, run_ended, node_registered, node_lost, node_connected,
 node_disconnected, node_degraded, node_recovered.
 
 The last line on stderr says with which `--after` to go on: nothing is missed

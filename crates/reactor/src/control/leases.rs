@@ -1,0 +1,132 @@
+//! The leader's side of leases: which heartbeats may be acknowledged, and which node is lost.
+//!
+//! A heartbeat is acknowledged only after a majority has confirmed this leader since it arrived;
+//! one confirmation serves all that wait. A node is lost when its lease and a margin have passed
+//! since the arrival of the last heartbeat that was acknowledged, or since this leader was first
+//! confirmed: what an earlier leader acknowledged arrived before that. A leader that was paused
+//! starts its waiting over, for heartbeats may lie in its sockets and the nodes may have been paused
+//! with it.
+
+use std::collections::BTreeMap;
+
+use machine::State;
+use model::{LEASE_MARGIN_MS, NodeId};
+use proto::record::{self, command::Kind};
+
+use super::batch::{Batcher, Origin};
+use super::effect::SessionId;
+
+/// Nodes are looked through at most this often, in milliseconds.
+const LOOK_MS: u64 = 100;
+/// The leader looks at least this often, in milliseconds.
+const REST_MS: u64 = 1_000;
+/// A leader that has not looked for so long was suspended or paused, in milliseconds.
+const PAUSED_MS: u64 = 3_000;
+
+/// A heartbeat that waits to be acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heartbeat {
+    pub(super) session: SessionId,
+    pub(super) node: NodeId,
+    pub(super) number: u64,
+    /// When it arrived, in steady milliseconds.
+    pub(super) at_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    /// When this leader was first confirmed; `None` while this node does not lead.
+    first_ms: Option<u64>,
+    /// The arrival of the newest heartbeat, or hello, of each node that counts.
+    heard: BTreeMap<NodeId, u64>,
+    /// The newest heartbeat of each session that no confirmation was asked for yet.
+    waiting: BTreeMap<SessionId, Heartbeat>,
+    /// The confirmation that is on its way, and whom it serves.
+    asked: Option<(u64, Vec<Heartbeat>)>,
+    last_number: u64,
+    /// Before this no lease can have run out.
+    look_ms: u64,
+    /// When it was looked last.
+    looked_ms: u64,
+}
+
+impl Leases {
+    /// A majority has confirmed that this node leads: its own first entry is committed.
+    pub(super) fn begin(&mut self, now_ms: u64) {
+        self.end();
+        (self.first_ms, self.looked_ms) = (Some(now_ms), now_ms);
+    }
+
+    /// This node leads no more.
+    pub(super) fn end(&mut self) {
+        *self = Leases { last_number: self.last_number, ..Leases::default() };
+    }
+
+    /// A node was heard of at that time, and a majority has confirmed this leader since.
+    pub(super) fn heard(&mut self, node: NodeId, at_ms: u64) {
+        let heard = self.heard.entry(node).or_default();
+        *heard = at_ms.max(*heard);
+        // Its lease may be shorter than those that were looked at.
+        self.look_ms = 0;
+    }
+
+    pub(super) fn heartbeat(&mut self, heartbeat: Heartbeat) {
+        self.waiting.insert(heartbeat.session, heartbeat);
+    }
+
+    /// The number of a confirmation to ask for, if somebody waits for one and none is on its way.
+    pub(super) fn ask(&mut self) -> Option<u64> {
+        if self.first_ms.is_none() || self.asked.is_some() || self.waiting.is_empty() {
+            return None;
+        }
+        self.last_number += 1;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.asked = Some((self.last_number, waiting.into_values().collect()));
+        Some(self.last_number)
+    }
+
+    /// Whose heartbeats may be acknowledged now.
+    pub(super) fn confirmed(&mut self, number: u64, is_leader: bool) -> Vec<Heartbeat> {
+        let Some((_, served)) = self.asked.take_if(|(asked, _)| *asked == number) else {
+            return Vec::new();
+        };
+        // Without a majority nobody is acknowledged; the nodes will ask again.
+        if is_leader { served } else { Vec::new() }
+    }
+
+    /// Gives up the nodes whose leases have run out, and returns them.
+    pub(super) fn look(
+        &mut self,
+        state: &State,
+        now_ms: u64,
+        batcher: &mut Batcher,
+    ) -> Vec<NodeId> {
+        let mut lost = Vec::new();
+        if now_ms.saturating_sub(self.looked_ms) > PAUSED_MS && self.first_ms.is_some() {
+            (self.first_ms, self.look_ms) = (Some(now_ms), 0);
+        }
+        self.looked_ms = now_ms;
+        let Some(first_ms) = self.first_ms.filter(|_| now_ms >= self.look_ms) else { return lost };
+        let mut next_ms = u64::MAX;
+        for (id, node) in state.nodes().iter().filter(|(_, n)| n.lease_ms > 0 && !n.is_lost) {
+            let heard_ms = self.heard.get(id).copied().unwrap_or_default().max(first_ms);
+            let over_ms = heard_ms + node.lease_ms + LEASE_MARGIN_MS;
+            if over_ms > now_ms {
+                next_ms = next_ms.min(over_ms);
+                continue;
+            }
+            let lose = record::LoseNode { node_id: id.to_bytes(), epoch: node.epoch };
+            let _ = batcher.push(Origin::Nobody, Kind::LoseNode(lose));
+            next_ms = next_ms.min(now_ms + node.lease_ms);
+            lost.push(*id);
+        }
+        self.look_ms = next_ms.max(now_ms + LOOK_MS);
+        lost
+    }
+
+    /// When to look again.
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        let due = self.first_ms.is_some() && self.look_ms < u64::MAX;
+        due.then_some(self.look_ms.min(self.looked_ms + REST_MS))
+    }
+}
