@@ -3,12 +3,12 @@
 //! Plain `cargo test` and not a runner that would have to be installed first: a fresh clone needs cargo alone.
 //! What the tests need beyond that is installed here, under the target directory.
 
+mod debian;
+mod fuzz;
 mod python;
 mod summary;
-mod venv;
 
 use std::io::{BufRead as _, BufReader, PipeReader};
-use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -34,14 +34,17 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     if !built.success() {
         bail!("the binary does not build, so no test was run");
     }
-    venv::make_all()?;
-
-    // Those that need it fail and say so; the others are not to blame.
-    let python = python::install().unwrap_or_else(|error| {
-        eprintln!("warning: the tests' Python is not there: {error:#}");
-        PathBuf::new()
-    });
-    let summary = run_tests(filter, &python)?;
+    // Those tests that need what is missing fail and say so; the others are not to blame.
+    for (what, done) in [("Python", python::install()), ("curl", debian::install_missing())] {
+        if let Err(error) = done {
+            eprintln!("warning: the tests' {what} is not there: {error:#}");
+        }
+    }
+    // What is looked for by its name alone is not in there.
+    if filter.is_empty() {
+        fuzz::check()?;
+    }
+    let summary = run_tests(filter)?;
     print!("{summary}");
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -54,12 +57,11 @@ fn filter(args: &[String]) -> Result<&[String]> {
     }
 }
 
-fn run_tests(filter: &[String], python: &Path) -> Result<Summary> {
+fn run_tests(filter: &[String]) -> Result<Summary> {
     // One pipe for both streams keeps the name of a test binary in front of its results.
     let (reader, writer) = std::io::pipe().context("making a pipe for the tests' output")?;
     let mut command = workspace::cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filter);
-    command.env(python::VARIABLE, python);
     command.stdout(writer.try_clone().context("sharing the pipe")?).stderr(writer);
     let mut child = command.spawn().context("starting `cargo test`")?;
     // The command holds the writing ends: while it lives the pipe would never end.

@@ -1,20 +1,27 @@
 //! The client in Python of docs/examples, against a live node.
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use crate::node::{Home, Node};
 
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/python/windlass.py");
-/// Made by `cargo xtask test`.
-const PYTHON: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../python/client/bin/python");
+
+/// The Python of one of the environments that `cargo xtask test` makes.
+pub(crate) fn python(name: &str) -> PathBuf {
+    let all = concat!(env!("CARGO_TARGET_TMPDIR"), "/../python");
+    let python = PathBuf::from(format!("{all}/{name}/bin/python"));
+    assert!(
+        python.exists(),
+        "there is no {}\nhint: run the tests with `cargo xtask test`, which installs what they need",
+        python.display()
+    );
+    python
+}
 
 fn client(node: &Node, args: &[&str]) -> Output {
-    assert!(
-        std::path::Path::new(PYTHON).exists(),
-        "there is no {PYTHON}: `cargo xtask test` installs the packages this test needs"
-    );
     let token = node.home().path().join("data/token");
-    let mut command = Command::new(PYTHON);
+    let mut command = Command::new(python("client"));
     command.arg(CLIENT).args(["--address", node.api(), "--token-file"]).arg(token).args(args);
     command.output().unwrap()
 }

@@ -1,23 +1,13 @@
 //! The routes held against their own description by a stranger: schemathesis makes requests of it,
 //! good ones and bad ones, and looks whether every answer is one that is described.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
 
 use super::client::Call;
 use crate::node::Home;
-
-/// Where the tests' Python is; `cargo xtask test` installs it.
-fn python() -> PathBuf {
-    match std::env::var_os("WINDLASS_TEST_PYTHON") {
-        Some(path) => path.into(),
-        None => panic!(
-            "WINDLASS_TEST_PYTHON is not set\nhint: run the tests with `cargo xtask test`, which installs what they need"
-        ),
-    }
-}
+use crate::python::python;
 
 #[test]
 fn a_stranger_finds_every_answer_described() {
@@ -48,7 +38,8 @@ fn a_stranger_finds_every_answer_described() {
         expected-statuses = ["2xx", "3xx", 404, 410, 422]
     "#;
     std::fs::write(&config, known.replace("TOKEN", node.token().trim())).unwrap();
-    let shown = Command::new(python().join("bin/schemathesis"))
+    let shown = Command::new(python("strangers"))
+        .args(["-m", "schemathesis.cli"])
         .current_dir(node.home().path())
         .arg("--config-file")
         .arg(config)
