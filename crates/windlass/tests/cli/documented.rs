@@ -10,39 +10,146 @@ use std::process::Command;
 use crate::node::{Home, Node};
 
 const END: &str = "@@@ end of command ";
-/// What is no command to a node: building it, and what a shell keeps.
-const LEFT_OUT: [&str; 4] = ["cargo ", "windlass up", "export PATH=", "source <("];
+/// What is no command to a node, each with the reason why it is left out.
+const LEFT_OUT: [(&str, &str); 4] = [
+    ("cargo ", "the binary is built already"),
+    ("windlass up", "the node is up already, and this would not end"),
+    ("export PATH=", "the test has a path of its own"),
+    ("source <(", "completions are for a shell with a person"),
+];
+/// Where a node listens unless it is told otherwise.
+const USUAL: &str = "127.0.0.1:7400";
 
-#[test]
-fn the_commands_of_the_readme_run() {
-    page("README.md");
-}
+/// Blocks of other kinds in which a line begins like a command, and why it is not run.
+const NOT_RUN: [(&str, &str); 1] = [(
+    "CONTRIBUTING.md",
+    "it builds and tests Windlass itself, and these tests are a part of that",
+)];
 
-#[test]
-fn the_commands_of_the_first_hour_run() {
-    page("docs/guides/first-hour.md");
-}
-
-#[test]
-fn the_commands_of_the_page_on_security_run() {
-    page("docs/concepts/security.md");
-}
-
-#[test]
-fn the_commands_of_the_reference_run() {
-    for name in ["selectors", "output", "environment", "exit-codes"] {
-        page(&format!("docs/reference/{name}.md"));
+/// README, and all pages below `docs` but the decisions, which show what was true then.
+fn pages() -> Vec<String> {
+    let mut pages = vec!["CONTRIBUTING.md".to_owned(), "README.md".to_owned()];
+    let mut directories = vec!["docs".to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(root().join(&directory)).unwrap() {
+            let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
+            let path = format!("{directory}/{name}");
+            match entry.unwrap().file_type().unwrap().is_dir() {
+                true if path == "docs/adr" => {}
+                true => directories.push(path),
+                false if name.ends_with(".md") => pages.push(path),
+                false => {}
+            }
+        }
     }
+    pages.sort();
+    pages
 }
 
-fn page(name: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
-    let text = std::fs::read_to_string(path).unwrap();
-    let steps = steps(&text);
-    if steps.is_empty() {
-        return;
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Each of these tests takes every third page, so that they run beside each other.
+const SHARES: usize = 3;
+
+#[test]
+fn the_commands_of_all_pages_run_first_share() {
+    share(0);
+}
+
+#[test]
+fn the_commands_of_all_pages_run_second_share() {
+    share(1);
+}
+
+#[test]
+fn the_commands_of_all_pages_run_third_share() {
+    share(2);
+}
+
+fn share(number: usize) {
+    let mut with_commands = 0;
+    for name in pages() {
+        let text = std::fs::read_to_string(root().join(&name)).unwrap();
+        let steps = steps(&text);
+        if steps.is_empty() {
+            continue;
+        }
+        if with_commands % SHARES == number {
+            page(&name, steps);
+        }
+        with_commands += 1;
     }
+    assert!(with_commands >= SHARES, "{with_commands} pages have commands");
+}
+
+#[test]
+fn a_command_stands_in_a_block_that_is_run_or_has_a_reason() {
+    for (name, why) in NOT_RUN {
+        println!("{name}: not run: {why}");
+    }
+    let mut faults = String::new();
+    let mut unused: Vec<_> = NOT_RUN.iter().map(|(name, _)| *name).collect();
+    for name in pages() {
+        let text = std::fs::read_to_string(root().join(&name)).unwrap();
+        for (number, line) in hidden(&text) {
+            match NOT_RUN.iter().any(|(page, _)| *page == name) {
+                true => unused.retain(|page| *page != name),
+                false => faults.push_str(&format!("{name}:{number}: `{line}`\n")),
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "these commands are in no `sh` or `console` block, so nothing runs them:\n{faults}"
+    );
+    assert_eq!(unused, [""; 0], "nothing is left out there any more");
+}
+
+/// Lines that begin like a command in a block that is not run, with their numbers.
+fn hidden(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let mut block = None;
+    for (line, number) in text.lines().zip(1..) {
+        match (block, line.strip_prefix("```")) {
+            (None, Some(kind)) => block = Some(kind),
+            (Some(_), Some(_)) => block = None,
+            (Some("sh" | "console") | None, None) => {}
+            (Some(_), None) => {
+                let words = ["windlass ", "cargo ", "curl ", "$ "];
+                if words.iter().any(|word| line.starts_with(word)) {
+                    found.push((number, line));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_file_on_the_page_of_configuration_has_no_fault() {
+    let text = std::fs::read_to_string(root().join("docs/reference/configuration.md")).unwrap();
+    let (_, rest) = text.split_once("```yaml\n").expect("the page shows a file");
+    let (file, _) = rest.split_once("```").unwrap();
+    let home = Home::new();
+    std::fs::write(home.path().join("shown.yaml"), file).unwrap();
+    let checked = home.windlass(&["config", "check", "shown.yaml"]);
+    assert!(checked.0.status.success(), "{}", String::from_utf8_lossy(&checked.0.stderr));
+}
+
+#[test]
+fn a_command_in_another_block_is_found() {
+    let text = "```sh\nwindlass ps\n```\nwindlass ps\n```text\nx\n$ curl a\n```\n```\nwindlass\nwindlass up\n```\n";
+    assert_eq!(hidden(text), [(7, "$ curl a"), (11, "windlass up")]);
+}
+
+fn page(name: &str, mut steps: Vec<Step>) {
     let mut node = Home::new().up();
+    // Each node of a test has an address of its own; a page says the usual one.
+    for step in &mut steps {
+        step.command = step.command.replace(USUAL, node.api());
+    }
     let results = bash(&node, &steps);
     let mut faults = String::new();
     for (step, (code, shown)) in steps.iter().zip(&results) {
@@ -88,13 +195,19 @@ fn steps(text: &str) -> Vec<Step> {
             _ => {}
         }
     }
-    steps.retain(|step| !LEFT_OUT.iter().any(|word| step.command.starts_with(word)));
+    steps.retain(|step| {
+        let why = LEFT_OUT.iter().find(|(word, _)| step.command.starts_with(word));
+        if let Some((_, why)) = why {
+            println!("`{}` is not run: {why}", step.command);
+        }
+        why.is_none()
+    });
     steps
 }
 
 /// Runs all in one shell, for a page sets variables and looks at `$?`.
 fn bash(node: &Node, steps: &[Step]) -> Vec<(i32, String)> {
-    let mut script = String::from("exec 2>&1\ncode=0\n");
+    let mut script = String::from("exec 2>&1\nshopt -s expand_aliases\ncode=0\n");
     for step in steps {
         script.push_str(&format!("(exit $code)\n{}\n", step.command));
         script.push_str(&format!("code=$?; printf '\\n{END}%s\\n' \"$code\"\n"));
