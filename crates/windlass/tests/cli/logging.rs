@@ -1,5 +1,6 @@
 //! The daemon's log: what is asked for, in the form that is asked for.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,22 @@ fn each_line_is_an_object_of_json() {
     assert!(0 < index(submitted) && index(submitted) < index(ended), "{submitted} {ended}");
     assert!(of("a node is registered")["epoch"].is_u64());
     assert!(of("the node goes down")["tasks"].is_u64());
+    // The page tells them with their levels and fields.
+    let page = include_str!("../../../../docs/reference/log.md");
+    let mut rows = 0;
+    for row in page.lines().filter(|row| row.starts_with("| `") && row.matches('|').count() == 4) {
+        let mut words = row.split('`').skip(1).step_by(2);
+        let (message, level) = (words.next().unwrap(), words.next().unwrap());
+        let Some(line) = lines.iter().find(|line| line["message"] == message) else { continue };
+        assert_eq!(line["level"], level, "{row}");
+        let told: BTreeSet<&str> = words.collect();
+        let usual = ["timestamp", "level", "target", "message"];
+        let keys = line.as_object().unwrap().keys().map(String::as_str);
+        let fields: BTreeSet<&str> = keys.filter(|key| !usual.contains(key)).collect();
+        assert_eq!(fields, told, "{row}");
+        rows += 1;
+    }
+    assert_eq!(rows, 5, "the others need more than a run and an end of the node");
     // Whatever is logged, it is nothing that a task was given, and nobody's token.
     let told = lines.iter().map(Value::to_string);
     let leaks = told.filter(|line| line.contains("hunter2") || line.contains(&token));
