@@ -21,6 +21,7 @@ pub mod role;
 pub mod instant;
 pub mod lease;
 pub mod text;
+pub mod words;
 
 pub use ids::{
     Attempt, AttemptNumber, ClusterId, Element, Fence, NodeId, RunId, SupervisorId, TaskIndex,

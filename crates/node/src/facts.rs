@@ -108,18 +108,22 @@ pub(crate) fn outcome_of(run: &Run) -> (i32, String) {
     }
 }
 
-/// The beginning of the first task's command, words separated by spaces.
+/// The first task's command as a line for a shell; one that is longer than is kept ends with `…`.
 pub(crate) fn command(spec: &JobSpec) -> String {
-    let mut command = String::new();
-    for word in spec.tasks.first().map_or(&[][..], |task| &task.command) {
-        if command.len() > 4 * COMMAND_CHARS_MAX {
-            break;
-        }
-        let space = if command.is_empty() { "" } else { " " };
-        command.push_str(space);
-        command.extend(word.chars().take(COMMAND_CHARS_MAX));
+    let words = spec.tasks.first().map_or(&[][..], |task| &task.command);
+    // What lies beyond is not looked at: a word may be as long as a job.
+    let mut room = COMMAND_CHARS_MAX + 1;
+    let begins = words.iter().map_while(|word| {
+        let begin: String = (room > 0).then(|| word.chars().take(room).collect())?;
+        room = room.saturating_sub(begin.chars().count() + 1);
+        Some(begin)
+    });
+    let begins: Vec<String> = begins.collect();
+    let line = model::words::shell_line(begins.iter().map(String::as_str));
+    if line.chars().count() <= COMMAND_CHARS_MAX && begins.len() == words.len() {
+        return line;
     }
-    command.chars().take(COMMAND_CHARS_MAX).collect()
+    line.chars().take(COMMAND_CHARS_MAX - 1).chain(['…']).collect()
 }
 
 /// How many elements a job has.
@@ -141,5 +145,30 @@ pub(crate) fn stop_words(cause: StopCause) -> &'static str {
         StopCause::Down => "its node goes down",
         StopCause::Deadline => "it took longer than its total timeout",
         StopCause::Lease => "its node has not heard of a leader for as long as its lease",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::TaskSpec;
+
+    use super::*;
+
+    fn shown(words: Vec<String>) -> String {
+        command(&JobSpec { tasks: vec![TaskSpec::new(words)], ..JobSpec::default() })
+    }
+
+    #[test]
+    fn a_command_is_a_line_for_a_shell_and_says_where_it_is_cut_off() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        assert_eq!(shown(words(&["sh", "-c", "echo a; exit 3"])), "sh -c 'echo a; exit 3'");
+        assert_eq!(shown(words(&[])), "");
+        let exact = "x".repeat(COMMAND_CHARS_MAX);
+        assert_eq!(shown(words(&[&exact])), exact);
+        for long in [words(&[&exact, "y"]), vec!["z".repeat(1 << 20)], vec!["w".into(); 1 << 16]] {
+            let shown = shown(long);
+            assert_eq!(shown.chars().count(), COMMAND_CHARS_MAX);
+            assert!(shown.ends_with('…'));
+        }
     }
 }

@@ -34,7 +34,7 @@ fn a_part_of_an_ended_run_is_repeated() {
     --- stdout ---
     run  3 (n)
     state  succeeded
-    command  sh -c test -e fixed || test $WINDLASS_INDEX -ne 2 || exit 4; echo $WINDLASS_INDEX
+    command  sh -c 'test -e fixed || test $WINDLASS_INDEX -ne 2 || exit 4; echo $WINDLASS_INDEX'
     submitted  [TIME] by user:ann
     rerun of  2
     started  [TIME]
@@ -74,7 +74,7 @@ fn a_part_of_an_ended_run_is_repeated() {
     --- stdout ---
     run  4 (n)
     state  failed
-    command  sh -c test -e fixed || test $WINDLASS_INDEX -ne 2 || exit 4; echo $WINDLASS_INDEX
+    command  sh -c 'test -e fixed || test $WINDLASS_INDEX -ne 2 || exit 4; echo $WINDLASS_INDEX'
     submitted  [TIME] by user:ann
     rerun of  1
     started  [TIME]
