@@ -1,10 +1,11 @@
 //! `windlass status`: one run and what was selected of it.
 
 mod element;
+mod elements;
 mod spec;
 
 use model::text::duration_ms;
-use proto::api::{AttemptStatus, ElementStatus, GetRunRequest, GetRunResponse, RunSummary};
+use proto::api::{AttemptStatus, ElementStatus, GetRunResponse, RunSummary};
 use proto::job::Because;
 
 use super::filter;
@@ -28,10 +29,13 @@ pub(crate) struct Args {
     /// A run (`812`, `last`, a job's name) or parts of it (`812/main[3-5]`)
     #[arg(value_name = "ID", add = clap_complete::ArgValueCandidates::new(crate::complete::runs))]
     id: String,
-    /// Show at most N elements
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    /// Show at most N elements (as many as the screen has room for; 50 elsewhere)
+    #[arg(short = 'n', long, value_name = "N")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    limit: u32,
+    limit: Option<u32>,
+    /// Show every element, 10,000 at most
+    #[arg(short, long, conflicts_with = "limit")]
+    all: bool,
     /// Show only elements in one of these states: `failed,timed_out`
     #[arg(long = "state", value_name = "STATES", value_delimiter = ',')]
     #[arg(value_parser = filter::state)]
@@ -42,28 +46,36 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// A command that is shown in full.
+const COMMAND_BYTES_MAX: usize = 2000;
+
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     client::check_id(&args.id)?;
     let mut client = Client::connect(&target).await?;
-    let request =
-        GetRunRequest { id: args.id.clone(), limit: args.limit, states: args.states.clone() };
-    let answer = client.rpc.get_run(request).await;
-    let answer = answer
-        .map_err(|status| client.failure(&format!("show `{}`", args.id), &status))?
-        .into_inner();
     if args.json {
+        let limit = if args.all { elements::ALL } else { args.limit.unwrap_or(elements::PIPED) };
+        let answer = elements::ask(&mut client, &args.id, limit, &args.states).await?;
         out::json(&api::json::RunStatus::from(&answer))?;
         return Ok(0);
     }
+    let room = if args.all { Some(elements::ALL) } else { args.limit };
+    let answer = elements::worst_first(&mut client, &args.id, room, &args.states).await?;
     out::data(text(&answer, time::now_ms()))?;
-    let shown = answer.elements.len() as u64;
+    let (shown, total) = (answer.elements.len() as u64, answer.elements_total);
+    let limit = u64::from(room.unwrap_or(u32::MAX));
     if !args.states.is_empty() {
-        if shown >= u64::from(args.limit) {
-            out::note(format!("the first {shown}; `--limit` shows more"));
+        if shown >= limit.min(u64::from(elements::PIPED)) {
+            out::note(format!("the first {shown}; `--all` shows more"));
         }
-    } else if shown < answer.elements_total {
-        let total = answer.elements_total;
-        out::note(format!("{shown} of {total} elements; select others with `ID[FIRST-LAST]`"));
+    } else if shown < total {
+        let order = "what failed first, then what runs";
+        out::note(format!(
+            "{shown} of {total} elements, {order}; {}",
+            match args.all {
+                true => "select others with `ID[FIRST-LAST]` or `--state`",
+                false => "`--all` shows them all, `--state` or `ID[FIRST-LAST]` some",
+            }
+        ));
     }
     Ok(0)
 }
@@ -99,7 +111,7 @@ fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> element::Fac
     let mut facts = vec![
         ("run", format!("{}{name}", run.run)),
         ("state", run.state.clone()),
-        ("command", run.command.clone()),
+        ("command", command(answer, run)),
         ("submitted", format!("{}{by}", time::for_people_ms(run.submitted_ms))),
     ];
     if answer.rerun_of > 0 {
@@ -123,6 +135,16 @@ fn facts(answer: &GetRunResponse, run: &RunSummary, now_ms: u64) -> element::Fac
     facts.push(("elements", counts.join(", ")));
     facts.extend(answer.job.as_ref().map(spec::facts).unwrap_or_default());
     facts
+}
+
+/// The whole command, to be pasted back; of a very long one what lists show too.
+fn command(answer: &GetRunResponse, run: &RunSummary) -> String {
+    let task = answer.job.as_ref().and_then(|job| job.tasks.first());
+    let words = task.map_or(&[][..], |task| &task.command);
+    match words.iter().map(String::len).sum::<usize>() {
+        1..=COMMAND_BYTES_MAX => model::words::shell_line(words.iter().map(String::as_str)),
+        _ => run.command.clone(),
+    }
 }
 
 fn table(elements: &[ElementStatus], now_ms: u64) -> String {

@@ -166,6 +166,12 @@ pub(crate) fn screen_width() -> usize {
     size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(WIDTH)
 }
 
+/// Lines of the screen; `None` where stdout is none.
+pub(crate) fn screen_height() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_row)).filter(|lines| *lines > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
