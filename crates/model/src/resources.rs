@@ -52,7 +52,10 @@ impl Resources {
 
 impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let memory = crate::text::size(self.memory_bytes);
-        write!(f, "cpus {}, memory {memory}", crate::text::cpus(self.cpu_milli))
+        write!(f, "cpus {}", crate::text::cpus(self.cpu_milli))?;
+        match self.memory_bytes {
+            0 => Ok(()),
+            bytes => write!(f, ", memory {}", crate::text::size(bytes)),
+        }
     }
 }

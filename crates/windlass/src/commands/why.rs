@@ -110,7 +110,12 @@ impl Page {
             words.push_str(&format!(": {}", attempt.summary));
         }
         if let Some(because) = &attempt.because {
-            words.push_str(&format!(" ({} {})", because.actor, because.reason).replace(" )", ")"));
+            words.push_str(&match (because.actor.as_str(), because.reason.as_str()) {
+                (who, "") => format!(" ({who})"),
+                // A timeout says of itself what it did.
+                ("timeout" | "", reason) => format!(" ({reason})"),
+                (who, reason) => format!(" ({who}: {reason})"),
+            });
         }
         self.lines(text, &format!("  attempt {}: ", attempt.number), 13, &words);
     }
@@ -135,13 +140,11 @@ fn ids(id: &str, ranges: usize) -> String {
 fn held(holder: &Holder) -> String {
     let name = if holder.name.is_empty() { String::new() } else { format!(" ({})", holder.name) };
     let reserved = holder.reserved.unwrap_or_default();
-    let (cpus, memory) =
-        (model::text::cpus(reserved.cpu_milli), model::text::size(reserved.memory_bytes));
     let elements = match holder.elements {
         1 => "1 element".to_owned(),
         many => format!("{many} elements"),
     };
-    format!("run {}{name}: {elements} with cpus {cpus}, memory {memory}", holder.run)
+    format!("run {}{name}: {elements} with {}", holder.run, model::Resources::from(reserved))
 }
 
 fn usual(usual: &Usual) -> String {

@@ -76,8 +76,7 @@ fn obstacles(
         reasons.push(Reason::new(
             ReasonCode::ArrayLimit,
             format!(
-                "the array lets at most {most} of its elements be placed at once, and {} are",
-                of.live.len() as u64 + chosen
+                "the array runs at most {most} of its elements at once, and has that many on nodes"
             ),
             "one of them ends; a new submit may have a higher limit (`--array …%MAX`)",
         ));
@@ -125,17 +124,20 @@ fn backoff(asked: &Asked<'_>, of: &TaskRun, task: TaskPosition, delayed: &RangeS
     let last_ms = tries.iter().map(|tries| tries.due_ms).max().unwrap_or(0);
     let node = asked.view.node_name(first.node);
     let wait = |until_ms: u64| text::duration_ms(until_ms.saturating_sub(asked.situation.now_ms));
-    let behind = match (first.failures, first.losses) {
-        (failures, 0) => format!("{failures} failed"),
-        (0, losses) => format!("{losses} lost or refused"),
-        (failures, losses) => format!("{failures} failed, {losses} lost or refused"),
+    let behind = match (first.attempts, first.failures, first.losses) {
+        (1, 1, 0) => format!("the first failed on node {node}"),
+        (1, ..) => format!("the first was lost or refused on node {node}"),
+        (_, failures, 0) => format!("{failures} failed, the last on node {node}"),
+        (_, 0, losses) => format!("{losses} were lost or refused, the last on node {node}"),
+        (_, failures, losses) => {
+            format!("{failures} failed, {losses} were lost or refused, the last on node {node}")
+        }
     };
     let mut text = match group.count {
         1 => format!(
-            "it waits {} before attempt {}: of {} {behind}, the last on node {node}",
+            "it waits {} before attempt {}: {behind}",
             wait(first.due_ms),
             first.attempts + 1,
-            count_of(first.attempts.into(), "attempt"),
         ),
         _ => format!(
             "they wait before their next attempts, the first for {}, the last for {}",

@@ -141,7 +141,12 @@ fn words(status: &ElementStatus, one: bool) -> String {
         }
     }
     if let Some(because) = because {
-        words.push_str(&format!("; {}{}", status.state, by(because)));
+        // A timeout says of itself what it did.
+        let own = because.actor == "timeout" && !because.reason.is_empty();
+        words.push_str(&match own {
+            true => format!("; {}", because.reason),
+            false => format!("; {}{}", status.state, by(because)),
+        });
     }
     words
 }

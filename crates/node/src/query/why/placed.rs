@@ -9,6 +9,9 @@ use super::super::live::shown_state;
 use super::{Asked, Reason, ReasonCode, Why};
 use crate::facts::stop_words;
 
+/// An id that is named in what would change it.
+const ID_CHARS_MAX: usize = 60;
+
 /// Placed elements are alike where these are.
 type Alike = (TaskState, NodeId, bool, Option<StopCause>);
 
@@ -45,7 +48,7 @@ pub(super) fn groups(
         let mut reason = match state {
             TaskState::Scheduled if ahead => asked.seat(node, &name, task),
             TaskState::Scheduled => starting(asked, node, &name),
-            TaskState::Running => runs(asked, run, first, &name, task),
+            TaskState::Running => runs(asked, run, first, &name, task, &group.id),
             TaskState::Stopping => stopping(first, &name, asked.spec(task).grace_ms),
             _ => silent(&name),
         };
@@ -88,7 +91,14 @@ fn starting(asked: &Asked<'_>, node: NodeId, name: &str) -> Reason {
     }
 }
 
-fn runs(asked: &Asked<'_>, run: &Run, live: &Live, name: &str, task: TaskPosition) -> Reason {
+fn runs(
+    asked: &Asked<'_>,
+    run: &Run,
+    live: &Live,
+    name: &str,
+    task: TaskPosition,
+    id: &str,
+) -> Reason {
     let started_ms = live.started_us / 1000;
     let since = |from: u64, to: u64| text::duration_ms(to.saturating_sub(from));
     let mut words =
@@ -105,7 +115,13 @@ fn runs(asked: &Asked<'_>, run: &Run, live: &Live, name: &str, task: TaskPositio
         )),
     }
     let timeout_ms = asked.spec(task).timeout_ms;
-    let mut change = "it ends by itself; `windlass cancel` ends it now".to_owned();
+    // What has more ranges than a line is not for pasting.
+    let id = match asked.spec(task).array.is_some() && id.len() <= ID_CHARS_MAX {
+        true => id.to_owned(),
+        false => asked.resolved.run.to_string(),
+    };
+    let cancel = model::words::shell_line(["windlass", "cancel", &id]);
+    let mut change = format!("it ends by itself; `{cancel}` ends it now");
     let mut until_ms = 0;
     if timeout_ms > 0 {
         until_ms = started_ms.saturating_add(timeout_ms);

@@ -226,6 +226,8 @@ fn what_is_placed_hears_where_and_since_when() {
     let picks = vec![record::Pick { run: 2, task: 0, ordinals, ahead: true }];
     world.apply(Kind::Place(record::Place { node_id: id(0), epoch: 1, picks }));
     assert_eq!(world.codes("2"), (Scheduled, vec![WaitsForSeat]));
+    // Memory that nobody asked for is not told of.
+    assert!(world.why("2")[0].reasons[0].text.ends_with("waits there for cpus 1"));
     assert_eq!(world.why("2")[0].reasons[0].holders[0].run, RunId(1));
     world.situation.now_ms = 4_500;
     world.report(1, None);
@@ -233,6 +235,7 @@ fn what_is_placed_hears_where_and_since_when() {
     let answer = &world.why("1")[0];
     assert_eq!((answer.since_ms, answer.attempts.len()), (1_500, 1));
     assert!(answer.reasons[0].text.contains("node n0 for 3.0s"), "{answer:?}");
+    assert!(answer.reasons[0].change.contains("`windlass cancel 1` ends it"), "{answer:?}");
     world.cancel(1);
     assert_eq!(world.codes("1"), (TaskState::Stopping, vec![Stopping]));
     assert!(world.why("1")[0].reasons[0].text.contains("by user:ann: no longer needed"));
@@ -251,7 +254,8 @@ fn what_failed_and_is_tried_again_hears_when() {
     world.report(1, exited(3));
     assert_eq!(world.codes("1"), (Queued, vec![Backoff]));
     let reason = world.why("1")[0].reasons[0].clone();
-    assert!(reason.until_ms > 5_000 && reason.text.contains("attempt 2"), "{reason:?}");
+    assert!(reason.until_ms > 5_000, "{reason:?}");
+    assert!(reason.text.contains("before attempt 2: the first failed on node n0;"), "{reason:?}");
     world.situation.now_ms = 60_000;
     world.apply(Kind::Wake(record::Wake {}));
     world.place();
@@ -279,7 +283,8 @@ fn every_end_has_its_reason() {
     check(bare(Ending::Exited { code: 0 }), again, Succeeded, "exit code 0 on node n0");
     check(bare(Ending::Signaled { signal: 9 }), again, Failed, "SIGKILL");
     let stopped = Some(StopCause::Timeout);
-    check(Outcome { stopped, ..bare(Ending::Signaled { signal: 15 }) }, again, TimedOut, "timeout");
+    let ended = Outcome { stopped, ..bare(Ending::Signaled { signal: 15 }) };
+    check(ended, again, TimedOut, "; it ran longer than its timeout; the job allows no retry");
     check(bare(Ending::Gone), model::OnLost::Fail, TaskState::Lost, "nobody saw");
     let missing = model::NotStarted::NotFound("no such file".into());
     check(bare(Ending::NotStarted(missing)), again, TaskState::Dead, "no such file");
