@@ -3,6 +3,7 @@
 //! A key was pressed and somebody waits: where the node does not answer at once there is nothing,
 //! and nothing is ever said.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::{Command, Parser};
@@ -13,6 +14,8 @@ use crate::client::{Client, Target};
 
 /// Set by the script that `windlass completions` prints.
 pub(crate) const VARIABLE: &str = "WINDLASS_COMPLETE";
+/// Set by that script too: which word of the line is to be completed.
+const INDEX: &str = "_CLAP_COMPLETE_INDEX";
 /// For connecting and asking together.
 const TIME: Duration = Duration::from_millis(500);
 /// More would not be read.
@@ -21,8 +24,30 @@ const RUNS_MAX: u32 = 50;
 /// Answers the shell and ends the process, if it is the shell that asks.
 pub(crate) fn answer(line: impl Fn() -> Command) {
     if std::env::var_os(VARIABLE).is_some() {
+        let words: Vec<_> = std::env::args().collect();
+        let index = std::env::var(INDEX).ok().and_then(|index| index.parse().ok());
+        let is_empty = at_empty_word(&words, index);
+        // What is hidden is offered only where there is nothing else.
+        let line = || if is_empty { without_flags(line()) } else { line() };
         CompleteEnv::with_factory(line).var(VARIABLE).complete();
     }
+}
+
+/// Whether nothing of the word to complete is there yet: then ids are wanted, not flags. A shell
+/// that does not say which word it is means the last.
+fn at_empty_word(words: &[String], index: Option<usize>) -> bool {
+    let line = words.iter().skip_while(|word| *word != "--").skip(1);
+    let line: Vec<&String> = line.collect();
+    let at = index.unwrap_or(line.len().saturating_sub(1));
+    line.get(at).is_none_or(|word| word.is_empty())
+}
+
+fn without_flags(line: Command) -> Command {
+    let names: Vec<_> = line.get_subcommands().map(|below| below.get_name().to_owned()).collect();
+    let line = line.mut_args(|arg| if arg.is_positional() { arg } else { arg.hide(true) });
+    // Help and the version are made later, and cannot be hidden.
+    let line = line.disable_help_flag(true).disable_version_flag(true);
+    names.into_iter().fold(line, |line, name| line.mut_subcommand(name, without_flags))
 }
 
 /// Runs: numbers with what they are, and names.
@@ -45,6 +70,23 @@ pub(crate) fn names() -> Vec<CompletionCandidate> {
         value == "last" || value.bytes().all(|byte| byte.is_ascii_digit())
     };
     runs().into_iter().filter(|candidate| !numbers(candidate)).collect()
+}
+
+/// Labels that runs have, as `KEY=VALUE`.
+pub(crate) fn labels() -> Vec<CompletionCandidate> {
+    let runs = latest().unwrap_or_default();
+    let labels = runs.iter().flat_map(|run| &run.labels);
+    once_each(labels.map(|label| format!("{}={}", label.name, label.value)))
+}
+
+/// Owners that runs have.
+pub(crate) fn owners() -> Vec<CompletionCandidate> {
+    once_each(latest().unwrap_or_default().into_iter().map(|run| run.owner))
+}
+
+fn once_each(values: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
+    let values: BTreeSet<String> = values.filter(|value| !value.is_empty()).collect();
+    values.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// States of a task.
@@ -109,7 +151,14 @@ fn target() -> Option<Target> {
         target: Target,
     }
     let words: Vec<_> = std::env::args().skip_while(|word| word != "--").skip(1).collect();
-    Some(Line::try_parse_from(own_flags(&words)).ok()?.target)
+    let mut flags = own_flags(&words);
+    if let Ok(node) = std::env::var("WINDLASS_NODE")
+        && !node.is_empty()
+        && !flags.iter().any(|flag| flag == "-N" || flag.starts_with("--node"))
+    {
+        flags.push(format!("--node={node}"));
+    }
+    Some(Line::try_parse_from(flags).ok()?.target)
 }
 
 /// Only the flags that name a node and its token, from a line that may not be whole.
@@ -129,6 +178,16 @@ fn own_flags(words: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_wait_until_something_is_there() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert!(at_empty_word(&words("windlass -- windlass status "), None));
+        assert!(at_empty_word(&words("windlass -- windlass status"), Some(2)));
+        assert!(!at_empty_word(&words("windlass -- windlass status -"), Some(2)));
+        assert!(at_empty_word(&words("windlass -- windlass  status"), Some(1)));
+        assert!(!at_empty_word(&words("windlass -- windlass st"), None));
+    }
 
     #[test]
     fn the_node_of_an_unfinished_line_is_found() {

@@ -18,9 +18,11 @@ pub(crate) struct FilterArgs {
     name: String,
     /// Of the owner NAME
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::owners))]
     owner: String,
     /// With this label, and all others that are given
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::labels))]
     labels: Vec<(String, String)>,
     /// That lived since then: `2h`, `2026-11-20`, `2026-11-20T16:50`, in UTC
     #[arg(long, value_name = "WHEN", value_parser = when)]

@@ -25,7 +25,7 @@ fn help_explains_commands_and_topics() {
 #[test]
 fn a_shell_completes_numbers_names_and_commands() {
     let node = Home::new().up();
-    node.windlass(&["run", "--name", "nightly", "--", "true"]);
+    node.windlass(&["run", "--name", "nightly", "--label", "team=web", "--", "true"]);
     // The shell's own words: what bash sets when somebody presses the tab key.
     let complete = |words: &[&str]| -> String {
         let script = "source <(\"$0\" completions bash); \
@@ -41,7 +41,11 @@ fn a_shell_completes_numbers_names_and_commands() {
     };
     let lines = |words: &[&str]| complete(words).lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines(&["stat"]), ["status"]);
-    assert_eq!(lines(&["status", ""])[..3], ["1", "nightly", "last"]);
+    // Flags are offered where one is begun, or where there is nothing else.
+    assert_eq!(lines(&["status", ""]), ["1", "nightly", "last"]);
+    assert!(lines(&["status", "--st"]).contains(&"--state".to_owned()));
+    assert_eq!(lines(&["ps", "--label", ""]), ["team=web"]);
+    assert_eq!(lines(&["ps", "--owner", ""]).len(), 1);
     assert_eq!(lines(&["status", "ni"]), ["nightly"]);
     assert_eq!(lines(&["ps", "--state", "su"]), ["succeeded"]);
     assert_eq!(lines(&["events", "--on", ""]), ["alpha"]);
