@@ -11,14 +11,18 @@ pub struct NotAnAmount {
 }
 
 const DURATION: &str = "a duration such as `90s`, `1h30m` or `250ms`";
+const DURATION_WITH_UNIT: &str =
+    "a duration with a unit: write `s`, `m`, `h`, `d` or `ms` after the number, as in `90s`";
 const SIZE: &str = "a size such as `512MiB`, `4GiB` or `1000` (bytes)";
 const CPUS: &str = "a number of processors such as `2` or `0.5` (three decimals at most)";
 
-/// Reads a duration in milliseconds: `90s`, `1h30m`, `250ms`, `2d`. A bare number counts seconds.
+/// Reads a duration in milliseconds: `90s`, `1h30m`, `250ms`, `2d`. A number without a unit is
+/// refused, but for 0: other programs take it for seconds, minutes or milliseconds.
 pub fn parse_duration_ms(text: &str) -> Result<u64, NotAnAmount> {
     let fault = || NotAnAmount { text: text.to_owned(), expected: DURATION };
-    if let Ok(seconds) = text.parse::<u64>() {
-        return seconds.checked_mul(1000).ok_or_else(fault);
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let unit = NotAnAmount { text: text.to_owned(), expected: DURATION_WITH_UNIT };
+        return if text.bytes().all(|byte| byte == b'0') { Ok(0) } else { Err(unit) };
     }
     let mut total = 0u64;
     let mut rest = text;
@@ -138,8 +142,9 @@ mod tests {
         assert_eq!(read("90s"), Some(90_000));
         assert_eq!(read("1h30m"), Some(5_400_000));
         assert_eq!(read("250ms"), Some(250));
-        assert_eq!(read("5"), Some(5_000));
-        for bad in ["", "s", "1x", "-1s", "1h30", "99999999999999999999d"] {
+        assert_eq!(read("0"), Some(0));
+        assert!(parse_duration_ms("5").unwrap_err().to_string().contains("write `s`"));
+        for bad in ["5", "", "s", "1x", "-1s", "1h30", "99999999999999999999d"] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

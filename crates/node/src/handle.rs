@@ -160,9 +160,21 @@ impl Handle {
         };
         (spec.tasks.iter().enumerate())
             .filter(|(_, task)| !nodes.is_empty() && !fits(task.resources))
-            .map(|(i, task)| Fault {
-                field: format!("tasks[{i}].resources"),
-                problem: format!("no node has {}; the most there is: {most}", task.resources),
+            .map(|(i, task)| {
+                let wants = task.resources;
+                // Each alone may fit, on different nodes.
+                let which = match (
+                    wants.cpu_milli > most.cpu_milli,
+                    wants.memory_bytes > most.memory_bytes,
+                ) {
+                    (true, false) => ".cpu_milli",
+                    (false, true) => ".memory_bytes",
+                    _ => "",
+                };
+                Fault {
+                    field: format!("tasks[{i}].resources{which}"),
+                    problem: format!("no node has {wants}; the most there is: {most}"),
+                }
             })
             .collect()
     }

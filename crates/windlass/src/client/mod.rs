@@ -31,7 +31,8 @@ const RESPONSE_BYTES_MAX: usize = 16 << 20;
 #[command(next_help_heading = "Every command")]
 pub(crate) struct Target {
     /// Speak to the node at ADDR (else at WINDLASS_NODE)
-    #[arg(short = 'N', long = "node", value_name = "ADDR", env = "WINDLASS_NODE", hide_env = true)]
+    // Settings bring the variable: clap's own would put the flag into each usage line.
+    #[arg(short = 'N', long = "node", value_name = "ADDR")]
     #[arg(default_value = addr::DEFAULT, global = true)]
     pub(crate) node: String,
     /// Take the token from FILE (else from WINDLASS_TOKEN, else where `up` left it)
@@ -107,10 +108,10 @@ impl Client {
         }
         match status.code() {
             Code::Unauthenticated => Failure::new(format!(
-                "cannot {what}: the node at {} does not take the token",
+                "cannot {what}: the node at {} does not take the token: it is unknown there, expired or revoked",
                 self.addr
             ))
-            .hint("it is wrong, expired or revoked: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's"),
+            .hint("give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's"),
             Code::Unimplemented => Failure::new(format!(
                 "cannot {what}: the node at {} does not know this call",
                 self.addr

@@ -22,6 +22,9 @@ even where this command is left.";
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// Not taken: what is said of runs decides
+    #[arg(value_name = "ID", hide = true)]
+    ids: Vec<String>,
     #[command(flatten)]
     filter: FilterArgs,
     /// Ended so long ago: `90s`, `2h`, `30d`
@@ -45,6 +48,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    if let Some(id) = args.ids.first() {
+        return Err(Failure::usage(format!("`purge` takes no ids, such as `{id}`")).hint(
+            "say which ended runs go: `--name NAME`, `--state failed`, `--label KEY=VALUE` or `--older-than 30d`",
+        ));
+    }
     let any = args.filter.is_empty() && args.older_than.is_none();
     if any != args.all {
         return Err(match any {

@@ -60,6 +60,24 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    submitted(args, target).await.map_err(in_flags)
+}
+
+/// Resources that no node has are named by the flags that ask for them.
+fn in_flags(failure: Failure) -> Failure {
+    let message = &failure.message;
+    let Some((before, fault)) = message.split_once("tasks[0].resources") else { return failure };
+    let named = match fault.split_once(": ") {
+        Some((".cpu_milli", fault)) => format!("--cpus: {fault}"),
+        Some((".memory_bytes", fault)) => format!("--memory: {fault}"),
+        Some((_, fault)) => format!("--cpus and --memory: {fault}"),
+        None => return failure,
+    };
+    let message = format!("{before}{named}");
+    Failure { message, ..failure }.hint("ask for less; `windlass node ls` shows what nodes have")
+}
+
+async fn submitted(args: Args, target: Target) -> Result<u8, Failure> {
     let mut job = args.job.job()?;
     let idempotency_key =
         args.idempotency_key.clone().unwrap_or_else(|| format!("cli-{}", Uuid::new_v4()));

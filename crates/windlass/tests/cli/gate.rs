@@ -49,14 +49,14 @@ fn a_wrong_token_is_refused_in_words() {
     check!(node, ["ps", "--token-file", "wrong"], @r"
     exit code: 1
     --- stderr ---
-    error: cannot list runs: the node at [API] does not take the token
-    hint: it is wrong, expired or revoked: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's
+    error: cannot list runs: the node at [API] does not take the token: it is unknown there, expired or revoked
+    hint: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's
     ");
     check!(node, ["run", "--token-file", "wrong", "--", "true"], @r"
     exit code: 125
     --- stderr ---
-    error: cannot submit: the node at [API] does not take the token
-    hint: it is wrong, expired or revoked: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's
+    error: cannot submit: the node at [API] does not take the token: it is unknown there, expired or revoked
+    hint: give the node's own with `--token-file DATA_DIR/token`, or a new one of an admin's
     ");
     check!(node, ["ps", "--token-file", "missing"], @r"
     exit code: 1

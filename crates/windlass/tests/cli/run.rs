@@ -147,12 +147,14 @@ fn what_can_never_run_is_refused() {
     check!(node, ["run", "--cpus", "99", "--", "true"], @r"
     exit code: 125
     --- stderr ---
-    error: cannot submit: the job is not valid: tasks[0].resources: no node has cpus 99, memory 0 B; the most there is: cpus 4, memory 1 GiB
+    error: cannot submit: the job is not valid: --cpus: no node has cpus 99; the most there is: cpus 4, memory 1 GiB
+    hint: ask for less; `windlass node ls` shows what nodes have
     ");
     check!(node, ["run", "--memory", "2GiB", "--", "true"], @r"
     exit code: 125
     --- stderr ---
-    error: cannot submit: the job is not valid: tasks[0].resources: no node has cpus 1, memory 2 GiB; the most there is: cpus 4, memory 1 GiB
+    error: cannot submit: the job is not valid: --memory: no node has cpus 1, memory 2 GiB; the most there is: cpus 4, memory 1 GiB
+    hint: ask for less; `windlass node ls` shows what nodes have
     ");
 }
 

@@ -116,6 +116,26 @@ fn wrong_usage_exits_with_2_everywhere() {
 
     For more information, try '--help'.
     ");
+    check!(nobody, ["purge", "3"], @r"
+    exit code: 2
+    --- stderr ---
+    error: `purge` takes no ids, such as `3`
+    hint: say which ended runs go: `--name NAME`, `--state failed`, `--label KEY=VALUE` or `--older-than 30d`
+    ");
+    check!(nobody, ["run", "--timeout", "5", "--", "true"], @r"
+    exit code: 2
+    --- stderr ---
+    error: invalid value '5' for '--timeout <TIME>': `5` is not a duration with a unit: write `s`, `m`, `h`, `d` or `ms` after the number, as in `90s`
+
+    For more information, try '--help'.
+    ");
+    check!(nobody, ["purge", "--older-than", "5", "--dry-run"], @r"
+    exit code: 2
+    --- stderr ---
+    error: invalid value '5' for '--older-than <TIME>': `5` is not a duration with a unit: write `s`, `m`, `h`, `d` or `ms` after the number, as in `90s`
+
+    For more information, try '--help'.
+    ");
     for line in [
         &["fly"][..],
         &[],

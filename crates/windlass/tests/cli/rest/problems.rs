@@ -86,7 +86,7 @@ fn what_cannot_be_done_so_is_told_apart() {
     problem(post("/v1/runs/1/cancel", json!({ "select": "other" })), 404, "not-found");
     let large = json!({ "tasks": [{ "command": ["x"], "resources": { "cpu_milli": 9_000_000 } }] });
     let large = problem(post("/v1/runs", large), 422, "invalid-job");
-    assert_eq!(large["errors"][0]["field"], "tasks[0].resources");
+    assert_eq!(large["errors"][0]["field"], "tasks[0].resources.cpu_milli");
     let waited = Call::get(node, "/v1/runs/1/wait?timeout=0").answer().with(200);
     assert_eq!(waited, json!({ "ended": null, "elements_ended": 0, "elements": 1 }));
 }
