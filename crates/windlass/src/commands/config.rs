@@ -39,7 +39,7 @@ pub(crate) struct Args {
 enum Command {
     /// Look for faults in a file, or in all that are read
     Check(CheckArgs),
-    /// Show what holds for each flag, and where it comes from
+    /// Show what is set, and where it comes from
     Show(ShowArgs),
 }
 
@@ -52,6 +52,9 @@ struct CheckArgs {
 
 #[derive(clap::Args, Debug)]
 struct ShowArgs {
+    /// Show every flag, with what holds where nothing is set
+    #[arg(short, long)]
+    all: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -69,9 +72,10 @@ pub(crate) fn execute(args: &Args, target: &Target, line: &clap::Command) -> Res
         }
         _ => Layers::read(line, &tree, named.as_deref()),
     };
+    layers.warnings.iter().for_each(out::note);
     match &args.command {
         Command::Check(_) => check(&layers),
-        Command::Show(args) => show(&tree, &layers, args.json),
+        Command::Show(args) => show(&tree, &layers, args),
     }
 }
 
@@ -92,11 +96,11 @@ fn check(layers: &Layers) -> Result<u8, Failure> {
     Ok(exit::FAILED)
 }
 
-fn show(tree: &Tree, layers: &Layers, json: bool) -> Result<u8, Failure> {
+fn show(tree: &Tree, layers: &Layers, args: &ShowArgs) -> Result<u8, Failure> {
     layers.fail_if_faulty()?;
     let rows = tree.settings.iter().zip(&layers.values);
     let rows = rows.filter(|(setting, value)| value.is_some() || !setting.hidden);
-    if json {
+    if args.json {
         let settings: Vec<_> = rows
             .map(|(setting, value)| {
                 let (values, from) = match value {
@@ -112,6 +116,11 @@ fn show(tree: &Tree, layers: &Layers, json: bool) -> Result<u8, Failure> {
     }
     let left = |name| (name, Align::Left);
     let mut table = Table::new(&[left("SETTING"), left("FROM"), left("VALUE")]);
+    let rows: Vec<_> = rows.filter(|(_, value)| args.all || value.is_some()).collect();
+    if rows.is_empty() {
+        out::note("nothing is set; `--all` shows every setting with its default");
+        return Ok(0);
+    }
     for (setting, value) in rows {
         let (values, from) = match value {
             Some((values, source)) => (values, source.to_string()),
@@ -124,5 +133,8 @@ fn show(tree: &Tree, layers: &Layers, json: bool) -> Result<u8, Failure> {
         table.row(vec![setting.name(), from, shown]);
     }
     out::data(table.render())?;
+    if !args.all {
+        out::note("all else is as by default; `--all` shows it too");
+    }
     Ok(0)
 }

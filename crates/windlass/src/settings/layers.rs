@@ -9,6 +9,7 @@ use super::fault::{Fault, Place};
 use super::places::{self, File};
 use super::reading::{self, Checker};
 use super::tree::{Setting, Takes, Tree};
+use super::variables;
 use crate::failure::Failure;
 
 /// Where a value comes from.
@@ -36,13 +37,15 @@ pub(crate) struct Layers {
     pub(crate) faults: Vec<String>,
     /// The files that were read.
     pub(crate) files: Vec<String>,
+    /// What is no fault, but probably a slip.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Layers {
     /// Nothing is said.
     pub(crate) fn none(tree: &Tree) -> Layers {
         let values = vec![None; tree.settings.len()];
-        Layers { values, faults: Vec::new(), files: Vec::new() }
+        Layers { values, faults: Vec::new(), files: Vec::new(), warnings: Vec::new() }
     }
 
     /// Reads the files and the environment; `named` is the file the command line names.
@@ -52,6 +55,7 @@ impl Layers {
             layers.add_file(command, tree, &file);
         }
         layers.add_environment(command, tree);
+        layers.warnings = variables::misspelt(tree, std::env::vars_os().map(|(name, _)| name));
         layers
     }
 

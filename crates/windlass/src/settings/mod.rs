@@ -12,6 +12,7 @@ pub(crate) mod layers;
 pub(crate) mod places;
 pub(crate) mod reading;
 pub(crate) mod tree;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use std::ffi::OsString;
 use clap::{Command, CommandFactory, FromArgMatches};
 
 use crate::failure::Failure;
+use crate::show::out;
 use layers::Layers;
 use tree::Tree;
 
@@ -37,6 +39,7 @@ pub(crate) fn command_line<C: CommandFactory + FromArgMatches>() -> Result<C, Fa
             let tree = Tree::of(&plain);
             let layers = Layers::read(&plain, &tree, named.file.as_deref());
             layers.fail_if_faulty()?;
+            layers.warnings.iter().for_each(out::note);
             layers.apply(plain, &tree)
         }
         // Help, the version and what looks after the files come first.

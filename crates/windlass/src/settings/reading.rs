@@ -45,7 +45,13 @@ pub(crate) fn read(command: &Command, tree: &Tree, text: &str) -> Reading {
     for given in &reading.given {
         let setting = &tree.settings[given.setting];
         if let Some(problem) = checker.problem(tree, setting, &given.values) {
-            reading.faults.push(Fault::at(given.place, format!("{}: {problem}", setting.key)));
+            let fault = Fault::at(given.place, format!("{}: {problem}", setting.key));
+            reading.faults.push(match checker.parted(tree, setting, &given.values) {
+                Some(meant) => fault.hint(format!(
+                    "in `[…]` a comma parts two values: quote what has one, as in `['{meant}']`"
+                )),
+                None => fault,
+            });
         }
     }
     reading.faults.sort_by_key(|fault| fault.place);
@@ -107,7 +113,7 @@ fn unknown(tree: &Tree, path: &[String], key: &str, at: Place) -> Fault {
     match places.first().map(String::as_str) {
         Some("") => fault.hint(format!("`{key}` stands at the top, in no section")),
         Some(_) => fault.hint(format!("it is one of `{}`", places.join("`, `"))),
-        None => fault.hint("`windlass config show` lists them all"),
+        None => fault.hint("`windlass config show --all` lists them all"),
     }
 }
 
@@ -146,9 +152,23 @@ fn values(setting: &Setting, node: Node) -> Result<Vec<String>, String> {
 /// Asks the command line itself whether it would take a value.
 pub(crate) struct Checker(Command);
 
+/// Values that are looked at for one that was parted.
+const PARTED_MAX: usize = 20;
+
 impl Checker {
     pub(crate) fn new(command: &Command) -> Checker {
         Checker(command.clone())
+    }
+
+    /// The value that two of these were, if the command line would take it: `team=5,50` where
+    /// `[team=5,50]` is written.
+    fn parted(&mut self, tree: &Tree, setting: &Setting, values: &[String]) -> Option<String> {
+        let mut bad =
+            |value: &String| self.problem(tree, setting, std::slice::from_ref(value)).is_some();
+        let pairs = values.windows(2).take(PARTED_MAX);
+        let joined = pairs.filter(|pair| bad(&pair[0]) || bad(&pair[1])).map(|pair| pair.join(","));
+        let joined: Vec<_> = joined.collect();
+        joined.into_iter().find(|value| !bad(value))
     }
 
     /// Why the command line would not take these values.

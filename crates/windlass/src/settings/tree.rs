@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, Command};
 
 /// Variables that a task finds, or that have a meaning of their own: no flag is set by them.
 /// `docs/reference/environment.md` lists the former.
-const TAKEN: [&str; 12] = [
+pub(super) const TAKEN: [&str; 12] = [
     "WINDLASS_JOB",
     "WINDLASS_RUN",
     "WINDLASS_TASK",

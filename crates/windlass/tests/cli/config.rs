@@ -153,3 +153,58 @@ fn a_bad_variable_is_named() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("$WINDLASS_UP_MEMORY: `lots`"));
 }
+
+/// A slip sets nothing: it is told, and the command goes on.
+#[test]
+fn a_misspelt_variable_is_told() {
+    let home = Home::new();
+    let told = |variable: &str| {
+        let output = home.command(&["config", "check"]).env(variable, "1").output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{variable}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let slip = told("WINDLASS_RUN_CPU");
+    assert_eq!(slip, "windlass: $WINDLASS_RUN_CPU sets nothing; is $WINDLASS_RUN_CPUS meant?\n");
+    // A task finds these, and may call `windlass`.
+    for own in ["WINDLASS_RUN", "WINDLASS_TASK", "WINDLASS_INDEX", "WINDLASS_RUN_CPUS"] {
+        assert_eq!(told(own), "");
+    }
+    let mut command = home.command(&["ps", "-N", "127.0.0.1:1"]);
+    let output = command.env("WINDLASS_PS_LIMITS", "1").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is $WINDLASS_PS_LIMIT meant?"));
+}
+
+#[test]
+fn a_value_that_a_comma_has_parted_is_told() {
+    let home = Configured::new("run:\n  label: [team=5,50]\n");
+    check!(home, ["config", "check"], @r"
+    exit code: 1
+    --- stdout ---
+    [DIR]/.config/windlass/windlass.yaml:2:10: label: a label is written KEY=VALUE
+      2 |  label: [team=5,50]
+      |  ^
+    hint: in `[…]` a comma parts two values: quote what has one, as in `['team=5,50']`
+    ");
+}
+
+#[test]
+fn what_is_set_is_shown_and_all_else_when_asked_for() {
+    let home = Configured::new("up: { cpus: 3 }\n");
+    check!(home, ["config", "show"], @r"
+    exit code: 0
+    --- stdout ---
+    SETTING  FROM  VALUE
+    up.cpus  [DIR]/.config/windlass/windlass.yaml:1  3
+    --- stderr ---
+    windlass: all else is as by default; `--all` shows it too
+    ");
+    let all = home.windlass(&["config", "show", "--all"]).stdout();
+    assert!(all.lines().count() > 100 && all.contains("up.cpus"), "{all}");
+    let json = home.windlass(&["config", "show", "--json"]).json();
+    assert!(json["settings"].as_array().unwrap().len() > 100);
+    check!(Configured::new(""), ["config", "show"], @r"
+    exit code: 0
+    --- stderr ---
+    windlass: nothing is set; `--all` shows every setting with its default
+    ");
+}
