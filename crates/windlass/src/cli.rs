@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Events(events::Args),
     /// Forget runs that have ended
     Purge(purge::Args),
-    /// List nodes
+    /// List nodes, or show one
     #[command(visible_alias = "workers")]
     Node(node::Args),
     /// Watch runs, nodes and output on a live screen

@@ -33,7 +33,7 @@ pub use element::{Attempt, Because, Element, Outcome};
 pub use event::Event;
 pub use history::{History, PastRun};
 pub use job::{Job, Keep, Retention};
-pub use node::{Node, Nodes};
+pub use node::{Node, NodeDetail, Nodes};
 pub use output::{Encoding, Line, Output, Stream};
 pub use page::{
     Cancel, Cluster, Down, ElementList, GoingDown, List, Purge, Rerun, RunDetail, RunList,

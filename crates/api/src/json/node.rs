@@ -6,6 +6,7 @@ use proto::api;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::element::Element;
 use super::shape::Resources;
 use super::text;
 
@@ -54,6 +55,15 @@ pub struct Node {
     pub containment: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+}
+
+/// A node, and what runs there.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct NodeDetail {
+    /// The node.
+    pub node: Node,
+    /// Elements that run there, of the latest runs; at most 20.
+    pub elements: Vec<Element>,
 }
 
 impl From<&api::NodeStatus> for Node {

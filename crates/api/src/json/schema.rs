@@ -5,8 +5,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::{
-    Audit, Cancellation, Change, CreatedToken, Ends, Event, History, Line, Nodes, Purged, RunPage,
-    RunStatus, Settings, Submitted, Tokens, Versions, Whys,
+    Audit, Cancellation, Change, CreatedToken, Ends, Event, History, Line, NodeDetail, Nodes,
+    Purged, RunPage, RunStatus, Settings, Submitted, Tokens, Versions, Whys,
 };
 
 /// Where the schemas of parts stand in OpenAPI, and where in a schema of its own.
@@ -37,6 +37,7 @@ pub fn schemas() -> Vec<CommandSchema> {
         one("history", schema::<History>("history")),
         lines("logs", schema::<Line>("logs")),
         one("node ls", schema::<Nodes>("node ls")),
+        one("node status", schema::<NodeDetail>("node status")),
         one("ps", schema::<RunPage>("ps")),
         one("purge", schema::<Purged>("purge")),
         one("rerun", schema::<Submitted>("rerun")),

@@ -1,5 +1,7 @@
 //! `windlass node`, also `windlass workers`: who runs tasks.
 
+mod status;
+
 use model::text;
 use proto::api::{ListNodesRequest, NodeStatus};
 use proto::job::Resources;
@@ -22,6 +24,8 @@ pub(crate) struct Args {
 enum Command {
     /// List nodes (the default)
     Ls(ListArgs),
+    /// Show one node in full, and what runs there
+    Status(status::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -34,6 +38,7 @@ struct ListArgs {
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let args = match args.command {
         Some(Command::Ls(list)) => list,
+        Some(Command::Status(args)) => return status::execute(args, target).await,
         None => args.list,
     };
     let mut client = Client::connect(&target).await?;

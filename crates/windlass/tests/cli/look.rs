@@ -1,6 +1,7 @@
 //! Looking at what ran: `ps`, `status`, `logs`, `wait`, `cancel`, `node ls`.
 
 use crate::node::Home;
+use crate::terminal::Terminal;
 
 #[test]
 fn runs_are_listed_and_shown() {
@@ -19,7 +20,7 @@ fn runs_are_listed_and_shown() {
     --- stdout ---
     RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
       2  -  succeeded  3/3  [AGE]  [TOOK]  echo hello
-      1  nightly  failed  1/1  [AGE]  [TOOK]  sh -c echo a; exit 3
+      1  nightly  failed  1/1  [AGE]  [TOOK]  sh -c 'echo a; exit 3'
     ");
     check!(node, ["ps", "-a", "-n", "1"], @r"
     exit code: 0
@@ -33,14 +34,14 @@ fn runs_are_listed_and_shown() {
     exit code: 0
     --- stdout ---
     RUN  NAME  STATE  DONE  AGE  TOOK  COMMAND
-      1  nightly  failed  1/1  [AGE]  [TOOK]  sh -c echo a; exit 3
+      1  nightly  failed  1/1  [AGE]  [TOOK]  sh -c 'echo a; exit 3'
     ");
     check!(node, ["status", "1"], @r"
     exit code: 0
     --- stdout ---
     run  1 (nightly)
     state  failed
-    command  sh -c echo a; exit 3
+    command  sh -c 'echo a; exit 3'
     submitted  [TIME] by user:ann
     started  [TIME]
     ended  [TIME], took [TOOK]
@@ -64,7 +65,7 @@ fn runs_are_listed_and_shown() {
     --- stdout ---
     run  1 (nightly)
     state  failed
-    command  sh -c echo a; exit 3
+    command  sh -c 'echo a; exit 3'
     submitted  [TIME] by user:ann
     started  [TIME]
     ended  [TIME], took [TOOK]
@@ -112,7 +113,7 @@ fn runs_are_listed_and_shown() {
     ELEMENT  STATE  TRY  NODE  TOOK  RESULT
     2/main[1]  succeeded  1  alpha  [TOOK]  exit code 0
     --- stderr ---
-    windlass: 1 of 3 elements; select others with `ID[FIRST-LAST]`
+    windlass: 1 of 3 elements, what failed first, then what runs; `--all` shows them all, `--state` or `ID[FIRST-LAST]` some
     ");
     check!(node, ["status", "99"], @r"
     exit code: 1
@@ -296,4 +297,75 @@ fn nodes_are_listed() {
     let json = node.windlass(&["workers", "ls", "--json"]).json();
     assert_eq!(json["nodes"][0]["labels"]["disk"], "ssd");
     assert_eq!(json["nodes"][0]["id"], node.ready["node_id"]);
+}
+
+#[test]
+fn one_node_is_told_in_full() {
+    let node = Home::new().up();
+    node.windlass(&["run", "-d", "--array", "1-2", "--", "sleep", "600"]);
+    let running = |status: &serde_json::Value| status["run"]["counts"]["running"] == 2;
+    node.until(&["status", "1", "--json"], running);
+    let of = |args: &[&str]| node.windlass(&[&["node", "status"], args].concat());
+    let shown = of(&["alpha"]).stdout();
+    for line in ["node         alpha", "state        ready", "cpus         2 of 4 free"] {
+        assert!(shown.lines().any(|one| one == line), "{line}: {shown}");
+    }
+    assert!(shown.contains("1/main[1]  running") && shown.contains("1/main[2]  running"));
+    // Without a name it is the one that answers; its id names it too.
+    let json = of(&["--json"]).json();
+    assert_eq!(json["node"]["name"], "alpha");
+    assert_eq!(json["elements"].as_array().unwrap().len(), 2);
+    assert_eq!(of(&["--json", json["node"]["id"].as_str().unwrap()]).json()["node"], json["node"]);
+    check!(node, ["node", "status", "nosuch"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot show a node: there is no node `nosuch`
+    hint: `windlass node ls` lists all nodes
+    ");
+    check!(node, ["events", "--on", "nosuch"], @r"
+    exit code: 1
+    --- stderr ---
+    error: cannot watch events: there is no node `nosuch`
+    hint: `windlass node ls` lists all nodes
+    ");
+    assert!(node.windlass(&["events", "--on", "alpha"]).stdout().contains("alpha"));
+}
+
+/// What is shown of a command means the same when it is pasted into a shell.
+#[test]
+fn a_command_is_shown_as_a_shell_reads_it() {
+    let node = Home::new().up();
+    node.windlass(&["run", "--", "sh", "-c", "echo oops >&2; exit 3"]);
+    let line = "sh -c 'echo oops >&2; exit 3'";
+    for verb in [&["ps", "--all"][..], &["status", "1"]] {
+        let shown = node.windlass(verb).stdout();
+        assert!(shown.contains(line), "{shown}");
+    }
+    let status = node.windlass(&["status", "1", "--json"]).json();
+    assert_eq!(status["run"]["command"], line);
+    let words = ["sh", "-c", "echo oops >&2; exit 3"];
+    assert_eq!(status["job"]["tasks"][0]["command"], serde_json::json!(words));
+}
+
+/// On a screen what failed comes first, and the run's own lines stay on it.
+#[test]
+fn an_array_fits_the_screen() {
+    let node = Home::new().up();
+    let script = "test $WINDLASS_INDEX -ne 70";
+    node.windlass(&["run", "--array", "1-80", "--cpus", "0.1", "--", "sh", "-c", script]);
+    let (_, shown) = Terminal::start(&node.command(&["status", "1"])).ended();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines.len() < 24 && lines[0].starts_with("run "), "{shown}");
+    let first = lines.iter().find(|line| line.starts_with("1/main[")).unwrap();
+    assert!(first.starts_with("1/main[70]"), "{shown}");
+    assert!(shown.contains("`--all` shows them all"), "{shown}");
+    let elements = |args: &[&str]| {
+        let shown = node.windlass(&[&["status", "1"], args].concat()).stdout();
+        shown.lines().filter(|line| line.starts_with("1/main[")).map(str::to_owned).collect()
+    };
+    let piped: Vec<String> = elements(&[]);
+    assert_eq!(piped.len(), 50);
+    assert!(piped[0].starts_with("1/main[70]"), "{piped:?}");
+    let all: Vec<String> = elements(&["--all"]);
+    assert_eq!(all.len(), 80);
 }

@@ -54,6 +54,7 @@ fn what_is_printed_is_what_the_schemas_say() {
     check(&node, "events", &["events", "--json", "-n", "100"]);
     check(&node, "purge", &["purge", "--json", "--dry-run", "--all"]);
     check(&node, "node-ls", &["node", "ls", "--json"]);
+    check(&node, "node-status", &["node", "status", "--json"]);
     check(&node, "version", &["version", "--json"]);
     check(&node, "config-show", &["config", "show", "--json"]);
     check(&node, "version", &["version", "--json", "-N", "127.0.0.1:1"]);
