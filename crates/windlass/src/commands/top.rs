@@ -11,6 +11,7 @@ mod render;
 mod screen;
 mod state;
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -48,12 +49,26 @@ pub(crate) async fn execute(_: Args, target: Target) -> Result<u8, Failure> {
         return Err(Failure::usage("`top` needs a terminal")
             .hint("`windlass ps --all` and `windlass node ls` say the same once"));
     }
+    if let Some(kind) = cannot_draw(std::env::var_os("TERM").as_deref()) {
+        return Err(Failure::usage(format!("`top` cannot draw on a terminal {kind}"))
+            .hint("set TERM to what it is, such as `xterm`; `windlass ps --all` and `windlass node ls` say the same once"));
+    }
     let client = Client::connect(&target).await?;
     let signals = Signals::watch()?;
     let screen = Screen::open()?;
     let told = Top::new(client, screen).run(signals).await;
     // The screen is put back before anything is said.
     told.map_err(|error| Failure::new(format!("cannot draw on the terminal: {error}")))
+}
+
+/// What a terminal is called that cannot move its cursor, as one within an editor.
+fn cannot_draw(term: Option<&OsStr>) -> Option<&'static str> {
+    match term {
+        None => Some("of which TERM says nothing"),
+        Some(term) if term.is_empty() => Some("of which TERM says nothing"),
+        Some(term) if term == "dumb" => Some("of the kind `dumb`"),
+        Some(_) => None,
+    }
 }
 
 /// All that lives while the screen is open.

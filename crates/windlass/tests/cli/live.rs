@@ -62,4 +62,8 @@ fn without_a_terminal_it_is_said_what_to_do() {
     error: `top` needs a terminal
     hint: `windlass ps --all` and `windlass node ls` say the same once
     ");
+    let (code, shown) = Terminal::dumb(&node.command(&["top"])).ended();
+    assert_eq!(code, Some(2), "{shown:?}");
+    assert!(shown.contains("`top` cannot draw on a terminal of the kind `dumb`"), "{shown:?}");
+    assert!(!shown.contains(OTHER_SCREEN), "{shown:?}");
 }
