@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IsTerminal;
 
-use proto::api::{Event, EventBatch, EventFilter, EventsRequest};
+use proto::api::{Event, EventBatch, EventFilter, EventsRequest, GetNodeRequest};
 use proto::job::Variable;
 use tonic::Streaming;
 
@@ -71,11 +71,17 @@ struct Wanted {
     name: String,
     /// Of runs with this label, and all others that are given
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = filter::label)]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::labels))]
     labels: Vec<(String, String)>,
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let mut client = Client::connect(&target).await?;
+    if !args.wanted.on.is_empty() {
+        // Of a node that nobody knows nothing would ever be told.
+        let asked = client.rpc.get_node(GetNodeRequest { id: args.wanted.on.clone() }).await;
+        asked.map_err(|status| client.failure("watch events", &status))?;
+    }
     let request = EventsRequest {
         filter: Some(args.wanted.filter()),
         after: args.after,
@@ -299,7 +305,7 @@ mod tests {
             ..Default::default()
         };
         insta::assert_snapshot!(line(&ended, false, Some(80)), @r"
-        1970-01-02 00:00:00  run_ended         812 (a-nightly-import-of-things) dead,
+        1970-01-02 00:00:00  run_ended         812 (a-nightly-import-of-things)  dead,
                              `/no/such`: no such file, or its interpreter is missing
         ");
         let folded = line(&ended, true, Some(80));

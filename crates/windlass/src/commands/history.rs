@@ -58,7 +58,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     out::data(table(&found.runs, &sums, time::now_ms()))?;
     if found.damaged > 0 {
         let count = found.damaged;
-        out::note(format!("history is damaged: {count} runs, if they are meant, cannot be shown"));
+        out::note(super::ps::damage(count));
     }
     if found.next_before > 0 {
         out::note(format!("there are more: add `--before {}`", found.next_before));

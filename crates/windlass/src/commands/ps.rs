@@ -45,8 +45,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     }
     out::data(table(&answer.runs, time::now_ms()))?;
     if answer.damaged > 0 {
-        let count = answer.damaged;
-        out::note(format!("history is damaged: {count} runs, if they are meant, cannot be shown"));
+        out::note(damage(answer.damaged));
     }
     if answer.next_before > 0 {
         out::note(format!("there are more: add `--before {}`", answer.next_before));
@@ -75,6 +74,14 @@ async fn list(client: &mut Client, args: &Args) -> Result<ListRunsResponse, Fail
         if found.next_before == 0 || found.runs.len() >= args.limit as usize {
             return Ok(found);
         }
+    }
+}
+
+/// What cannot be shown.
+pub(crate) fn damage(runs: u64) -> String {
+    match runs {
+        1 => "history is damaged: 1 run, if it is meant, cannot be shown".to_owned(),
+        many => format!("history is damaged: {many} runs, if they are meant, cannot be shown"),
     }
 }
 
@@ -124,6 +131,12 @@ mod tests {
     use proto::api::StateCount;
 
     use super::*;
+
+    #[test]
+    fn one_run_that_is_damaged_is_one() {
+        assert!(damage(1).contains(" 1 run, if it is meant"));
+        assert!(damage(2).contains(" 2 runs, if they are meant"));
+    }
 
     #[test]
     fn a_list_fits_the_screen() {

@@ -7,19 +7,26 @@ use super::table::width;
 pub(crate) fn hanging(text: &mut String, head: &str, inset: usize, words: &str, columns: usize) {
     let mut line = head.to_owned();
     let mut is_fresh = true;
-    for word in words.split(' ').filter(|word| !word.is_empty()) {
-        let taken = shown(&line) + usize::from(!is_fresh) + shown(word);
-        if taken > columns && !is_fresh {
+    // Blanks before the next word; two of them part more than one does.
+    let mut blanks = 0;
+    for (at, word) in words.split(' ').enumerate() {
+        blanks += usize::from(at > 0);
+        if word.is_empty() {
+            continue;
+        }
+        let taken = shown(&line) + blanks + shown(word);
+        if is_fresh {
+            blanks = 0;
+        } else if taken > columns {
             text.push_str(line.trim_end());
             text.push('\n');
             line = " ".repeat(inset);
-            is_fresh = true;
+            blanks = 0;
         }
-        if !is_fresh {
-            line.push(' ');
-        }
+        line.extend(std::iter::repeat_n(' ', blanks));
         line.push_str(word);
         is_fresh = false;
+        blanks = 0;
     }
     text.push_str(line.trim_end());
     text.push('\n');
@@ -48,6 +55,7 @@ mod tests {
         };
         check("one two", "12:00  one two\n");
         check("one two  three", "12:00  one two\n    three\n");
+        check("  a  b   c d", "12:00  a  b   c\n    d\n");
         check("\x1b[31mfailed\x1b[0m, on", "12:00  \x1b[31mfailed\x1b[0m,\n    on\n");
         check("\x1b[31mfail\x1b[0m, on", "12:00  \x1b[31mfail\x1b[0m, on\n");
         check("longer-than-all-of-it x", "12:00  longer-than-all-of-it\n    x\n");
