@@ -23,9 +23,11 @@ const HOUSE: &[Room] = &[
     Room { name: "machine", may_use: &["model", "proto"] },
     Room { name: "runner", may_use: &["model", "proto"] },
     Room { name: "reactor", may_use: &["model", "proto", "machine"] },
+    // What nodes say to each other is carried, and not understood: of the journal it knows the bytes alone.
+    Room { name: "peer", may_use: &["model", "proto", "journal"] },
     Room {
         name: "node",
-        may_use: &["model", "proto", "journal", "history", "machine", "runner", "reactor"],
+        may_use: &["model", "proto", "journal", "history", "machine", "runner", "reactor", "peer"],
     },
     Room { name: "api", may_use: &["node", "model", "proto"] },
     Room { name: "windlass", may_use: &["api", "node", "runner", "model", "proto"] },
