@@ -9,6 +9,7 @@ use super::tree::{File, Tree, numbered};
 
 /// The files whose tests may sleep, and why.
 const MAY_SLEEP: &[(&str, &str)] = &[
+    ("crates/journal/src/log/tests/faults.rs", "is a slow disk"),
     ("crates/journal/src/raft/tests/group/chaos.rs", "strikes at random moments"),
     ("crates/journal/src/raft/tests/group/mod.rs", "looks again until a deadline"),
     ("crates/journal/src/raft/tests/group/net.rs", "is a network with delays"),

@@ -6,6 +6,9 @@
 
 mod snapshot;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use openraft::error::{

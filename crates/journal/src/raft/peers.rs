@@ -79,6 +79,10 @@ pub(crate) struct Known {
     pub(crate) matched: (u64, u64),
     /// It does not have what it had acknowledged.
     pub(crate) lost: bool,
+    /// Since when it does not answer.
+    failing: Option<Instant>,
+    /// The operator knows that it does not answer.
+    told: bool,
 }
 
 impl Link {
@@ -116,10 +120,41 @@ impl Link {
         let bytes = message.encode(self.envelope(to.number()));
         let call = self.peers.call(to.node, bytes, deadline);
         let answer = match tokio::time::timeout(deadline, call).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(unreachable(to, format!("no answer within {deadline:?}"))),
+            Ok(answer) => answer,
+            Err(_) => Err(unreachable(to, format!("no answer within {deadline:?}"))),
         };
-        self.read(to, answer)
+        let reply = answer.and_then(|answer| self.read(to, answer));
+        if let Err(error) = &reply {
+            self.note_failure(to, error);
+        }
+        reply
+    }
+
+    /// Openraft would say this ten times a second; here it is said once.
+    fn note_failure(&self, to: Member, error: &Unreachable) {
+        let patience = self.timing.election_max * 2;
+        let news = {
+            let mut known = self.known();
+            let known = known.entry(to.number()).or_default();
+            let since = *known.failing.get_or_insert_with(Instant::now);
+            since.elapsed() > patience && !std::mem::replace(&mut known.told, true)
+        };
+        if news {
+            tracing::warn!(member = %to, %error, "a member of the journal's group does not answer");
+        }
+    }
+
+    fn note_answer(&self, to: Member) {
+        let news = {
+            let mut known = self.known();
+            let known = known.entry(to.number()).or_default();
+            known.answered = Some(Instant::now());
+            known.failing = None;
+            std::mem::take(&mut known.told)
+        };
+        if news {
+            tracing::info!(member = %to, "a member of the journal's group answers again");
+        }
     }
 
     /// Reads the answer of another member.
@@ -132,7 +167,7 @@ impl Link {
                 Err(unreachable(to, refusal.to_string()))
             }
             Some(reply) => {
-                self.known().entry(to.number()).or_default().answered = Some(Instant::now());
+                self.note_answer(to);
                 Ok(reply)
             }
             None => Err(unreachable(to, "its answer cannot be read".to_owned())),

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::SeqCst};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, SystemTime};
 
 use crate::log::disk::Operation;
 
@@ -25,6 +25,8 @@ pub(crate) struct Faults {
     pub(crate) stall: Mutex<()>,
     /// How many operations succeed before all of them fail.
     pub(crate) operations: AtomicI64,
+    /// How long a sync takes, in microseconds.
+    pub(crate) sync_micros: AtomicU64,
     /// Says that a sync has been done without doing it, where a test is not about that.
     pub(crate) pretend_sync: AtomicBool,
     /// Not errors but bugs: of the writer's thread, and of whoever appends.
@@ -43,6 +45,7 @@ impl Default for Faults {
             once: i64::MAX.into(),
             stall: Mutex::new(()),
             operations: i64::MAX.into(),
+            sync_micros: 0.into(),
             pretend_sync: false.into(),
             panic: false.into(),
             panic_append: false.into(),
@@ -61,6 +64,14 @@ impl Faults {
             return Err(rustix::io::Errno::IO.into());
         }
         drop(self.stall.lock().unwrap());
+        let slow = Duration::from_micros(self.sync_micros.load(SeqCst));
+        if matches!(operation, Operation::Sync(_)) && !slow.is_zero() {
+            std::thread::sleep(slow);
+            // The power can have gone meanwhile.
+            if self.operations.load(SeqCst) <= 0 {
+                return Err(rustix::io::Errno::IO.into());
+            }
+        }
         if matches!(operation, Operation::Remove) {
             self.full.store(false, SeqCst);
         }

@@ -12,6 +12,9 @@
 mod codec;
 mod reply;
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::{LogId, Vote};

@@ -3,6 +3,7 @@
 mod basics;
 mod change;
 mod chaos;
+mod ends;
 mod loss;
 mod net;
 mod partitions;
