@@ -341,5 +341,6 @@ fn a_summary_shows_the_beginning_of_a_command() {
     let mut job = spec(1);
     job.tasks[0].command = vec!["sh".into(), "x".repeat(1_000), "y".into()];
     let shown = crate::facts::command(&job);
-    assert_eq!((shown.len(), &shown[..5]), (200, "sh xx"));
+    assert_eq!((shown.chars().count(), &shown[..5]), (200, "sh xx"));
+    assert!(shown.ends_with('…'), "{shown}");
 }
