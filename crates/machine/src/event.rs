@@ -128,6 +128,16 @@ pub enum Refusal {
         /// What is in the way.
         why: &'static str,
     },
+    /// The node has said hello since, elsewhere.
+    #[error("node {node} was registered by hello {last} already, and this is hello {given}")]
+    StaleHello {
+        /// The node.
+        node: NodeId,
+        /// The hello it was registered by.
+        last: u64,
+        /// The command's.
+        given: u64,
+    },
     /// The run is not among those that have not ended.
     #[error("run {run} has ended or never was")]
     UnknownRun {

@@ -24,6 +24,8 @@ pub struct Node {
     pub containment: String,
     /// The life of its supervisor that the epoch stands for.
     pub supervisor: SupervisorId,
+    /// The number of the hello it was registered by.
+    pub hello: u64,
     /// Rises when everything placed there before is void.
     pub epoch: u64,
     /// How long its supervisor keeps tasks without a word from a leader, in milliseconds; 0: for

@@ -135,8 +135,8 @@ impl<J: Journal> Task<J> {
                         leader: pair(delivery.leader),
                         record: delivery.record,
                     },
-                    Some(Delivered::Snapshot { index, reader, .. }) => {
-                        match self.restore(index, reader) {
+                    Some(Delivered::Snapshot { index, leader, reader }) => {
+                        match self.restore(index, leader, reader) {
                             Ok(restored) => restored,
                             Err(reason) => return reason,
                         }
@@ -177,7 +177,12 @@ impl<J: Journal> Task<J> {
     }
 
     /// Reads a snapshot, which stands for all that came before.
-    fn restore(&self, index: u64, mut reader: SnapshotReader) -> Result<Event, String> {
+    fn restore(
+        &self,
+        index: u64,
+        leader: LeaderId,
+        mut reader: SnapshotReader,
+    ) -> Result<Event, String> {
         let unreadable = |why: String| {
             format!(
                 "the snapshot of entry {index} cannot be read: {why}\nhint: move that file out of the journal's directory; the snapshot before it is used then, if it is still there"
@@ -195,7 +200,7 @@ impl<J: Journal> Task<J> {
                 }
             }
         })?;
-        Ok(Event::Restored { index, state })
+        Ok(Event::Restored { index, leader: pair(leader), state })
     }
 
     fn last_words(&self) -> String {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use model::{ClusterId, NodeId};
 use rustix::fs::FlockOperation;
@@ -16,6 +16,7 @@ use crate::error::StartError;
 /// What a node wants free at its start: two segments of the journal, and some room to work.
 const FREE_BYTES_MIN: u64 = 192 << 20;
 const IDENTITY: &str = "node.json";
+const LIFE: &str = "life";
 /// How long the lock is waited for while its holder is there, and once it is gone.
 const DYING: Duration = Duration::from_millis(300);
 const DEAD: Duration = Duration::from_secs(30);
@@ -68,6 +69,27 @@ impl DataDir {
         let lock = lock(&path, fault("cannot write in it"))?;
         check_space(&path)?;
         Ok(DataDir { path, _lock: lock })
+    }
+
+    /// A number that is greater with each start of the daemon: what a former life said can be told
+    /// from what this one says. It goes by the clock as well, so that a lost file does no harm.
+    pub(crate) fn next_life(&self) -> Result<u32, StartError> {
+        let path = self.path.join(LIFE);
+        let fault = |what| {
+            let path = path.clone();
+            move |source| StartError::DataDir { path, what, source }
+        };
+        let before: u32 = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(fault("cannot read it")(error)),
+        };
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seconds = u32::try_from(since.as_secs()).unwrap_or_default();
+        let life = seconds.max(before.saturating_add(1));
+        write_durably(&self.path, LIFE, life.to_string().as_bytes())
+            .map_err(fault("cannot write it"))?;
+        Ok(life)
     }
 
     /// Reads who the node is; a new directory makes a new node.

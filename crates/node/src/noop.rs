@@ -36,6 +36,7 @@ pub(crate) fn start(
     workers: NoopWorkers,
     beside: NodeId,
     version: &str,
+    life: u32,
     control: &mpsc::Sender<Input>,
 ) {
     for number in 1..=workers.count {
@@ -47,6 +48,7 @@ pub(crate) fn start(
             capacity,
             labels: Vec::new(),
             version: version.to_owned(),
+            life,
         };
         let task = Task {
             worker: Worker::new(config),

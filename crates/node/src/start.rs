@@ -155,14 +155,16 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         data_dir: data_dir.path.clone(),
         capacity,
     };
+    let life = data_dir.next_life()?;
     let worker_config = reactor::worker::Config {
+        life,
         node: info.node,
         name: config.name,
         capacity,
         labels: config.labels,
         version: config.version,
     };
-    noop::start(config.noop, info.node, &info.version, &inputs);
+    noop::start(config.noop, info.node, &info.version, life, &inputs);
     let reach = Reach {
         exe: config.exe,
         data_dir: data_dir.path.clone(),

@@ -4,7 +4,7 @@
 //! It outlives supervisors: when one dies it reaches or launches the next. It ends when the node
 //! was taken down and the supervisor has left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -199,7 +199,8 @@ impl Task {
     /// Performs what the reactor wants of one event; returns the timer it asked for.
     async fn step(&mut self, event: Event, out: &mut Vec<ToSupervisor>) -> Option<Instant> {
         let mut timer = None;
-        for effect in self.worker.handle(self.clock.now(), event) {
+        let mut effects: VecDeque<Effect> = self.worker.handle(self.clock.now(), event).into();
+        while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::ToControl(message) => {
                     // A control part that has gone takes the node with it.
@@ -210,8 +211,10 @@ impl Task {
                     out.push(*message);
                 }
                 Effect::Timer(at_ms) => timer = Some(self.clock.at(at_ms)),
-                // The control part of this very node is the only one there is.
-                Effect::LeaveSession => {}
+                // There is no other control part to try: it asks this one again.
+                Effect::LeaveSession => {
+                    effects.extend(self.worker.handle(self.clock.now(), Event::SessionOpened));
+                }
             }
         }
         timer

@@ -220,6 +220,7 @@ impl Node {
             capacity: model::Resources::default(),
             labels: vec![],
             version: String::new(),
+            life: 0,
         };
         let (told, said) = (Vec::new(), Vec::new());
         let worker = Worker::new(config);

@@ -22,6 +22,7 @@ impl World {
             capacity: Resources::default(),
             labels: vec![],
             version: String::new(),
+            life: 0,
         };
         let mut world = World { worker: Worker::new(config), started: vec![], hellos: vec![] };
         let supervisor_id = vec![5; 16];

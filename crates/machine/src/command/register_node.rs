@@ -25,6 +25,10 @@ pub(crate) fn apply(
     let node = NodeId::from_bytes(&register.node_id).ok_or(proto::Invalid("node_id"))?;
     let supervisor =
         SupervisorId::from_bytes(&register.supervisor_id).ok_or(proto::Invalid("supervisor_id"))?;
+    let last = state.node(node).map_or(0, |node| node.hello);
+    if register.hello < last {
+        return Err(Refusal::StaleHello { node, last, given: register.hello });
+    }
     let capacity = proto::required(register.capacity, "capacity")?.into();
     let old = state.node(node).map(|node| (node.epoch, node.supervisor));
     for end in &register.recovered {
@@ -48,6 +52,7 @@ pub(crate) fn apply(
     }
     entry.epoch = epoch;
     entry.supervisor = supervisor;
+    entry.hello = register.hello;
     entry.lease_ms = register.lease_ms;
     entry.is_lost = false;
     entry.capacity = capacity;

@@ -82,6 +82,7 @@ fn node(id: NodeId, node: &Node) -> SnapshotNode {
         containment: node.containment.clone(),
         lease_ms: node.lease_ms,
         recovered: Vec::new(),
+        hello: node.hello,
     };
     SnapshotNode {
         node: Some(register),

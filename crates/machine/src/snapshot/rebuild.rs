@@ -100,6 +100,7 @@ impl Rebuild {
                 .ok_or("no supervisor has this id")?,
             epoch: item.epoch,
             lease_ms: register.lease_ms,
+            hello: register.hello,
             is_lost: item.is_lost,
             last_seq: item.last_seq,
             kept_seq: item.kept_seq,

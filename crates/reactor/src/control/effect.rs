@@ -44,6 +44,8 @@ pub enum Event {
     Restored {
         /// The last of those entries.
         index: u64,
+        /// The leader that wrote it.
+        leader: LeaderId,
         /// The state as they made it.
         state: State,
     },

@@ -135,7 +135,11 @@ impl Control {
             }
             Event::Planned(places) => self.planned(places),
             Event::Timer => self.timer_at_ms = None,
-            Event::Restored { index, state } => self.restored(index, state, &mut effects),
+            Event::Restored { index, leader, state } => {
+                self.restored(index, state, &mut effects);
+                self.written_by = Some(leader);
+                self.catch_up(now, &mut effects);
+            }
             Event::Hold(hold) => {
                 self.held = hold;
                 self.plan_wanted = true;

@@ -84,6 +84,7 @@ impl Session {
             containment: hello.containment.clone(),
             lease_ms,
             recovered: record_ends(hello.recovered.clone()),
+            hello: hello.number,
         };
         let origin = Origin::Register { session: id, hello: hello.number };
         let _ = batcher.push(origin, Kind::RegisterNode(register));

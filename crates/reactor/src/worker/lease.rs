@@ -11,6 +11,8 @@ use proto::supervisor::Lease as Told;
 
 /// What was sent and may be answered at most.
 const SENT_MAX: usize = 64;
+/// How long a node without a lease waits to be welcome, in milliseconds.
+const UNWELCOME_MS: u64 = 10_000;
 
 /// What a leader can answer with a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,8 @@ pub(super) struct Lease {
     term: u64,
     /// A shorter lease that the supervisor was told and has not echoed.
     wanted_ms: Option<u64>,
-    /// Welcome in this session: heartbeats go.
-    beats: bool,
+    /// Welcome in this session.
+    welcome: bool,
     heartbeats: u64,
     sent: VecDeque<(Word, u64)>,
     next_ms: u64,
@@ -55,8 +57,13 @@ impl Lease {
         self.heard_ms = now_ms;
     }
 
+    /// The node has to be registered anew.
+    pub(super) fn unwelcome(&mut self) {
+        self.welcome = false;
+    }
+
     pub(super) fn session_over(&mut self) {
-        self.beats = false;
+        self.welcome = false;
         self.sent.clear();
         self.heartbeats = 0;
     }
@@ -102,7 +109,7 @@ impl Lease {
 
     /// The node is registered with this lease, in answer to that hello. What to tell the supervisor.
     pub(super) fn welcomed(&mut self, hello: u64, lease_ms: u64, now_ms: u64) -> Option<Told> {
-        self.beats = lease_ms > 0;
+        self.welcome = true;
         self.next_ms = now_ms + lease_heartbeat_ms(lease_ms);
         if lease_ms == 0 && self.lease_ms == 0 {
             return None;
@@ -135,7 +142,7 @@ impl Lease {
 
     /// The number of the heartbeat that is due.
     pub(super) fn beat(&mut self, now_ms: u64) -> Option<u64> {
-        if !self.beats || now_ms < self.next_ms {
+        if !self.beats() || now_ms < self.next_ms {
             return None;
         }
         self.next_ms = now_ms + lease_heartbeat_ms(self.lease_ms);
@@ -144,18 +151,27 @@ impl Lease {
         Some(self.heartbeats)
     }
 
+    /// Whether heartbeats go.
+    fn beats(&self) -> bool {
+        self.welcome && self.lease_ms > 0
+    }
+
     /// Whether this session has been silent for so long that another control part is to be tried.
     pub(super) fn is_silent(&self, now_ms: u64) -> bool {
         self.silent_at_ms().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
     fn silent_at_ms(&self) -> Option<u64> {
-        (self.lease_ms > 0).then_some(self.heard_ms + self.lease_ms / 2)
+        match self.lease_ms {
+            0 if self.welcome => None,
+            0 => Some(self.heard_ms + UNWELCOME_MS),
+            lease_ms => Some(self.heard_ms + lease_ms / 2),
+        }
     }
 
     /// When there is something to do in an open session.
     pub(super) fn due_ms(&self) -> Option<u64> {
-        let beat_ms = self.beats.then_some(self.next_ms);
+        let beat_ms = self.beats().then_some(self.next_ms);
         beat_ms.into_iter().chain(self.silent_at_ms()).min()
     }
 }

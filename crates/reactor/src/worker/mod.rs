@@ -36,6 +36,8 @@ pub struct Config {
     pub labels: Vec<(String, String)>,
     /// The version of the binary.
     pub version: String,
+    /// Which life of the node's daemon this is: greater than any before.
+    pub life: u32,
 }
 
 /// Something happened.
@@ -102,13 +104,14 @@ pub struct Worker {
 impl Worker {
     /// A worker part that knows neither a supervisor nor a control part yet.
     pub fn new(config: Config) -> Worker {
+        let hellos = u64::from(config.life) << 32;
         Worker {
             config,
             supervisor: None,
             held: BTreeSet::new(),
             recovered: Vec::new(),
             session_open: false,
-            hellos: 0,
+            hellos,
             epoch: None,
             outbox: Outbox::default(),
             lease: Lease::default(),
@@ -186,6 +189,7 @@ impl Worker {
         };
         self.lease.sent(Word::Hello(self.hellos), now.steady_ms);
         self.epoch = None;
+        self.lease.unwelcome();
         self.outbox.session_over();
         effects.push(to_control(to_control::Kind::Hello(hello)));
     }
