@@ -9,10 +9,14 @@ impl World {
             return;
         }
         let node = self.rng.below(self.nodes.len() as u64) as usize;
+        let host = self.rng.below(self.hosts.len() as u64) as usize;
+        if self.hosts.len() > 1 && self.rng.chance(250) {
+            self.sever();
+        }
         let fault = self.rng.below(32);
         let fault = if self.profile.cuts && self.rng.chance(700) { 27 + fault % 5 } else { fault };
         match fault {
-            0..3 => self.crash_control(0),
+            0..3 => self.crash_control(host, 0),
             3..7 => self.crash_daemon(node),
             7..11 => self.crash_supervisor(node),
             11 => self.reboot(node),
@@ -25,7 +29,7 @@ impl World {
             16 => {
                 // The machine that has both: its control part goes with it.
                 self.reboot(node);
-                self.crash_control(SECOND);
+                self.crash_control(host, SECOND);
             }
             17 => self.jump_clock(),
             18 | 21 => self.change_leader(),
@@ -33,7 +37,7 @@ impl World {
             20 => self.go_down(),
             24 => self.jump_clock(),
             25 => self.suspend(),
-            26 => self.hold(),
+            26 => self.hold(host),
             27..30 => self.cut_off(node),
             30 => {
                 self.reboot(node);
@@ -89,29 +93,35 @@ impl World {
     /// The only node of a cluster is brought down: nothing more is placed and all is stopped. Its
     /// processes end when the supervisor has left, and begin again.
     fn go_down(&mut self) {
-        let [node] = &mut self.nodes[..] else { return };
-        let Some(daemon) = node.daemon.as_mut().filter(|_| self.host.control.is_some()) else {
-            return;
-        };
+        let ([node], [host]) = (&mut self.nodes[..], &self.hosts[..]) else { return };
+        let host_life = host.life;
+        let Some(daemon) = node.daemon.as_mut().filter(|_| host.control.is_some()) else { return };
         daemon.down = true;
         let life = daemon.life;
         note!(self, "the node goes down");
-        self.control(reactor::control::Event::Close);
+        self.control(host_life, reactor::control::Event::Close);
         self.worker(0, life, reactor::worker::Event::Down);
     }
 
     /// The control part lives, but leads under another term, and may hear that it does not at all.
     fn change_leader(&mut self) {
-        if self.host.control.is_none() {
+        let Some(leader) = self.leading() else { return };
+        let other = self.rng.below(self.hosts.len() as u64) as usize;
+        if other != leader {
+            if self.reaches(leader, other) && self.hosts[other].control.is_some() {
+                self.elect(other);
+            }
             return;
         }
+        let life = self.hosts[leader].life;
         if self.rng.chance(500) {
-            self.control(reactor::control::Event::Leadership(None));
+            self.hosts[leader].believes = None;
+            self.control(life, reactor::control::Event::Leadership(None));
         }
-        if self.rng.chance(500) {
-            self.settle_pending();
+        if self.host(life).is_none() {
+            return;
         }
-        let delay = self.elect();
+        let delay = self.elect(leader);
         note!(self, "journal: the leader changes, nothing more for {} ms", delay / MS);
     }
 
@@ -119,6 +129,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.hostile = false;
         note!(self, "the world heals");
+        self.mend();
         let muted = self.muted_links();
         muted.into_iter().for_each(|link| self.break_link(link, 100 * MS));
         if self.profile.reopen {
@@ -135,7 +146,7 @@ impl World {
             && self.truth.state.runs().is_empty()
             && self.processes.live().next().is_none()
             && (0..self.nodes.len()).all(|node| self.is_quiet(node))
-            && self.host.delivered == self.journal.len()
+            && self.hosts.iter().all(|host| host.delivered == self.journal.len())
     }
 
     /// What has not ended, for whoever has to find out why.
@@ -156,6 +167,7 @@ impl World {
             }
         }
         let open = self.open_links().len();
-        what + &format!(" {open} sessions, control {}", self.host.control.is_some())
+        let live = self.hosts.iter().filter(|host| host.control.is_some()).count();
+        what + &format!(" {open} sessions, {live} control parts, {:?} leads", self.leading())
     }
 }

@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::Answer;
+use machine::{Answer, State};
 use model::{Attempt, Fence, Outcome, Resources};
 use reactor::control::{RequestId, Unavailable};
 
 use super::World;
 use super::snapshot::told;
+
+/// States are compared at every index that this divides.
+const COMPARED_EVERY: u64 = 31;
+/// So many are remembered.
+const COMPARED_MAX: usize = 64;
 
 impl World {
     /// A process is about to start: its attempt is committed, for this node, and has not ended.
@@ -62,6 +67,22 @@ impl World {
         broken.into_iter().for_each(|what| self.broken(what));
     }
 
+    /// Control parts are equal at an equal index: now and then one is compared with the others.
+    pub(super) fn compare(&mut self, host: usize, state: &State) {
+        let index = state.applied();
+        if self.hosts.len() == 1 || !index.is_multiple_of(COMPARED_EVERY) {
+            return;
+        }
+        let is = told(state);
+        let was = self.compared.entry(index).or_insert_with(|| is.clone());
+        if *was != is {
+            self.broken(format!("host {host} has another state at {index} than another host"));
+        }
+        while self.compared.len() > COMPARED_MAX {
+            self.compared.pop_first();
+        }
+    }
+
     /// The control part answers a client: what it says must be durable, or not be at all.
     pub(super) fn check_answer(&mut self, id: RequestId, answer: &Result<Answer, Unavailable>) {
         let applied = self.truth.is_applied(id);
@@ -101,9 +122,13 @@ impl World {
         if !unfinished.is_empty() {
             return Err(format!("at the end: runs {unfinished:?} have elements without an end"));
         }
-        let control = self.host.control.as_ref().ok_or("at the end: no control part lives")?;
-        if told(control.state()) != told(&self.truth.state) {
-            return Err("at the end: the control part's state is not what the journal makes".into());
+        for host in &self.hosts {
+            let control = host.control.as_ref().ok_or("at the end: a control part is dead")?;
+            if told(control.state()) != told(&self.truth.state) {
+                return Err(
+                    "at the end: a control part's state is not what the journal makes".into()
+                );
+            }
         }
         let assigned = self.truth.state.nodes().values().map(|node| node.assigned.len()).sum();
         match assigned {

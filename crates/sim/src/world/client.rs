@@ -16,6 +16,8 @@ pub(super) struct Clients {
     last_key: u64,
     /// Requests without an answer.
     open: BTreeMap<RequestId, Ask>,
+    /// Which life of a control part has a request.
+    at: BTreeMap<RequestId, u64>,
     /// Keys with what was submitted under them, to be used again.
     keys: Vec<(String, u64, JobSpec)>,
 }
@@ -127,15 +129,22 @@ impl World {
 
     fn asks(&mut self, id: RequestId) {
         let Some(ask) = self.clients.open.get(&id) else { return };
-        if self.host.control.is_none() {
+        let command = ask.command(id);
+        let leader = self.journal.leader.1.saturating_sub(1) as usize;
+        let other = self.rng.below(self.hosts.len() as u64) as usize;
+        let host = if self.hosts.len() == 1 || self.rng.chance(800) { leader } else { other };
+        let takes = self.hosts.len() == 1 || self.hosts[host].believes.is_some();
+        if self.hosts[host].control.is_none() || !takes {
             return self.answered(id, Err(Unavailable::NotLeader));
         }
-        let command = ask.command(id);
-        self.control(control::Event::Request { id, command });
+        let life = self.hosts[host].life;
+        self.clients.at.insert(id, life);
+        self.control(life, control::Event::Request { id, command });
     }
 
     fn answered(&mut self, id: RequestId, answer: Result<Answer, Unavailable>) {
         let Some(ask) = self.clients.open.remove(&id) else { return };
+        self.clients.at.remove(&id);
         note!(self, "client: request {id} is answered: {answer:?}");
         match (answer, ask) {
             (Ok(Answer::Refused(refusal)), ask) => self.refused(&ask, &refusal),
@@ -165,8 +174,9 @@ impl World {
     }
 
     /// The control part has died: whoever waits for it hears nothing, soon or late.
-    pub(super) fn lose_asks(&mut self) {
-        let open: Vec<RequestId> = self.clients.open.keys().copied().collect();
+    pub(super) fn lose_asks(&mut self, life: u64) {
+        let at = |id: &&RequestId| self.clients.at.get(*id) == Some(&life);
+        let open: Vec<RequestId> = self.clients.open.keys().filter(at).copied().collect();
         for id in open {
             let delay = self.rng.skewed(MS, SECOND);
             self.after(delay, super::Event::Client(Event::Lost(id)));

@@ -11,16 +11,20 @@ use super::{MS, SECOND, World, client, journal, note};
 /// The process, which may be down.
 #[derive(Debug, Default)]
 pub(super) struct Host {
-    /// Which life of the process this is.
+    /// Which life of a process this is; none has that of another.
     pub(super) life: u64,
     pub(super) control: Option<Control>,
     /// Entries that it has been given.
     pub(super) delivered: u64,
+    /// As which leader it takes requests.
+    pub(super) believes: Option<LeaderId>,
 }
 
 #[derive(Debug)]
 pub(super) enum Event {
-    Starts,
+    Starts {
+        host: usize,
+    },
     /// It hears who leads.
     News {
         life: u64,
@@ -56,62 +60,61 @@ pub(super) enum Event {
 impl World {
     pub(super) fn host_event(&mut self, event: Event) {
         match event {
-            Event::Starts => self.start_control(),
-            Event::News { life, leader } if life == self.host.life => {
-                if leader < Some(self.journal.leader) {
+            Event::Starts { host } => self.start_control(host),
+            Event::News { life, leader } => {
+                let Some(host) = self.host(life) else { return };
+                let Some(leader) = leader else { return self.hears_of_others(host) };
+                if leader != self.journal.leader {
                     return; // A watch shows what is, not what was.
                 }
-                note!(self, "control: leader is {leader:?}");
-                self.control(control::Event::Leadership(leader));
+                note!(self, "host {host}: leads as {leader:?}");
+                self.hosts[host].believes = Some(leader);
+                self.control(life, control::Event::Leadership(Some(leader)));
             }
-            Event::Fails { life, number, retry } if life == self.host.life => {
-                note!(self, "control: batch {number} failed, retry {retry}");
-                self.control(control::Event::ProposeFailed { number, retry });
+            Event::Fails { life, number, retry } => {
+                note!(self, "life {life}: batch {number} failed, retry {retry}");
+                self.control(life, control::Event::ProposeFailed { number, retry });
             }
-            Event::Planned { life, places } if life == self.host.life => {
-                note!(self, "control: a plan for {} nodes", places.len());
-                self.control(control::Event::Planned(places));
+            Event::Planned { life, places } => {
+                note!(self, "life {life}: a plan for {} nodes", places.len());
+                self.control(life, control::Event::Planned(places));
             }
-            Event::Timer { life } if life == self.host.life => self.control(control::Event::Timer),
-            Event::Confirmed { life, number, leader } if life == self.host.life => {
-                let is_leader = leader == self.journal.leader;
-                self.control(control::Event::Confirmed { number, is_leader });
+            Event::Timer { life } => self.control(life, control::Event::Timer),
+            Event::Confirmed { life, number, leader } => {
+                let leads = leader == self.journal.leader && self.leading() == self.host(life);
+                let is_leader = leads && self.host(life).is_some();
+                self.control(life, control::Event::Confirmed { number, is_leader });
             }
-            Event::Released { life } if life == self.host.life => {
-                self.control(control::Event::Hold(false));
-            }
-            _ => {}
+            Event::Released { life } => self.control(life, control::Event::Hold(false)),
         }
     }
 
-    /// Gives the control part an event and performs what it wants, if it lives.
-    pub(super) fn control(&mut self, event: control::Event) {
-        if self.host.control.is_none() {
-            return;
-        }
-        let now = self.control_now();
-        let Some(control) = &mut self.host.control else { return };
+    /// Gives the control part of this life an event and performs what it wants, if it lives.
+    pub(super) fn control(&mut self, life: u64, event: control::Event) {
+        let Some(host) = self.host(life) else { return };
+        let now = self.control_now(host);
+        let Some(control) = &mut self.hosts[host].control else { return };
         let effects = control.handle(now, event);
         let torn = self.hostile && self.rng.chance(self.profile.torn);
         let torn_at = torn.then(|| self.rng.below(effects.len() as u64 + 1));
-        let life = self.host.life;
         for (at, effect) in effects.into_iter().enumerate() {
             if torn_at == Some(at as u64) {
-                note!(self, "control: torn between two effects");
-                return self.crash_control(0);
+                note!(self, "host {host}: torn between two effects");
+                return self.crash_control(host, 0);
             }
-            self.perform(effect);
-            if self.host.life != life || self.host.control.is_none() {
+            self.perform(host, effect);
+            if self.host(life).is_none() {
                 return;
             }
         }
     }
 
-    fn perform(&mut self, effect: Effect) {
+    fn perform(&mut self, host: usize, effect: Effect) {
+        let life = self.hosts[host].life;
         match effect {
             Effect::Propose { number, leader, record, .. } => {
                 self.check_stamp(number, leader, &record);
-                self.propose(number, leader, record);
+                self.propose(life, number, leader, record);
             }
             Effect::Answer { id, answer } => {
                 self.check_answer(id, &answer);
@@ -120,10 +123,11 @@ impl World {
             }
             Effect::Send { session, message } => self.send_to_worker(session, message),
             Effect::Happened { index, state, .. } => {
-                if index != self.host.delivered || state.applied() != index {
+                if index != self.hosts[host].delivered || state.applied() != index {
                     self.broken(format!("entry {index} happened out of its turn"));
                 }
-                self.perhaps_take_snapshot(&state);
+                self.compare(host, &state);
+                self.perhaps_take_snapshot(life, &state);
             }
             Effect::Plan { state, room } => {
                 let places = match self.hostile && self.rng.chance(100) {
@@ -131,17 +135,15 @@ impl World {
                     false => reactor::placement::plan(&state, &room),
                 };
                 let delay = self.rng.skewed(50, self.profile.plan_us);
-                let life = self.host.life;
                 self.after(delay, super::Event::Control(Event::Planned { life, places }));
             }
             Effect::Confirm { number } => {
-                let (life, leader) = (self.host.life, self.journal.leader);
+                let Some(leader) = self.hosts[host].believes else { return };
                 let delay = self.rng.skewed(50, self.profile.write_us);
                 let event = Event::Confirmed { life, number, leader };
                 self.after(delay, super::Event::Control(event));
             }
             Effect::Timer(at_ms) => {
-                let life = self.host.life;
                 self.at(at_ms * MS, super::Event::Control(Event::Timer { life }));
             }
             Effect::Connections(_) => {}
@@ -166,68 +168,63 @@ impl World {
         places
     }
 
-    fn start_control(&mut self) {
-        if self.host.control.is_some() {
+    fn start_control(&mut self, host: usize) {
+        if self.hosts[host].control.is_some() {
             return;
         }
-        self.host.life += 1;
+        self.lives += 1;
+        let life = self.lives;
+        self.hosts[host].life = life;
+        self.hosts[host].believes = None;
         let snapshot = self.read_snapshot();
-        self.host.delivered = snapshot.as_ref().map_or(0, |(index, _)| *index);
-        let id = ClusterId::from_bytes(&[self.host.life as u8; 16]);
+        self.hosts[host].delivered = snapshot.as_ref().map_or(0, |(index, ..)| *index);
+        let id = ClusterId::from_bytes(&[life as u8; 16]);
         let alone = self.profile.alone.then(|| self.nodes[0].id);
         let lease_ms = self.profile.lease_ms;
-        self.host.control = Some(Control::new(Config { found: id, lease_ms, alone }));
-        note!(self, "control: life {} begins", self.host.life);
-        if let Some((index, state)) = snapshot {
-            self.control(control::Event::Restored { index, state });
+        self.hosts[host].control = Some(Control::new(Config { found: id, lease_ms, alone }));
+        note!(self, "host {host}: life {life} begins");
+        if let Some((index, leader, state)) = snapshot {
+            self.control(life, control::Event::Restored { index, leader, state });
         }
-        if self.host.control.is_none() {
+        if self.host(life).is_none() {
             return;
         }
-        let after = self.elect();
-        let life = self.host.life;
+        let after = match self.hosts.len() {
+            1 => self.elect(host),
+            _ => self.rng.skewed(0, 50 * MS),
+        };
         self.after(after, super::Event::Journal(journal::Event::Deliver { life }));
     }
 
-    /// The journal's next leader writes an entry of its own; the control part hears of it at some
-    /// time before or after that entry.
-    pub(super) fn elect(&mut self) -> u64 {
-        self.journal.leader = (self.journal.leader.0 + 1, 1);
-        let leader = self.journal.leader;
-        note!(self, "journal: {leader:?} leads");
-        self.append(journal::Entry { leader, record: Default::default() });
-        let life = self.host.life;
-        let delay = self.rng.skewed(0, 50 * MS);
-        let news = Event::News { life, leader: Some(leader) };
-        self.after(delay, super::Event::Control(news));
-        self.rng.skewed(0, 50 * MS)
-    }
-
-    /// The disk of the control part is nearly full for a while: it places nothing.
-    pub(super) fn hold(&mut self) {
-        note!(self, "control: places nothing for a while");
-        self.control(control::Event::Hold(true));
-        let (delay, life) = (self.rng.skewed(MS, 5 * SECOND), self.host.life);
+    /// The disk of a control part is nearly full for a while: it places nothing.
+    pub(super) fn hold(&mut self, host: usize) {
+        note!(self, "host {host}: places nothing for a while");
+        let life = self.hosts[host].life;
+        self.control(life, control::Event::Hold(true));
+        let delay = self.rng.skewed(MS, 5 * SECOND);
         self.after(delay, super::Event::Control(Event::Released { life }));
     }
 
     /// The process dies, and begins again after a while.
-    pub(super) fn crash_control(&mut self, more_us: u64) {
-        if self.host.control.take().is_none() {
+    pub(super) fn crash_control(&mut self, host: usize, more_us: u64) {
+        if self.hosts[host].control.take().is_none() {
             return;
         }
+        let life = self.hosts[host].life;
         self.crashes += 1;
-        note!(self, "control: life {} is over", self.host.life);
-        self.settle_pending();
-        self.lose_snapshot();
-        self.control_died();
+        note!(self, "host {host}: life {life} is over");
+        if self.hosts.len() == 1 {
+            self.settle_pending();
+        }
+        self.lose_snapshot(life);
+        self.control_died(life);
         for node in 0..self.nodes.len() {
             if self.nodes[node].daemon.as_ref().is_some_and(|daemon| daemon.down) {
                 self.crash_daemon(node);
             }
         }
-        self.lose_asks();
+        self.lose_asks(life);
         let delay = more_us + self.rng.skewed(MS, 2 * SECOND);
-        self.after(delay, super::Event::Control(Event::Starts));
+        self.after(delay, super::Event::Control(Event::Starts { host }));
     }
 }

@@ -39,6 +39,7 @@ impl World {
             capacity: at.capacity,
             labels: vec![],
             version: "sim".to_owned(),
+            life: life as u32,
         };
         at.daemon = Some(Daemon {
             life,
@@ -136,7 +137,7 @@ impl World {
             self.daemon_died(session);
         }
         if daemon.down {
-            self.crash_control(0); // On a node that goes down both are one process.
+            self.crash_control(0, 0); // On a node that goes down both are one process.
         }
         let delay = self.rng.skewed(MS, 2 * SECOND);
         self.after(delay, super::Event::Node(Event::DaemonStarts { node }));

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use reactor::control::LeaderId;
 
-use super::{MS, World, control, note};
+use super::{MS, SECOND, World, control, note};
 
 /// What is durable, and what is on its way to be.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct Journal {
     written_until_us: u64,
     /// The leader in whose name entries are written now.
     pub(super) leader: LeaderId,
+    /// The life that was elected.
+    pub(super) leader_life: u64,
 }
 
 /// A durable entry.
@@ -38,6 +40,8 @@ struct Proposal {
     number: u64,
     leader: LeaderId,
     record: Bytes,
+    /// A majority was reached when it was made, so another leader may have it.
+    reached: bool,
 }
 
 /// What becomes of a proposal.
@@ -63,6 +67,10 @@ pub(super) enum Event {
     SnapshotWritten {
         life: u64,
     },
+    /// It is time to look whether somebody leads.
+    Watch,
+    /// What was severed is whole again.
+    Mends,
 }
 
 impl Journal {
@@ -91,8 +99,13 @@ impl Journal {
         self.entry(index).is_some_and(|entry| entry.record.is_empty())
     }
 
+    /// The leader of an entry that is there; nobody of one that is trimmed.
+    pub(super) fn written_by(&self, index: u64) -> LeaderId {
+        self.entry(index).map(|entry| entry.leader).unwrap_or_default()
+    }
+
     fn entry(&self, index: u64) -> Option<&Entry> {
-        self.entries.get((index - 1).checked_sub(self.trimmed)? as usize)
+        self.entries.get(index.checked_sub(self.trimmed + 1)? as usize)
     }
 }
 
@@ -100,33 +113,45 @@ impl World {
     pub(super) fn journal_event(&mut self, event: Event) {
         match event {
             Event::Write(ticket) => self.write(ticket),
-            Event::Deliver { life } if life == self.host.life => self.deliver(life),
-            Event::SnapshotWritten { life } if life == self.host.life => self.snapshot_written(),
-            Event::Deliver { .. } | Event::SnapshotWritten { .. } => {}
+            Event::Deliver { life } => self.deliver(life),
+            Event::SnapshotWritten { life } => self.snapshot_written(life),
+            Event::Watch => self.watch_leader(),
+            Event::Mends => self.mend(),
         }
     }
 
     /// Takes a proposal; the control part may die of it.
-    pub(super) fn propose(&mut self, number: u64, leader: LeaderId, record: Bytes) {
+    pub(super) fn propose(&mut self, life: u64, number: u64, leader: LeaderId, record: Bytes) {
+        let Some(host) = self.host(life) else { return };
         if self.cut() {
             note!(self, "journal: cut before batch {number} is written");
-            return self.crash_control(0);
+            return self.crash_control(host, 0);
         }
         self.journal.tickets += 1;
-        let (ticket, life) = (self.journal.tickets, self.host.life);
-        self.journal.pending.push_back(Proposal { ticket, life, number, leader, record });
+        let ticket = self.journal.tickets;
+        let reached = self.leading() == Some(host);
+        self.journal.pending.push_back(Proposal { ticket, life, number, leader, record, reached });
         let at_us = self.now_us + self.rng.skewed(100, self.profile.write_us);
         self.journal.written_until_us = self.journal.written_until_us.max(at_us);
         self.at(self.journal.written_until_us, super::Event::Journal(Event::Write(ticket)));
     }
 
     fn write(&mut self, ticket: u64) {
-        if self.journal.pending.front().is_none_or(|first| first.ticket != ticket) {
-            return; // A crash has decided on it.
+        let leads = |proposal: &Proposal| proposal.leader.1 == self.journal.leader.1;
+        let pending = &self.journal.pending;
+        let Some(at) = pending.iter().position(|proposal| proposal.ticket == ticket) else {
+            return; // A crash, or an election, has decided on it.
+        };
+        let of_leader = leads(&pending[at]);
+        let is_next = pending.iter().position(leads) == Some(at);
+        if of_leader && (!is_next || self.leading().is_none()) {
+            // It waits for those before it, for a majority, or for another leader.
+            let delay = self.rng.within(10 * MS, 200 * MS);
+            return self.after(delay, super::Event::Journal(Event::Write(ticket)));
         }
-        let Some(proposal) = self.journal.pending.pop_front() else { return };
+        let Some(proposal) = self.journal.pending.remove(at) else { return };
         let Proposal { life, number, leader, record, .. } = proposal;
-        let fate = self.fate(leader);
+        let fate = if of_leader { self.fate(leader) } else { Fate::Unknown { written: false } };
         note!(self, "journal: batch {number} of {leader:?}: {fate:?}");
         let written = matches!(fate, Fate::Written | Fate::Unknown { written: true });
         if written {
@@ -139,7 +164,8 @@ impl World {
         }
         if written && self.cut() {
             note!(self, "journal: cut after batch {number} is written");
-            self.crash_control(0);
+            let host = self.host(life);
+            host.into_iter().for_each(|host| self.crash_control(host, 0));
         }
     }
 
@@ -161,26 +187,41 @@ impl World {
     pub(super) fn append(&mut self, entry: Entry) {
         self.journal.entries.push_back(entry.clone());
         self.commit(self.journal.len(), &entry);
-        let delay = self.rng.skewed(10, self.profile.deliver_us);
-        let life = self.host.life;
-        self.after(delay, super::Event::Journal(Event::Deliver { life }));
+        let lives: Vec<u64> = self.hosts.iter().map(|host| host.life).collect();
+        for life in lives {
+            let delay = self.rng.skewed(10, self.profile.deliver_us);
+            self.after(delay, super::Event::Journal(Event::Deliver { life }));
+        }
     }
 
     fn deliver(&mut self, life: u64) {
-        let behind = self.journal.len() - self.host.delivered;
+        let Some(host) = self.host(life) else { return };
+        let behind = self.journal.len() - self.hosts[host].delivered;
         if behind == 0 {
             return;
+        }
+        if self.hosts.len() > 1 && self.leading().is_none_or(|leader| !self.reaches(host, leader)) {
+            let delay = self.rng.within(10 * MS, 300 * MS);
+            return self.after(delay, super::Event::Journal(Event::Deliver { life }));
+        }
+        if self.hosts[host].delivered < self.journal.trimmed() && self.hosts.len() > 1 {
+            let Some((index, leader, state)) = self.read_snapshot() else { return };
+            note!(self, "host {host}: is sent the snapshot of {index}");
+            self.hosts[host].delivered = index;
+            let restored = reactor::control::Event::Restored { index, leader, state };
+            return self.control(life, restored);
         }
         let count = 1 + self.rng.below(behind);
         note!(self, "journal: {count} of {behind} entries are delivered");
         for _ in 0..count {
-            self.host.delivered += 1;
-            let Some(entry) = self.journal.entry(self.host.delivered).cloned() else {
-                return self.broken(format!("entry {} is trimmed", self.host.delivered));
+            self.hosts[host].delivered += 1;
+            let index = self.hosts[host].delivered;
+            let Some(entry) = self.journal.entry(index).cloned() else {
+                return self.broken(format!("entry {index} is trimmed"));
             };
-            let (index, Entry { leader, record }) = (self.host.delivered, entry);
-            self.control(reactor::control::Event::Delivered { index, leader, record });
-            if self.host.life != life || self.host.control.is_none() {
+            let Entry { leader, record } = entry;
+            self.control(life, reactor::control::Event::Delivered { index, leader, record });
+            if self.host(life).is_none() {
                 return;
             }
         }
@@ -189,21 +230,28 @@ impl World {
             self.after(delay, super::Event::Journal(Event::Deliver { life }));
         }
         if self.cut() {
-            note!(self, "journal: cut after the answers of entry {}", self.host.delivered);
-            self.crash_control(0);
+            note!(self, "host {host}: cut after the answers of an entry");
+            self.crash_control(host, 0);
         }
     }
 
-    /// The process that proposed has died: a first part of what it gave away still gets to the disk.
+    /// The process that proposed has died, or another leads: a first part of what it gave away is
+    /// committed all the same.
     pub(super) fn settle_pending(&mut self) {
         let pending = std::mem::take(&mut self.journal.pending);
-        for Proposal { number, record, .. } in pending {
-            let written = self.rng.chance(400);
-            note!(self, "journal: batch {number} of the dead, written {written}");
-            if !written {
-                return;
+        let mut more = true;
+        for Proposal { life, number, leader, record, reached, .. } in pending {
+            let of_leader = leader.1 == self.journal.leader.1;
+            more &= of_leader && (reached || self.hosts.len() == 1) && self.rng.chance(400);
+            note!(self, "journal: batch {number} of {leader:?}, which led, written {more}");
+            if more {
+                self.append(Entry { leader: self.journal.leader, record });
             }
-            self.append(Entry { leader: self.journal.leader, record });
+            if self.hosts.len() > 1 {
+                let (delay, retry) = (self.rng.skewed(MS, SECOND), false);
+                let fails = control::Event::Fails { life, number, retry };
+                self.after(delay, super::Event::Control(fails));
+            }
         }
     }
 

@@ -65,12 +65,11 @@ impl World {
             Event::WorkerLearns { link } => self.worker_learns(link),
             Event::Breaks { link } => self.break_link(link, 3 * SECOND),
             Event::ControlLearns { link } => {
-                let life = self.host.life;
                 let Some(at) = self.links.by_id.get_mut(&link) else { return };
-                let open = std::mem::take(&mut at.control_open);
-                if open && at.control == life {
+                let life = at.control;
+                if std::mem::take(&mut at.control_open) {
                     note!(self, "session {link}: control learns of its end");
-                    self.control(control::Event::SessionClosed(link));
+                    self.control(life, control::Event::SessionClosed(link));
                 }
             }
         }
@@ -78,7 +77,12 @@ impl World {
 
     /// A session of the node's daemon, if the control part is there to take it.
     pub(super) fn open_link(&mut self, node: usize, daemon: u64) -> Option<SessionId> {
-        self.host.control.as_ref()?;
+        // A relay leads to the leader, as far as it knows.
+        let live: Vec<u64> =
+            self.hosts.iter().filter(|host| host.control.is_some()).map(|host| host.life).collect();
+        let leader = self.journal.leader_life;
+        let leads = live.contains(&leader) && (live.len() == 1 || self.rng.chance(800));
+        let life = if leads { leader } else { *self.rng.pick(&live)? };
         if self.hostile && self.now_us < self.nodes[node].cut_until_us {
             return None;
         }
@@ -86,7 +90,7 @@ impl World {
         let link = Link {
             node,
             daemon,
-            control: self.host.life,
+            control: life,
             worker_open: true,
             control_open: true,
             broken: false,
@@ -138,9 +142,9 @@ impl World {
     }
 
     fn arrives_at_control(&mut self, id: SessionId, message: ToControl) {
-        let life = self.host.life;
         let Some(link) = self.links.by_id.get(&id) else { return };
-        if !link.control_open || link.control != life || (link.broken && link.lost[TO_CONTROL]) {
+        let life = link.control;
+        if !link.control_open || (link.broken && link.lost[TO_CONTROL]) {
             return;
         }
         match &message.kind {
@@ -159,7 +163,7 @@ impl World {
             }
             other => note!(self, "session {id}: to control: {other:?}"),
         }
-        self.control(control::Event::Message { session: id, message });
+        self.control(life, control::Event::Message { session: id, message });
     }
 
     fn arrives_at_worker(&mut self, id: SessionId, message: ToWorker) {
@@ -227,11 +231,26 @@ impl World {
     }
 
     /// The control part has died, and its ends of all sessions with it.
-    pub(super) fn control_died(&mut self) {
-        for id in self.open_links() {
+    pub(super) fn control_died(&mut self, life: u64) {
+        for id in self.links_of(life) {
             self.break_link(id, 500 * MS);
         }
-        self.links.by_id.values_mut().for_each(|link| link.control_open = false);
+        let of_life = |link: &&mut Link| link.control == life;
+        self.links.by_id.values_mut().filter(of_life).for_each(|link| link.control_open = false);
+    }
+
+    /// A control part that leads no more sends most workers away; the rest find out themselves.
+    pub(super) fn part_with_workers(&mut self, life: u64) {
+        for id in self.links_of(life) {
+            if !self.hostile || self.rng.chance(700) {
+                self.break_link(id, 500 * MS);
+            }
+        }
+    }
+
+    fn links_of(&self, life: u64) -> Vec<SessionId> {
+        let open = |link: &Link| !link.broken && link.control == life;
+        self.links.by_id.iter().filter(|(_, link)| open(link)).map(|(id, _)| *id).collect()
     }
 
     /// A daemon has died, and its end of its session with it.

@@ -11,6 +11,7 @@ mod client;
 mod clock;
 mod control;
 mod daemon;
+mod group;
 mod journal;
 mod link;
 mod node;
@@ -23,7 +24,7 @@ mod supervisor;
 mod task;
 mod truth;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::rng::Rng;
 use crate::trace::Trace;
@@ -71,7 +72,11 @@ struct World {
     clock: clock::Clock,
     journal: journal::Journal,
     snapshots: snapshot::Snapshots,
-    host: control::Host,
+    hosts: Vec<control::Host>,
+    /// Lives of control parts so far.
+    lives: u64,
+    /// Ways between hosts on which nothing gets through: from, to.
+    severed: BTreeSet<(usize, usize)>,
     links: link::Links,
     nodes: Vec<node::Node>,
     processes: process::Processes,
@@ -79,6 +84,8 @@ struct World {
     truth: truth::Truth,
     stream: stream::Stream,
     crashes: u64,
+    /// States at some indices, as the first host had them.
+    compared: BTreeMap<u64, String>,
     /// Nodes that the cluster gave up.
     lost: u64,
     /// The first promise that was broken.
@@ -90,7 +97,7 @@ pub(crate) fn run(options: Options) -> Result<Summary, String> {
     let mut world = World::new(options);
     world.begin();
     // Leases take their time.
-    let steps = if world.profile.cuts { 4 * options.steps } else { options.steps };
+    let steps = if world.profile.cuts { 2 * options.steps } else { options.steps };
     while world.steps < steps {
         world.step()?;
     }
@@ -109,6 +116,7 @@ impl World {
         let mut rng = Rng::new(options.seed);
         let profile = Profile::draw(&mut rng);
         let nodes = (0..profile.nodes).map(|at| node::Node::new(at, &mut rng)).collect();
+        let hosts = (0..profile.controls).map(|_| control::Host::default()).collect();
         World {
             rng,
             trace: Trace::new(options.trace),
@@ -121,7 +129,9 @@ impl World {
             clock: clock::Clock::default(),
             journal: journal::Journal::default(),
             snapshots: snapshot::Snapshots::default(),
-            host: control::Host::default(),
+            hosts,
+            lives: 0,
+            severed: BTreeSet::new(),
             links: link::Links::default(),
             nodes,
             processes: process::Processes::default(),
@@ -129,6 +139,7 @@ impl World {
             truth: truth::Truth::default(),
             stream: stream::Stream::default(),
             crashes: 0,
+            compared: BTreeMap::new(),
             lost: 0,
             broken: None,
         }
@@ -136,7 +147,12 @@ impl World {
 
     fn begin(&mut self) {
         note!(self, "world {:?}", self.profile);
-        self.after(0, Event::Control(control::Event::Starts));
+        for host in 0..self.hosts.len() {
+            self.after(0, Event::Control(control::Event::Starts { host }));
+        }
+        if self.hosts.len() > 1 {
+            self.after(MS, Event::Journal(journal::Event::Watch));
+        }
         for node in 0..self.nodes.len() {
             let delay = self.rng.below(100 * MS);
             self.after(delay, Event::Node(node::Event::DaemonStarts { node }));

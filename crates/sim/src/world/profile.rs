@@ -7,6 +7,8 @@ use crate::rng::Rng;
 /// What a seed draws before anything happens.
 #[derive(Clone, Debug)]
 pub(super) struct Profile {
+    /// How many control parts there are.
+    pub(super) controls: usize,
     /// How many nodes there are.
     pub(super) nodes: usize,
     /// Sessions lose, double and reorder single messages.
@@ -54,13 +56,15 @@ impl Profile {
         let mut of = |choices: &[u64]| *rng.pick(choices).expect("there are choices");
         let harsh = of(&[0, 0, 1]) == 1;
         let cuts = of(&[0, 0, 1]) == 1;
+        let controls = of(&[1, 1, 3, 3, 5]) as usize;
         Profile {
+            controls,
             nodes: of(&[1, 1, 2, 2, 3, 4]) as usize,
             harsh,
             reopen: harsh || of(&[0, 1]) == 1,
-            lease_ms: if cuts { of(&[1_000, 2_000, 4_000]) } else { of(&[1_000, 10_000, 30_000]) },
+            lease_ms: if cuts { of(&[1_000, 2_000, 4_000]) } else { of(&[10_000, 30_000]) },
             cuts,
-            alone: of(&[0, 1]) == 1,
+            alone: controls == 1 && of(&[0, 1]) == 1,
             chaos_every_us: of(&[200 * MS, 500 * MS, SECOND, 3 * SECOND, 10 * SECOND]),
             act_every_us: of(&[50 * MS, 200 * MS, 500 * MS]),
             cut: if cuts { of(&[0, 0, 1]) } else { of(&[0, 3, 10, 40]) },

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use machine::State;
 use machine::snapshot::{Reader, encode};
 
+use reactor::control::LeaderId;
+
 use super::{MS, World, journal, note};
 
 #[derive(Debug, Default)]
@@ -13,12 +15,13 @@ pub(super) struct Snapshots {
     /// The oldest first.
     kept: VecDeque<Snapshot>,
     /// One is being written.
-    writing: Option<Snapshot>,
+    writing: Option<(u64, Snapshot)>,
 }
 
 #[derive(Debug)]
 struct Snapshot {
     index: u64,
+    leader: LeaderId,
     bytes: Vec<u8>,
 }
 
@@ -26,23 +29,26 @@ const KEPT: usize = 2;
 
 impl World {
     /// Begins a snapshot now and then.
-    pub(super) fn perhaps_take_snapshot(&mut self, state: &State) {
+    pub(super) fn perhaps_take_snapshot(&mut self, life: u64, state: &State) {
         let due = self.rng.chance(self.profile.snapshot);
         if !due || self.snapshots.writing.is_some() {
             return;
         }
-        let bytes = encode(state).flatten().collect();
-        self.snapshots.writing = Some(Snapshot { index: state.applied(), bytes });
-        let (delay, life) = (self.rng.skewed(MS, 500 * MS), self.host.life);
+        let (index, bytes) = (state.applied(), encode(state).flatten().collect());
+        let leader = self.journal.written_by(index);
+        self.snapshots.writing = Some((life, Snapshot { index, leader, bytes }));
+        let delay = self.rng.skewed(MS, 500 * MS);
         self.after(delay, super::Event::Journal(journal::Event::SnapshotWritten { life }));
     }
 
     /// A snapshot is durable: the journal is trimmed behind the one before it.
-    pub(super) fn snapshot_written(&mut self) {
-        let Some(mut snapshot) = self.snapshots.writing.take() else { return };
+    pub(super) fn snapshot_written(&mut self, life: u64) {
+        let taken = self.snapshots.writing.take_if(|(by, _)| *by == life);
+        let Some((_, mut snapshot)) = taken else { return };
         // The journal's own entries behind it need no batch applied.
         while self.journal.is_own(snapshot.index + 1) && self.rng.chance(500) {
             snapshot.index += 1;
+            snapshot.leader = self.journal.written_by(snapshot.index);
         }
         if self.snapshots.kept.back().is_some_and(|last| last.index >= snapshot.index) {
             return; // The control part began with an older one, and is not yet where that was.
@@ -58,12 +64,12 @@ impl World {
     }
 
     /// The control part has died: what was being written is not there.
-    pub(super) fn lose_snapshot(&mut self) {
-        self.snapshots.writing = None;
+    pub(super) fn lose_snapshot(&mut self, life: u64) {
+        self.snapshots.writing.take_if(|(by, _)| *by == life);
     }
 
     /// What a control part begins with: the last snapshot, or the one before it.
-    pub(super) fn read_snapshot(&mut self) -> Option<(u64, State)> {
+    pub(super) fn read_snapshot(&mut self) -> Option<(u64, LeaderId, State)> {
         let older = self.rng.chance(300);
         let snapshots = self.snapshots.kept.iter().rev().skip(older.into());
         let Some(snapshot) = snapshots.into_iter().next() else {
@@ -75,14 +81,14 @@ impl World {
         let mut reader = Reader::new();
         let size = self.rng.within(1, 2000) as usize;
         let pushed = snapshot.bytes.chunks(size).try_for_each(|piece| reader.push(piece));
-        let index = snapshot.index;
+        let (index, leader) = (snapshot.index, snapshot.leader);
         note!(self, "control: begins with the snapshot of {index}");
         match pushed.and_then(|()| reader.finish()) {
             Ok(state) => {
                 if let Some(what) = state.check_invariants().into_iter().next() {
                     self.broken(format!("invariant in the snapshot of {index}: {what}"));
                 }
-                Some((index, state))
+                Some((index, leader, state))
             }
             Err(error) => {
                 self.broken(format!("the snapshot of {index} cannot be read: {error}"));

@@ -255,6 +255,9 @@ impl World {
         for command in &batch.commands {
             let Some(Kind::RegisterNode(register)) = &command.kind else { continue };
             let id = NodeId::from_bytes(&register.node_id).unwrap_or_default();
+            if self.truth.state.node(id).is_some_and(|node| register.hello < node.hello) {
+                continue; // It is refused.
+            }
             let new = SupervisorId::from_bytes(&register.supervisor_id).unwrap_or_default();
             let old = registers.get(&id).copied();
             let old = old.or_else(|| self.truth.state.node(id).map(|node| node.supervisor));
