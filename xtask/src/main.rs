@@ -5,6 +5,7 @@
 //! Nothing of the house is linked in, so that `tidy` builds in seconds and works while a crate does not compile.
 
 mod bench;
+mod mutants;
 mod node;
 mod package;
 mod proc;
@@ -24,6 +25,8 @@ usage: cargo xtask <chore>
                             build in release and print the table of speeds; all works by default:
                             idle, array, latency; submit, durable, crowd, chain, noop, history,
                             shapes, queued (of scale: 0.01 of each count is a rehearsal)
+  mutants [--seeds N] [NAME…]
+                            break a rule at a time and have the simulation find it
   package [--profile NAME] [--out DIR] [binary] [deb] [image]
                             what people install, into `target/package`; the image needs a Docker Engine
   soak [--minutes N] [--disk-mib N] [--binary PATH]
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(rest),
         Some("package") => package::run(rest),
         Some("soak") => soak::run(rest),
+        Some("mutants") => mutants::run(rest),
         Some("__bare-spawn") => bench::bare_spawn_child(rest),
         Some("help" | "-h" | "--help") => {
             print!("{USAGE}");

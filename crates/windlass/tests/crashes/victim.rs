@@ -79,9 +79,19 @@ impl Victim {
     pub(crate) fn ready(&mut self) -> serde_json::Value {
         find(|| {
             let ended = self.daemon.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the daemon ended: {ended:?}");
+            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.last_words());
             self.is_ready().ok_or_else(|| "the node does not serve".to_owned())
         })
+    }
+
+    /// The last lines of the daemons' log.
+    fn last_words(&mut self) -> String {
+        if let Some(log) = self.log.take() {
+            log.join().unwrap();
+        }
+        let text = std::fs::read_to_string(self.home.path().join("daemon.log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     /// The supervisor's process, as the daemon that serves knows it.

@@ -1,0 +1,115 @@
+//! The rules, each with how it is broken.
+
+/// One rule and the change that breaks it.
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) file: &'static str,
+    /// What stands there, once.
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+}
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "no epoch check",
+        file: "crates/machine/src/command/mod.rs",
+        from: "if current != epoch {",
+        to: "if current < epoch {",
+    },
+    Rule {
+        name: "any leader's batch",
+        file: "crates/machine/src/apply.rs",
+        from: "if (header.leader_term, header.leader_node) != leader {",
+        to: "if header.leader_term > leader.0 {",
+    },
+    Rule {
+        name: "an end counts again",
+        file: "crates/machine/src/command/report.rs",
+        from: "(live.node == node && live.number == attempt.number)",
+        to: "(live.node == node)",
+    },
+    Rule {
+        name: "no room check",
+        file: "crates/machine/src/command/place.rs",
+        from: "    if !room {",
+        to: "    if !room && node.capacity.cpu_milli == 0 {",
+    },
+    Rule {
+        name: "a loss keeps the epoch",
+        file: "crates/machine/src/command/lose_node.rs",
+        from: "entry.epoch += 1;",
+        to: "entry.epoch += 0;",
+    },
+    Rule {
+        name: "a loss ends all",
+        file: "crates/machine/src/command/lose_node.rs",
+        from: "|task| task.on_lost != OnLost::Wait",
+        to: "|_| true",
+    },
+    Rule {
+        name: "lost before the lease",
+        file: "crates/reactor/src/control/leases.rs",
+        from: "heard_ms + node.lease_ms + LEASE_MARGIN_MS",
+        to: "heard_ms + node.lease_ms / 4",
+    },
+    Rule {
+        name: "no margin",
+        file: "crates/reactor/src/control/leases.rs",
+        from: "heard_ms + node.lease_ms + LEASE_MARGIN_MS",
+        to: "heard_ms + node.lease_ms - node.lease_ms / 5",
+    },
+    Rule {
+        name: "ack without a majority",
+        file: "crates/reactor/src/control/leases.rs",
+        from: "if is_leader { served } else { Vec::new() }",
+        to: "if is_leader || number > 0 { served } else { Vec::new() }",
+    },
+    Rule {
+        name: "new leader waits for nobody",
+        file: "crates/reactor/src/control/leases.rs",
+        from: "self.heard.get(id).copied().unwrap_or_default().max(first_ms)",
+        to: "self.heard.get(id).copied().unwrap_or(first_ms.saturating_sub(node.lease_ms))",
+    },
+    Rule {
+        name: "paused leader goes on",
+        file: "crates/reactor/src/control/leases.rs",
+        from: "const PAUSED_MS: u64 = 3_000;",
+        to: "const PAUSED_MS: u64 = u64::MAX;",
+    },
+    Rule {
+        name: "given up and welcome",
+        file: "crates/reactor/src/control/sessions.rs",
+        from: "session.hello.number == hello && !session.is_void",
+        to: "session.hello.number == hello || session.is_void",
+    },
+    Rule {
+        name: "claims before the echo",
+        file: "crates/reactor/src/worker/lease.rs",
+        from: "        self.wanted_ms = Some(lease_ms);\n",
+        to: "        self.wanted_ms = Some(lease_ms);\n        self.lease_ms = lease_ms;\n",
+    },
+    Rule {
+        name: "counts from the answer",
+        file: "crates/reactor/src/worker/lease.rs",
+        from: "let deadline_ms = sent_ms + self.lease_ms;",
+        to: "let deadline_ms = sent_ms.max(self.heard_ms) + self.lease_ms;",
+    },
+    Rule {
+        name: "starts what was seen",
+        file: "crates/reactor/src/worker/mod.rs",
+        from: "Some(to_worker::Kind::Assign(assign)) if self.epoch == Some(assign.epoch) => {",
+        to: "Some(to_worker::Kind::Assign(assign)) if self.epoch.is_some() => {",
+    },
+    Rule {
+        name: "forgets at once",
+        file: "crates/reactor/src/worker/report.rs",
+        from: "self.in_flight.take_if(|(in_flight, _)| *in_flight == number)",
+        to: "self.in_flight.take_if(|(in_flight, _)| *in_flight >= number)",
+    },
+    Rule {
+        name: "leads before it caught up",
+        file: "crates/reactor/src/control/mod.rs",
+        from: "self.leader.is_some() && self.leader == self.written_by && !self.caught_up",
+        to: "self.leader.is_some() && !self.caught_up",
+    },
+];
