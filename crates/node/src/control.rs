@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use journal::{Delivered, Follow, Journal, LeaderId, Leadership, ProposeError, SnapshotReader};
 use machine::{Answer, snapshot};
 use proto::record::command::Kind;
-use proto::session::{ToControl, ToWorker};
+use proto::session::{ToControl, ToWorker, to_worker};
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -168,7 +169,14 @@ impl<J: Journal> Task<J> {
                 }
             };
             self.flights.delivered(&event);
-            for effect in self.control.handle(self.clock.now(), event) {
+            let looks =
+                matches!(event, Event::Timer | Event::Confirmed { .. } | Event::Leadership(_));
+            let effects = self.control.handle(self.clock.now(), event);
+            if looks {
+                let oldest_ms = self.control.oldest_heartbeat_ms().unwrap_or_default();
+                self.metrics.leases.oldest_ms.store(oldest_ms, Ordering::Relaxed);
+            }
+            for effect in effects {
                 if let Err(reason) = self.perform(effect).await {
                     return reason;
                 }
@@ -245,6 +253,9 @@ impl<J: Journal> Task<J> {
                 }
             }
             Effect::Send { session, message } => {
+                if let Some(to_worker::Kind::LeaseAck(_)) = message.kind {
+                    self.metrics.leases.acknowledged.inc();
+                }
                 if let Some(messages) = self.sessions.get(&session) {
                     let _ = messages.send(message); // The worker part ends with the node.
                 }
@@ -271,8 +282,13 @@ impl<J: Journal> Task<J> {
     /// Lets a majority say whether this node leads still.
     fn confirm(&self, number: u64) {
         let (journal, own) = (self.journal.clone(), self.own.clone());
+        let metrics = self.metrics.clone();
+        metrics.leases.confirmations.inc();
         tokio::spawn(async move {
             let is_leader = journal.barrier().await.is_ok();
+            if !is_leader {
+                metrics.leases.confirmation_failures.inc();
+            }
             let _ = own.send(Input::Confirmed { number, is_leader }).await;
         });
     }

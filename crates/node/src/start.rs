@@ -228,6 +228,7 @@ pub async fn start(config: Config) -> Result<Node, StartError> {
         views: views.clone(),
         running: running.clone(),
         heard,
+        oldest_heartbeat_ms: metrics.leases.oldest_ms.clone(),
         journal: journal.clone(),
         history: history.clone(),
         behind: keeper.behind(),

@@ -203,6 +203,28 @@ fn a_new_leader_and_one_that_was_paused_wait_as_long_as_if_they_had_just_heard_o
     assert!(world.is_lost());
 }
 
+#[test]
+fn the_oldest_heartbeat_is_the_last_that_was_acknowledged_while_a_lease_can_run_out() {
+    let mut world = Leader::new(None);
+    assert_eq!(world.control.oldest_heartbeat_ms(), None, "there is no node");
+    world.hello(1, LEASE_MS);
+    assert_eq!(world.control.oldest_heartbeat_ms(), Some(1_000), "its hello");
+    world.pass(5_000);
+    world.beat(1);
+    assert_eq!(world.control.oldest_heartbeat_ms(), Some(1_000), "nobody has confirmed it");
+    world.pass(500);
+    world.confirm(true);
+    assert_eq!(world.control.oldest_heartbeat_ms(), Some(6_000), "when it arrived");
+    world.pass(2_000);
+    world.elect(2);
+    assert_eq!(world.control.oldest_heartbeat_ms(), Some(world.now_ms), "a leader starts over");
+    world.pass(LEASE_MS + LEASE_MARGIN_MS + 500);
+    assert!(world.is_lost());
+    assert_eq!(world.control.oldest_heartbeat_ms(), None, "it has no lease any more");
+    world.handle(control::Event::Leadership(None));
+    assert_eq!(world.control.oldest_heartbeat_ms(), None, "it does not lead");
+}
+
 /// A worker part with a supervisor and an open session.
 struct Node {
     worker: Worker,

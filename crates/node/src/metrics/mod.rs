@@ -9,7 +9,8 @@ mod now;
 mod work;
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -44,6 +45,7 @@ const SIZES: &[u64] = &[1, 4, 16, 64, 256, 1 << 10, 1 << 12, 1 << 14, 1 << 16, 1
 pub struct Metrics {
     registry: Mutex<Registry>,
     pub(crate) journal: Journal,
+    pub(crate) leases: Leases,
     pub(crate) placement: Placement,
     pub(crate) work: Work,
     pub(crate) keeping: Keeping,
@@ -59,6 +61,17 @@ pub(crate) struct Journal {
     pub(crate) batch_bytes: Histogram,
     pub(crate) batch_commands: Histogram,
     pub(crate) sync: Histogram,
+}
+
+/// What the control part measures of the nodes' leases, while it leads.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    pub(crate) acknowledged: Counter,
+    pub(crate) confirmations: Counter,
+    pub(crate) confirmation_failures: Counter,
+    /// When the oldest heartbeat arrived that a lease counts from, in milliseconds since the
+    /// machine's start; 0: none does.
+    pub(crate) oldest_ms: Arc<AtomicU64>,
 }
 
 /// What the planner measures.
@@ -132,6 +145,24 @@ impl Metrics {
                 Histogram::seconds(SECONDS),
             ),
         };
+        let leases = Leases {
+            acknowledged: all.add(
+                "heartbeats_acknowledged",
+                "Heartbeats that were acknowledged, from each of which a node's lease counts anew",
+                Counter::default(),
+            ),
+            confirmations: all.add(
+                "lease_confirmations",
+                "Times that a majority was asked whether this node leads, for heartbeats that wait",
+                Counter::default(),
+            ),
+            confirmation_failures: all.add(
+                "lease_confirmation_failures",
+                "Those that no majority confirmed",
+                Counter::default(),
+            ),
+            oldest_ms: Arc::default(),
+        };
         let placement = Placement {
             plan: all.add("plan_seconds", "Time to make a plan", Histogram::seconds(SECONDS)),
             planned: all.add(
@@ -181,7 +212,8 @@ impl Metrics {
                 Counter::default(),
             ),
         };
-        Metrics { registry: Mutex::new(registry), journal, placement, work, keeping, traces }
+        let registry = Mutex::new(registry);
+        Metrics { registry, journal, leases, placement, work, keeping, traces }
     }
 
     /// Registers further metrics, under names with `windlass_` before them.

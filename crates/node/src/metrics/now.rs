@@ -30,6 +30,8 @@ pub(crate) struct Now {
     pub(crate) running: Arc<AtomicU64>,
     /// When the supervisor said something last, in milliseconds since the machine's start; 0: never.
     pub(crate) heard: Arc<AtomicU64>,
+    /// As [`super::Leases`] has it.
+    pub(crate) oldest_heartbeat_ms: Arc<AtomicU64>,
     pub(crate) journal: Arc<Raft>,
     pub(crate) history: Arc<History>,
     pub(crate) behind: watch::Receiver<Option<String>>,
@@ -82,16 +84,17 @@ impl Now {
     }
 
     fn nodes(&self, view: &View, out: &mut Out<'_, '_>) -> fmt::Result {
-        let (mut ready, mut degraded, mut away) = (0, 0, 0);
+        let (mut ready, mut degraded, mut away, mut leased) = (0, 0, 0, 0);
         let (mut capacity, mut reserved, mut memory, mut memory_reserved) = (0, 0, 0, 0);
         for (id, node) in view.state.nodes() {
             match view.connections.get(id) {
                 Some(connection) if connection.ready && connection.degraded.is_empty() => {
                     ready += 1
                 }
-                Some(_) => degraded += 1,
-                None => away += 1,
+                Some(connection) if connection.ready => degraded += 1,
+                _ => away += 1,
             }
+            leased += u64::from(node.lease_ms > 0 && !node.is_lost);
             capacity += node.capacity.cpu_milli;
             reserved += node.seated.cpu_milli;
             memory += node.capacity.memory_bytes;
@@ -99,14 +102,20 @@ impl Now {
         }
         let states = [("ready", ready), ("degraded", degraded), ("disconnected", away)];
         out.by_state("nodes", "Nodes, by state", &states)?;
+        out.gauge("nodes_leased", "Nodes with a lease that has not run out", leased)?;
+        let help = "How long ago the oldest of the heartbeats arrived that leases count from; 0 where this node gives none";
+        let now_ms = since_boot().as_millis() as u64;
+        let age_ms = match self.oldest_heartbeat_ms.load(Ordering::Relaxed) {
+            0 => 0,
+            oldest_ms => now_ms.saturating_sub(oldest_ms),
+        };
+        out.real("oldest_heartbeat_seconds", help, age_ms as f64 / 1e3)?;
         let sessions = view.connections.len() as u64;
         out.gauge("sessions", "Workers that are connected to this node", sessions)?;
-        let help =
-            "The epoch of this node: one more with each supervisor that took another's place";
+        let help = "The epoch of this node: one more with each supervisor that took another's place, or loss";
         out.gauge("node_epoch", help, view.state.node(self.node).map_or(0, |node| node.epoch))?;
         if let heard @ 1.. = self.heard.load(Ordering::Relaxed) {
             let help = "How long ago the supervisor said something; idle, it has nothing to say";
-            let now_ms = since_boot().as_millis() as u64;
             let silent_ms = now_ms.saturating_sub(heard);
             out.real("supervisor_silent_seconds", help, silent_ms as f64 / 1e3)?;
         }

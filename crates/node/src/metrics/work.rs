@@ -34,6 +34,7 @@ pub(crate) struct Work {
     picks_refused: [Counter; PickRefusal::ALL.len()],
     attempts: Counter,
     returned: Counter,
+    nodes_lost: Counter,
     refused_starts: Counter,
     /// By final state, in the order of [`TaskState::ALL`].
     ends: Vec<Counter>,
@@ -68,6 +69,10 @@ impl Work {
             returned: counter(
                 "attempts_returned",
                 "Attempts that ended and whose element went back to the queue",
+            ),
+            nodes_lost: counter(
+                "nodes_lost",
+                "Nodes that were given up because they were not heard of for longer than their lease",
             ),
             refused_starts: counter(
                 "starts_refused",
@@ -115,6 +120,7 @@ impl Work {
                 Event::PickRefused { reason, .. } => {
                     self.picks_refused[*reason as usize].inc();
                 }
+                Event::NodeLost { .. } => _ = self.nodes_lost.inc(),
                 Event::AttemptEnded(ended) => self.attempt(ended),
                 Event::ElementsEnded { ordinals, state, .. } => {
                     self.ends[*state as usize].inc_by(ordinals.len());
@@ -149,10 +155,23 @@ impl Work {
 
 #[cfg(test)]
 mod tests {
-    use model::RunId;
+    use model::{NodeId, RunId};
     use prometheus_client::{encoding::text, registry::Registry};
 
     use super::*;
+
+    #[test]
+    fn nodes_that_are_lost_are_counted_once_each() {
+        let mut registry = Registry::default();
+        let work = Work::new(&mut Names(&mut registry));
+        let lost = Event::NodeLost { node: NodeId::from_bytes(&[1; 16]).unwrap(), epoch: 2 };
+        work.heard(std::slice::from_ref(&lost)); // Read again: not counted.
+        work.begin();
+        work.heard(&[lost.clone(), lost]);
+        let mut shown = String::new();
+        text::encode(&mut shown, &registry).unwrap();
+        assert!(shown.contains("nodes_lost_total 2\n"), "{shown}");
+    }
 
     #[test]
     fn each_reason_of_a_refused_pick_has_its_count() {

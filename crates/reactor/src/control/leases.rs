@@ -124,6 +124,16 @@ impl Leases {
         lost
     }
 
+    /// The arrival of the oldest of the heartbeats that the leases of the nodes count from, in steady
+    /// milliseconds; `None` where no lease counts.
+    pub(super) fn oldest_ms(&self, state: &State) -> Option<u64> {
+        let first_ms = self.first_ms?;
+        let leased = state.nodes().iter().filter(|(_, node)| node.lease_ms > 0 && !node.is_lost);
+        leased
+            .map(|(id, _)| self.heard.get(id).map_or(first_ms, |at_ms| first_ms.max(*at_ms)))
+            .min()
+    }
+
     /// When to look again.
     pub(super) fn due_ms(&self) -> Option<u64> {
         let due = self.first_ms.is_some() && self.look_ms < u64::MAX;

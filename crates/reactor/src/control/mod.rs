@@ -92,6 +92,12 @@ impl Control {
         &self.state
     }
 
+    /// The arrival of the oldest heartbeat that a node's lease counts from, in steady milliseconds;
+    /// `None` where this node does not lead, or no node has a lease that could run out.
+    pub fn oldest_heartbeat_ms(&self) -> Option<u64> {
+        self.leases.oldest_ms(&self.state)
+    }
+
     /// Takes one event and says what is to be done.
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Effect> {
         let mut effects = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use crate::node::{Home, Node};
 
@@ -95,6 +96,11 @@ fn work_is_measured() {
         ("windlass_history_behind", 0.0),
         ("windlass_node_epoch", 1.0),
         ("windlass_picks_refused_total{reason=\"no_room\"}", 0.0),
+        ("windlass_nodes_leased", 0.0),
+        ("windlass_oldest_heartbeat_seconds", 0.0),
+        ("windlass_nodes_lost_total", 0.0),
+        ("windlass_heartbeats_acknowledged_total", 0.0),
+        ("windlass_lease_confirmation_failures_total", 0.0),
     ] {
         assert_eq!(value(&text, metric), wanted, "{metric} in\n{text}");
     }
@@ -131,6 +137,26 @@ fn metrics_want_a_token_and_begin_anew_with_the_daemon() {
     assert_eq!(value(&metrics(&node), "windlass_runs_submitted_total"), 0.0);
     assert!(node.windlass(&["run", "--", "true"]).0.status.success());
     assert_eq!(value(&metrics(&node), "windlass_runs_submitted_total"), 1.0);
+}
+
+#[test]
+fn leases_are_measured_where_there_are_any() {
+    // The only voter's own node has none; its workers that run nothing have one each.
+    let node = Home::new().up_with(&["--noop-workers", "2"]);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let text = loop {
+        let text = metrics(&node);
+        if value(&text, "windlass_heartbeats_acknowledged_total") >= 4.0 {
+            break text;
+        }
+        assert!(Instant::now() < deadline, "no heartbeats in\n{text}");
+        assert!(node.windlass(&["node", "ls"]).0.status.success());
+    };
+    assert_eq!(value(&text, "windlass_nodes_leased"), 2.0, "{text}");
+    assert!(value(&text, "windlass_lease_confirmations_total") >= 1.0, "{text}");
+    assert_eq!(value(&text, "windlass_lease_confirmation_failures_total"), 0.0, "{text}");
+    assert!(value(&text, "windlass_oldest_heartbeat_seconds") > 0.0, "{text}");
+    assert!(value(&text, "windlass_oldest_heartbeat_seconds") < 32.0, "{text}");
 }
 
 fn the_dashboard_asks_for_what_there_is(text: &str) {
