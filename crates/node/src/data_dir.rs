@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,6 +17,9 @@ use crate::error::StartError;
 const FREE_BYTES_MIN: u64 = 192 << 20;
 const IDENTITY: &str = "node.json";
 const LIFE: &str = "life";
+/// What is kept in here tells of jobs and leaves its files' modes to the umask, and the data
+/// directory itself may have been there before, open to all.
+const PRIVATE: [&str; 2] = ["history", "blobs"];
 /// How long the lock is waited for while its holder is there, and once it is gone.
 const DYING: Duration = Duration::from_millis(300);
 const DEAD: Duration = Duration::from_secs(30);
@@ -68,6 +71,9 @@ impl DataDir {
             .map_err(fault("cannot create it"))?;
         let lock = lock(&path, fault("cannot write in it"))?;
         check_space(&path)?;
+        for name in PRIVATE {
+            make_private(&path.join(name)).map_err(fault("cannot keep others out of it"))?;
+        }
         Ok(DataDir { path, _lock: lock })
     }
 
@@ -112,6 +118,17 @@ impl DataDir {
             Err(source) => Err(StartError::DataDir { path, what: "cannot read it", source }),
         }
     }
+}
+
+/// Makes a directory that its owner alone can look into, also where it is there already.
+fn make_private(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let mut permissions = fs::metadata(path)?.permissions();
+    if permissions.mode() & 0o077 != 0 {
+        permissions.set_mode(0o700);
+        fs::set_permissions(path, permissions)?;
+    }
+    Ok(())
 }
 
 fn lock(path: &Path, fault: impl FnOnce(io::Error) -> StartError) -> Result<File, StartError> {

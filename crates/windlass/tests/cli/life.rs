@@ -27,6 +27,29 @@ fn a_node_says_where_it_is() {
 }
 
 #[test]
+fn what_is_in_the_data_directory_is_its_owners_alone() {
+    let home = Home::new();
+    let data = home.path().join("data");
+    // Others made these, as a volume or an older version did.
+    for dir in ["", "history", "blobs"] {
+        std::fs::create_dir_all(data.join(dir)).unwrap();
+        std::fs::set_permissions(data.join(dir), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let node = home.up();
+    assert!(node.windlass(&["run", "--", "echo", "hello"]).0.status.success());
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(&data).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?} has the mode {mode:o}", file.path());
+        names.push(file.file_name().into_string().unwrap());
+    }
+    for name in ["journal", "history", "output", "blobs", "token", "secrets.key"] {
+        assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
+    }
+}
+
+#[test]
 fn systemd_hears_when_the_node_serves_and_when_it_stops() {
     let home = Home::new();
     let path = home.path().join("notify");
