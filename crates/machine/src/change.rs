@@ -107,3 +107,23 @@ impl Change {
         Change { action, on, actor, reason, token, address }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_name_every_action() {
+        for page in [
+            include_str!("../../../docs/reference/grpc.md"),
+            include_str!("../../../docs/reference/openapi.json"),
+        ] {
+            let line = page.lines().find(|line| line.contains("`expire-token`"));
+            let line = line.expect("the actions stand in one line");
+            for action in Action::ALL {
+                assert_eq!(action.name().parse(), Ok(action));
+                assert!(line.contains(&format!("`{action}`")), "{action} is not in: {line}");
+            }
+        }
+    }
+}

@@ -43,8 +43,8 @@ pub struct Change {
     pub index: u64,
     /// When.
     pub at: Option<String>,
-    /// `submit`, `rerun`, `cancel`, `purge`, `create-token`, `revoke-token`, `expire-token`, `down`
-    /// or `register-node`.
+    /// `submit`, `rerun`, `cancel`, `purge`, `create-token`, `revoke-token`, `expire-token`, `down`,
+    /// `register-node` or `lose-node`.
     #[schema(example = "cancel")]
     pub action: String,
     /// What it was done to.

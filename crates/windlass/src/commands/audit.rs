@@ -16,8 +16,8 @@ Examples:
   windlass audit --actor token:ci --action cancel --json
 
 It lists submits, cancels, reruns and purges, tokens that were made, revoked
-or have expired, and nodes that came or were taken down. It takes the role
-admin. What was refused for want of a role stands in the node's log.
+or have expired, and nodes that came, were taken down or were lost. It takes
+the role admin. What was refused for want of a role stands in the node's log.
 
 With `-f` and `--after` the earliest come first, one a line, and the last line
 on stderr says with which `--after` to go on: nothing is missed or told twice.";
