@@ -171,4 +171,18 @@ mod tests {
             assert!(shown.ends_with('…'));
         }
     }
+
+    #[test]
+    fn a_run_is_in_the_state_that_the_page_names_first() {
+        let page = include_str!("../../../docs/concepts/states.md");
+        let line = page.lines().find(|line| line.starts_with("A run has one state"));
+        let words = line.expect("the page says so").split('`').skip(1).step_by(2);
+        let order: Vec<TaskState> = words.map(|word| word.parse().unwrap()).collect();
+        assert_eq!(order.len(), TaskState::ALL.len(), "{order:?}");
+        for (at, first) in order.iter().enumerate() {
+            for other in &order[at..] {
+                assert_eq!(worst([*other, *first].into_iter()), *first, "beside {other}");
+            }
+        }
+    }
 }
