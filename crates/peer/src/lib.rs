@@ -14,17 +14,37 @@ mod chance;
 mod error;
 mod hex;
 
+mod adapter;
+mod calls;
+mod carrier;
+mod connection;
+mod credentials;
+mod dial;
+mod join;
+mod listen;
+mod verify;
+
 pub mod ca;
+pub mod clock;
 pub mod files;
 pub mod identity;
 pub mod key;
+pub mod renew;
 pub mod seal;
+pub mod service;
 pub mod token;
 pub mod trust;
 
 pub use ca::Authority;
+pub use carrier::{Carrier, journal_number};
+pub use clock::Clock;
+pub use credentials::Credentials;
+pub use dial::{Dialer, Lane, Uncallable};
 pub use error::Error;
 pub use identity::{Certified, Identity, Roles, Serial};
+pub use join::{JoinError, Joining, join};
 pub use key::{NodeKey, PublicKey};
+pub use listen::{Listener, Refusals};
+pub use service::Service;
 pub use token::JoinToken;
 pub use trust::{Refusal, Trust};

@@ -66,6 +66,11 @@ pub enum Refusal {
         /// The certificate's number.
         serial: Serial,
     },
+    /// It is of a node that lets nobody in.
+    #[error(
+        "the certificate is of a worker, and only control nodes let nodes in\nhint: give the address of a control node"
+    )]
+    NotControl,
     /// Its time is over.
     #[error(
         "the certificate has expired\nhint: compare the clocks of the two machines; a node that was away for long joins again"

@@ -19,6 +19,11 @@ mod generated {
                 tonic::include_proto!("windlass.job.v1");
             }
         }
+        pub mod peer {
+            pub mod v1 {
+                tonic::include_proto!("windlass.peer.v1");
+            }
+        }
         pub mod record {
             pub mod v1 {
                 tonic::include_proto!("windlass.record.v1");
@@ -48,6 +53,8 @@ mod generated {
 pub use generated::otlp;
 /// The forms that the other packages share.
 pub use generated::windlass::job::v1 as job;
+/// Nodes among themselves.
+pub use generated::windlass::peer::v1 as peer;
 /// Journal records.
 pub use generated::windlass::record::v1 as record;
 /// Worker part and control part.

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use crate::{job, supervisor};
+use crate::{job, peer, supervisor};
 
 impl Debug for job::Secret {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -20,6 +20,14 @@ impl Debug for supervisor::Start {
     }
 }
 
+impl Debug for peer::JoinRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut request = f.debug_struct("JoinRequest");
+        request.field("token_id", &self.token_id).field("node_id", &self.node_id);
+        request.field("name", &self.name).field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -31,6 +39,8 @@ mod tests {
         let start = supervisor::Start { env, ..Default::default() };
         let spec = job::Task { secrets: vec![secret], ..Default::default() };
         let text = format!("{spec:?} {start:?}");
+        let join = peer::JoinRequest { secret: b"hidden".into(), ..Default::default() };
+        let text = format!("{text} {join:?}");
         assert!(text.contains("KEY") && !text.contains("hidden"), "{text}");
         // Bytes are printed as numbers.
         assert!(!text.contains("104, 105"), "{text}");

@@ -13,6 +13,7 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("crates/journal/src/raft/tests/group/chaos.rs", "strikes at random moments"),
     ("crates/journal/src/raft/tests/group/mod.rs", "looks again until a deadline"),
     ("crates/journal/src/raft/tests/group/net.rs", "is a network with delays"),
+    ("crates/peer/tests/peers/support.rs", "looks again until a deadline"),
     ("crates/runner/tests/supervisor/support.rs", "looks again until a deadline"),
     ("xtask/tests/package/engine.rs", "looks again until a deadline"),
     ("crates/windlass/tests/crashes/patience.rs", "looks again, and kills at random moments"),

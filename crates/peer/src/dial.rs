@@ -1,0 +1,282 @@
+//! Calls to peers: one connection a node and lane, made when it is needed, again when it is gone, and after a failure
+//! only after a while, so that a node that is away costs nothing.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use model::NodeId;
+use proto::peer::ForwardRequest;
+use proto::peer::peer_client::PeerClient;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncBufReadExt;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Request, Status};
+use tower::Service;
+
+use crate::adapter::{CONNECTION_WINDOW, HOPS_MAX, MESSAGE_BYTES_MAX, PING, PONG, STREAM_WINDOW};
+use crate::connection::{End, From, Guarded};
+use crate::credentials::Credentials;
+use crate::listen::why;
+use crate::{Certified, verify};
+
+/// How long a connection may take to come up.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long it is not tried again after a failure: this, doubled each time, up to that.
+const AGAIN: Duration = Duration::from_millis(50);
+const AGAIN_MAX: Duration = Duration::from_secs(1);
+
+/// What a connection is for. What is large does not stand in the way of what is urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Messages of the journal: votes and heartbeats among them.
+    Urgent,
+    /// Snapshots, requests that are forwarded, renewals.
+    Bulk,
+    /// The session of a worker.
+    Session,
+}
+
+/// Why a node cannot be called, or has not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Uncallable {
+    /// Nobody has told where it is.
+    #[error("no address of node {0} is known")]
+    NoAddress(NodeId),
+    /// No connection, or it broke off: whether the call arrived is not known.
+    #[error("node {node} cannot be reached: {why}")]
+    Unreachable {
+        /// The node.
+        node: NodeId,
+        /// Why, for people.
+        why: String,
+    },
+    /// It has answered that it does not do that.
+    #[error("node {node} refuses: {why}")]
+    Refused {
+        /// The node.
+        node: NodeId,
+        /// Why, in its words.
+        why: String,
+    },
+}
+
+/// Calls peers.
+pub struct Dialer {
+    credentials: Arc<Credentials>,
+    known: Mutex<HashMap<NodeId, Known>>,
+}
+
+struct Known {
+    /// `HOST:PORT`; changes with the node's machine.
+    address: Arc<Mutex<String>>,
+    channels: HashMap<Lane, Channel>,
+}
+
+impl Dialer {
+    /// Knows nobody yet.
+    pub fn new(credentials: Arc<Credentials>) -> Arc<Dialer> {
+        Arc::new(Dialer { credentials, known: Mutex::default() })
+    }
+
+    /// Says where a node is: `HOST:PORT`. Connections that are open stay; the next one goes there.
+    pub fn set_address(&self, node: NodeId, address: &str) {
+        let mut known = self.known();
+        let channels = HashMap::new;
+        let entry = known.entry(node);
+        let entry =
+            entry.or_insert_with(|| Known { address: Arc::default(), channels: channels() });
+        *entry.address.lock().expect("no holder of the lock panics") = address.to_owned();
+    }
+
+    /// Forgets a node, and closes the connections to it once their calls have ended.
+    pub fn remove(&self, node: NodeId) {
+        self.known().remove(&node);
+    }
+
+    /// The nodes whose address is known.
+    pub fn nodes(&self) -> Vec<NodeId> {
+        self.known().keys().copied().collect()
+    }
+
+    /// The client for calls to a node, over the connection of this lane.
+    pub fn client(&self, node: NodeId, lane: Lane) -> Result<PeerClient<Channel>, Uncallable> {
+        let mut known = self.known();
+        let known = known.get_mut(&node).ok_or(Uncallable::NoAddress(node))?;
+        let channel = match known.channels.get(&lane) {
+            Some(channel) => channel.clone(),
+            None => {
+                let channel = self.channel(node, known.address.clone())?;
+                known.channels.insert(lane, channel.clone());
+                channel
+            }
+        };
+        Ok(PeerClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// Hands a request to the leader. `hops` is how often it was forwarded before: 0 for one of a client's own.
+    pub async fn forward(
+        &self,
+        node: NodeId,
+        hops: u32,
+        request: Bytes,
+        deadline: Duration,
+    ) -> Result<Bytes, Uncallable> {
+        if hops >= HOPS_MAX {
+            let why = "it was forwarded already, and this node does not lead either".to_owned();
+            return Err(Uncallable::Refused { node, why });
+        }
+        let mut client = self.client(node, Lane::Bulk)?;
+        let message = ForwardRequest { hops: hops + 1, request: request.into() };
+        let call = client.forward(within(message, deadline));
+        let reply = tokio::time::timeout(deadline, call).await;
+        let reply = reply.map_err(|_| too_late(node, deadline))?;
+        Ok(reply.map_err(|status| unanswered(node, &status))?.into_inner().answer.into())
+    }
+
+    fn channel(&self, node: NodeId, address: Arc<Mutex<String>>) -> Result<Channel, Uncallable> {
+        let config = verify::client(&self.credentials, node);
+        let config = config
+            .map_err(|error| Uncallable::Unreachable { node, why: verify::explain(&error) })?;
+        let credentials = Some(self.credentials.clone());
+        let backoff = Arc::default();
+        let connector = Connector { config, credentials, address, backoff };
+        Ok(endpoint().connect_with_connector_lazy(connector))
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<NodeId, Known>> {
+        self.known.lock().expect("no holder of the lock panics")
+    }
+}
+
+/// A request with its deadline, which the other side is told as well.
+pub(crate) fn within<T>(message: T, deadline: Duration) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(deadline);
+    request
+}
+
+pub(crate) fn too_late(node: NodeId, deadline: Duration) -> Uncallable {
+    Uncallable::Unreachable { node, why: format!("no answer within {deadline:?}") }
+}
+
+/// What a status means: a word of the node, or of the way to it.
+pub(crate) fn unanswered(node: NodeId, status: &Status) -> Uncallable {
+    let mut why = status.message().to_owned();
+    let mut source = status.source();
+    let is_of_the_way = source.is_some();
+    while let Some(error) = source {
+        why = error.to_string();
+        source = error.source();
+    }
+    match is_of_the_way {
+        true => Uncallable::Unreachable { node, why },
+        false => Uncallable::Refused { node, why },
+    }
+}
+
+pub(crate) fn endpoint() -> Endpoint {
+    // The name is nobody's: who answers is what the certificate says.
+    Endpoint::from_static("https://peer.windlass.invalid")
+        .connect_timeout(CONNECT)
+        .http2_keep_alive_interval(PING)
+        .keep_alive_timeout(PONG)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+}
+
+/// Makes connections to one node.
+pub(crate) struct Connector {
+    pub(crate) config: Arc<ClientConfig>,
+    /// Whose trust ends the connection; none for a machine that joins.
+    pub(crate) credentials: Option<Arc<Credentials>>,
+    pub(crate) address: Arc<Mutex<String>>,
+    pub(crate) backoff: Arc<Mutex<Backoff>>,
+}
+
+/// When it is tried again.
+#[derive(Default)]
+pub(crate) struct Backoff {
+    not_before: Option<Instant>,
+    pause: Duration,
+    why: String,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<Guarded<TlsStream<TcpStream>>>;
+    type Error = io::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let (config, credentials) = (self.config.clone(), self.credentials.clone());
+        let address = self.address.lock().expect("no holder of the lock panics").clone();
+        let backoff = self.backoff.clone();
+        Box::pin(async move {
+            let state = || backoff.lock().expect("no holder of the lock panics");
+            if state().not_before.is_some_and(|at| Instant::now() < at) {
+                return Err(io::Error::other(state().why.clone()));
+            }
+            let connected = tokio::time::timeout(CONNECT, connect(&address, config, credentials));
+            let connected = connected
+                .await
+                .unwrap_or_else(|_| Err(format!("no connection to {address} within {CONNECT:?}")));
+            let mut state = state();
+            match connected {
+                Ok(stream) => {
+                    *state = Backoff::default();
+                    Ok(TokioIo::new(stream))
+                }
+                Err(why) => {
+                    let pause = (state.pause * 2).clamp(AGAIN, AGAIN_MAX);
+                    let not_before = Some(Instant::now() + pause);
+                    *state = Backoff { not_before, pause, why: why.clone() };
+                    Err(io::Error::other(why))
+                }
+            }
+        })
+    }
+}
+
+async fn connect(
+    address: &str,
+    config: Arc<ClientConfig>,
+    credentials: Option<Arc<Credentials>>,
+) -> Result<Guarded<TlsStream<TcpStream>>, String> {
+    let at = |error: io::Error| format!("{address}: {}", why(&error));
+    let stream = TcpStream::connect(address).await.map_err(at)?;
+    // Small messages are not to wait for others.
+    let _ = stream.set_nodelay(true);
+    let name = ServerName::try_from("peer.windlass.invalid").expect("it is a name");
+    let mut stream = TlsConnector::from(config).connect(name, stream).await.map_err(at)?;
+    // In TLS 1.3 a client is done before the server has looked at its certificate. The server speaks first once it
+    // has, so the first byte, which stays where it is, says that it is content.
+    if stream.fill_buf().await.map_err(at)?.is_empty() {
+        return Err(format!("{address}: the other side ended the connection"));
+    }
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certified = certificate.and_then(Certified::read);
+    let end: End = match (credentials, certified) {
+        (Some(credentials), Some(certified)) => {
+            Box::pin(async move { credentials.refused(certified).await.to_string() })
+        }
+        _ => Box::pin(std::future::pending()),
+    };
+    Ok(Guarded { stream, end, from: From(certified), _held: None })
+}

@@ -1,0 +1,9 @@
+//! Nodes that speak to each other over real sockets on loopback.
+
+#![allow(clippy::unwrap_used)]
+
+mod door;
+mod group;
+mod refusals;
+mod support;
+mod transport;
