@@ -183,3 +183,42 @@ async fn a_group_goes_on_without_a_leader_whose_certificate_was_revoked() {
     );
     group.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_was_away_for_long_gets_a_snapshot() {
+    let world = World::new();
+    let mut group = Group::of(&world, 3).await;
+    let (leads, _) = group.leader(&[0, 1, 2]).await;
+    let away = (leads + 1) % 3;
+    let others: Vec<usize> = (0..3).filter(|at| *at != away).collect();
+    group.0[away].node.shut().await;
+    // Three chunks and a little.
+    let content: Vec<u8> = (0..3_500_000_u32).map(|n| (n % 251) as u8).collect();
+    let mut last = 0;
+    for _ in 0..2 {
+        for number in 0..30 {
+            last = group.commit(&others, Bytes::from(vec![number; 100_000])).await;
+        }
+        for at in &others {
+            until("the entries", async || {
+                let content = content.clone();
+                let snapshot: journal::Snapshot = Box::new(move |out| out.write_all(&content));
+                group.0[*at].journal.checkpoint(last, snapshot).await.ok()
+            })
+            .await;
+        }
+    }
+    group.0[away].node.reopen();
+    let journal = group.0[away].journal.clone();
+    until("the snapshot", async || (journal.newest_snapshot() == last).then_some(())).await;
+    let mut follow = journal.follow_newest();
+    let first = tokio::time::timeout(PATIENCE, follow.next()).await.expect("it arrives");
+    let Some(Delivered::Snapshot { mut reader, index, .. }) = first else { panic!("no snapshot") };
+    let read = tokio::task::spawn_blocking(move || {
+        let mut read = vec![];
+        std::io::Read::read_to_end(&mut reader, &mut read).map(|_| read)
+    });
+    assert_eq!(index, last);
+    assert!(read.await.unwrap().unwrap() == content, "every byte of it");
+    group.end().await;
+}
