@@ -42,7 +42,7 @@ pub use credentials::Credentials;
 pub use dial::{Dialer, Lane, Uncallable};
 pub use error::Error;
 pub use identity::{Certified, Identity, Roles, Serial};
-pub use join::{JoinError, Joining, join};
+pub use join::{JoinError, Joined, Joining, join};
 pub use key::{NodeKey, PublicKey};
 pub use listen::{Listener, Refusals};
 pub use service::Service;
