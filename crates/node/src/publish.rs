@@ -151,7 +151,7 @@ impl News {
 fn log(index: u64, event: &Event) {
     match event {
         Event::RunCreated { run } => tracing::debug!(run = run.0, index, "a run is submitted"),
-        Event::RunEnded { run, last, .. } => {
+        Event::RunEnded { run, last, .. } if tracing::enabled!(tracing::Level::DEBUG) => {
             let state = worst(last.counts().into_keys()).name();
             tracing::debug!(run = run.0, index, state, "a run has ended");
         }
