@@ -61,7 +61,7 @@ pub use config::{Cluster, Config, Start, Timing};
 use election::{Contact, Elections};
 pub use membership::{ChangeError, Membership, Progress, Role};
 use network::Network;
-pub use offline::{Recovered, recover_alone, set_aside};
+pub use offline::{Recovered, recover_alone, restore, set_aside};
 pub use peers::{Answer, MESSAGE_BYTES_MAX, Peers, Unreachable};
 use peers::{Link, Nobody};
 use receive::Receiver;

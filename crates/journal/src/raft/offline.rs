@@ -1,5 +1,6 @@
 //! What is done to a journal's files while no journal has them open, and only when a person, or a node that knows
-//! that it has peers, says so: a majority that is gone for good, and a directory that was lost.
+//! that it has peers, says so: a majority that is gone for good, a directory that was lost, and a journal that is
+//! to begin with a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,10 +10,11 @@ use std::sync::{Arc, mpsc};
 use openraft::BasicNode;
 
 use super::membership::{Role, roles};
-use super::types::Voters;
-use super::{Config, Opened, open_files, options};
+use super::types::{StoredMembership, Voters, log_id};
+use super::{Config, Opened, applied, open_files, options};
 use crate::log::{Disk, DiskError, Entry, EntryId, Kind, OpenError, Vote, lock};
-use crate::{Index, LeaderId, Member};
+use crate::snapshot::Head;
+use crate::{Index, LeaderId, Member, Snapshot};
 
 /// What is left after a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,10 +55,8 @@ pub fn recover_alone(config: &Config) -> Result<Recovered, OpenError> {
         [positions.vote.map(|vote| vote.leader.term), positions.last.map(|id| id.leader.term)];
     let term = terms.into_iter().flatten().max().unwrap_or_default() + 1;
     let leader = LeaderId { term, node: number };
-    let nodes = BTreeMap::from([(number, BasicNode::new(member.encode()))]);
-    let alone = Voters::new(vec![BTreeSet::from([number])], nodes);
     let index = positions.last.map_or(0, |last| last.index + 1);
-    let body = serde_json::to_vec(&alone).expect("a membership is plain data").into();
+    let body = serde_json::to_vec(&alone(member)).expect("a membership is plain data").into();
     let entry = Entry { id: EntryId { index, leader }, kind: Kind::Membership, body };
     let written = wait(|done| log.save_vote(Vote { leader, won: false }, done))
         .and_then(|()| wait(|done| log.append(vec![entry], done)));
@@ -68,6 +68,62 @@ pub fn recover_alone(config: &Config) -> Result<Recovered, OpenError> {
         "the journal was made a group of one by hand: what only the other members had is lost"
     );
     Ok(recovered)
+}
+
+/// Makes a journal for a group of one that begins with a snapshot. Blocks.
+///
+/// The snapshot stands for everything up to and with the entry `upto` in the `term`; both are above 0, and later ones
+/// are above them. The directory is new. One in which this has not come to its end is no journal that could be opened
+/// in any sensible way, so whoever calls this does it beside the place where the journal is to be, and moves it there.
+pub fn restore(
+    config: &Config,
+    upto: Index,
+    term: u64,
+    snapshot: Snapshot,
+) -> Result<(), OpenError> {
+    restore_on(Disk::default(), config, upto, term, snapshot)
+}
+
+pub(super) fn restore_on(
+    disk: Disk,
+    config: &Config,
+    upto: Index,
+    term: u64,
+    snapshot: Snapshot,
+) -> Result<(), OpenError> {
+    let refused = |reason: String| OpenError::Raft { reason };
+    let dir = config.dir.display();
+    if config.dir.exists() {
+        return Err(refused(format!("`{dir}` is there already, and a restored journal is new")));
+    }
+    if upto == 0 || term == 0 {
+        return Err(refused(
+            "a snapshot stands for an entry above 0, of a term above 0".to_owned(),
+        ));
+    }
+    let Opened { log, snapshots, .. } = open_files(options(config, disk))?;
+    let leader = LeaderId { term, node: log.member().number() };
+    let id = EntryId { index: upto, leader };
+    let membership = StoredMembership::new(Some(log_id(id)), alone(log.member()));
+    let head = Head { id, membership: applied::encode(&membership), installed: true };
+    let written = snapshots
+        .write(head, snapshot)
+        .map_err(|error| refused(error.reason(snapshots.dir())))
+        .and_then(|()| {
+            // Without the vote the first leader would have a term that is below that of the snapshot.
+            wait(|done| log.save_vote(Vote { leader, won: false }, done))
+                .and_then(|()| wait(|done| log.purge(id, done)))
+                .map_err(|reason| refused(reason.to_string()))
+        });
+    log.close();
+    written
+}
+
+/// The membership in which this member is the group.
+fn alone(member: Member) -> Voters {
+    let number = member.number();
+    let nodes = BTreeMap::from([(number, BasicNode::new(member.encode()))]);
+    Voters::new(vec![BTreeSet::from([number])], nodes)
 }
 
 /// Moves a journal that cannot be used any more to a directory inside its own, which is returned. Blocks.

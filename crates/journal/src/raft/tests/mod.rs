@@ -5,6 +5,7 @@ mod disk;
 mod group;
 mod pace;
 mod restart;
+mod restore;
 mod snapshots;
 mod suite;
 
