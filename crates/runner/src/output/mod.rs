@@ -16,7 +16,8 @@ mod read;
 mod write;
 
 pub use read::{
-    Chunk, Frames, KeepError, Limits, Merge, Piece, PieceKind, ReadError, Remains, Store, Swept,
+    Chunk, Frames, KeepError, Limits, Merge, Piece, PieceKind, Place, ReadError, Remains, Store,
+    Swept, Tail,
 };
 pub use write::{Config, Writer, Written};
 

@@ -41,6 +41,21 @@ pub struct Frames {
     /// It was given.
     closed: bool,
     ready: Option<Ready>,
+    /// What has been given out.
+    given: Place,
+    /// Marks at the place where it went on that were given out before.
+    marks_again: u32,
+    /// The next frame says where it begins.
+    anywhere: bool,
+}
+
+/// How far a reader of one attempt's output has come, so that another can go on from there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Bytes of output that are behind, shown or marked as missing.
+    pub bytes: u64,
+    /// Marks since then that stand for no bytes.
+    pub marks: u32,
 }
 
 /// What is left of an extent.
@@ -78,6 +93,9 @@ impl Frames {
             closing: None,
             closed: false,
             ready: None,
+            given: Place::default(),
+            marks_again: 0,
+            anywhere: false,
         }
     }
 
@@ -86,9 +104,19 @@ impl Frames {
         self.attempt
     }
 
-    /// How many bytes of its output are behind, shown or marked as missing.
-    pub(super) fn position(&self) -> u64 {
-        self.position
+    /// What has been given out so far.
+    pub(super) fn place(&self) -> Place {
+        self.given
+    }
+
+    /// Begins with the first whole frame that is found, whatever came before it.
+    pub(super) fn begin_anywhere(&mut self) {
+        self.anywhere = true;
+    }
+
+    /// Begins where another reader has come to, before anything is read.
+    pub(super) fn begin_at(&mut self, place: Place) {
+        (self.position, self.given, self.marks_again) = (place.bytes, place, place.marks);
     }
 
     /// Goes on with what was written since. What has been shown already is not shown again.
@@ -151,6 +179,10 @@ impl Frames {
             };
             let behind = Stretch { offset: at.offset + header.frame_length(), ..at };
             let others = header.attempt != self.attempt || header.kind == Kind::End;
+            if !others && std::mem::take(&mut self.anywhere) {
+                self.position = header.position;
+                self.given.bytes = header.position;
+            }
             if !others && header.position > self.position {
                 // The frame is found again when the mark has been taken.
                 self.at = Some(at);
@@ -159,7 +191,12 @@ impl Frames {
             self.at = Some(behind).filter(|behind| behind.offset < behind.end);
             // Words of Windlass move no position; in one file they are known by their place.
             let again = |(file, offset)| file == at.file && at.offset <= offset;
-            let shown = header.position < self.position || self.last.is_some_and(again);
+            let behind = header.position < self.position;
+            let shown = behind || self.last.is_some_and(again);
+            if !others && behind {
+                // What may be missing before this frame is behind, too.
+                self.trouble = None;
+            }
             if !others && !shown {
                 self.trouble = None;
                 return Some(Ready::Frame { at, header });
@@ -251,6 +288,20 @@ impl Frames {
         Ready::Chunk(Chunk { attempt, stream: Stream::Mark, time_us, data })
     }
 
+    /// Counts what is given out; whether another reader gave it out before.
+    fn give(&mut self, chunk: &Chunk) -> bool {
+        if chunk.stream != Stream::Mark || self.position > self.given.bytes {
+            (self.given, self.marks_again) = (Place { bytes: self.position, marks: 0 }, 0);
+            return false;
+        }
+        if self.marks_again > 0 {
+            self.marks_again -= 1;
+            return true;
+        }
+        self.given.marks += 1;
+        false
+    }
+
     /// Gives this stretch up; the next one may be in a better file.
     fn failed(&mut self, at: Stretch, source: io::Error) -> Ready {
         self.at = None;
@@ -268,10 +319,12 @@ impl Iterator for Frames {
             let ready = self.ready.take().or_else(|| self.find())?;
             let (at, header) = match ready {
                 Ready::Frame { at, header } => (at, header),
+                Ready::Chunk(chunk) if self.give(&chunk) => continue,
                 Ready::Chunk(chunk) => return Some(Ok(chunk)),
                 Ready::Failed(error) => return Some(Err(error)),
             };
             match self.chunk(at, header) {
+                Ok(Some(chunk)) if self.give(&chunk) => {}
                 Ok(Some(chunk)) => return Some(Ok(chunk)),
                 Ok(None) => self.trouble = Some(Reason::Damaged),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use model::Attempt;
 use proto::supervisor::Extent;
 
-use super::{Chunk, Frames, ReadError, Store};
+use super::{Chunk, Frames, Place, ReadError, Store};
 use crate::output::mark;
 
 /// Iterates over the chunks of many attempts in the order of their times. Chunks of one attempt
@@ -57,9 +57,14 @@ impl Merge {
         self.change(store, attempt, |frames| frames.close(mark::unlisted(why)));
     }
 
-    /// How many bytes of an attempt's output are behind, shown or marked as missing.
-    pub fn position(&self, attempt: Attempt) -> u64 {
-        self.by_attempt.get(&attempt).map_or(0, |&at| self.sources[at].frames.position())
+    /// An attempt's output begins where another reader has come to; before anything of it is merged.
+    pub fn begin_at(&mut self, store: &Store, attempt: Attempt, place: Place) {
+        self.change(store, attempt, |frames| frames.begin_at(place));
+    }
+
+    /// How far an attempt's output has been given out.
+    pub fn place(&self, attempt: Attempt) -> Place {
+        self.by_attempt.get(&attempt).map(|&at| self.sources[at].frames.place()).unwrap_or_default()
     }
 
     fn change(&mut self, store: &Store, attempt: Attempt, change: impl FnOnce(&mut Frames)) {

@@ -12,6 +12,7 @@ mod pieces;
 mod recover;
 mod removed;
 mod sweep;
+mod tail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,11 +24,12 @@ use proto::supervisor::Extent;
 
 use super::Stream;
 use blocks::Blocks;
-pub use frames::Frames;
+pub use frames::{Frames, Place};
 pub use merge::Merge;
 pub use pieces::{Piece, PieceKind};
 use sweep::Keepers;
 pub use sweep::{Limits, Swept};
+pub use tail::Tail;
 
 /// Some bytes of an attempt's output, or a mark between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,6 +166,16 @@ impl Store {
     /// was found of it.
     pub fn lost(&self, attempt: Attempt) -> Result<Option<Vec<Extent>>, ReadError> {
         lost::kept(self.blocks.dir(), attempt)
+    }
+
+    /// The last bytes of an ended attempt's output, at most so many, from its end frame.
+    pub fn tail(
+        &self,
+        attempt: Attempt,
+        at: OutputRef,
+        bytes_max: usize,
+    ) -> Result<Tail, ReadError> {
+        tail::read(self, attempt, &self.ended(at)?, bytes_max)
     }
 
     /// All there is, in the pieces that are kept or removed as one, the oldest first.

@@ -9,6 +9,7 @@ mod fuzzed;
 mod limits;
 mod lost;
 mod many;
+mod places;
 mod retention;
 mod round_trip;
 
