@@ -19,8 +19,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let with_peers = files.into_iter().chain(["windlass/peer/v1/peer.proto"]);
     let descriptors = protox::compile(with_peers, ["proto"])?;
     // These may hold secrets in the clear; what they print of themselves is written by hand.
-    let silent =
-        ["windlass.job.v1.Secret", "windlass.supervisor.v1.Start", "windlass.peer.v1.JoinRequest"];
+    let silent = [
+        "windlass.job.v1.Secret",
+        "windlass.supervisor.v1.Start",
+        "windlass.peer.v1.JoinRequest",
+        "windlass.session.v1.OutputChunk",
+    ];
     tonic_prost_build::configure().skip_debug(silent).compile_fds(descriptors)?;
     // Apart, for it is no interface of ours: reflection does not tell of it.
     let traces = protox::compile(["opentelemetry/trace.proto"], ["proto"])?;

@@ -17,6 +17,9 @@ pub(crate) const LEADER: (u64, u64) = (1, 1);
 /// When, in Unix milliseconds; each batch a second later.
 const START_MS: u64 = 1_700_000_000_000;
 
+/// So many of the batches are from before the cluster is recovered.
+const BEFORE: usize = 10;
+
 /// The batches of a short life of a cluster, in order.
 pub(crate) fn batches() -> Vec<Batch> {
     let kinds = [
@@ -38,13 +41,21 @@ pub(crate) fn batches() -> Vec<Batch> {
         vec![register(2)],
         vec![Kind::Wake(record::Wake {})],
         vec![rerun(2, 3)],
+        vec![Kind::Recover(record::Recover {
+            incarnation: 2,
+            last_run: 1_000,
+            how: "restore".to_owned(),
+            because: None,
+        })],
+        vec![Kind::EndRecovery(record::EndRecovery { incarnation: 2 })],
     ];
     let batch = |(number, kinds): (usize, Vec<Kind>)| Batch {
         header: Some(Header {
             leader_term: LEADER.0,
             leader_node: LEADER.1,
             level: machine::LEVEL,
-            incarnation: if number == 0 { 0 } else { 1 },
+            // The first founds it, and the last is of the second.
+            incarnation: [0, 1, 2][usize::from(number > 0) + usize::from(number > BEFORE)],
             // The last ones find deadlines and waits that have passed.
             time_ms: START_MS + if number < 8 { 1_000 } else { 20_000 } * number as u64,
             number: number as u64 + 1,
@@ -54,12 +65,12 @@ pub(crate) fn batches() -> Vec<Batch> {
     kinds.into_iter().enumerate().map(batch).collect()
 }
 
-/// The state after them, and the index of the last. Made once: a clone is a few pointers.
+/// The state before the recovery, and the index of the last batch. Made once: a clone is a few pointers.
 #[allow(dead_code, reason = "the seeds are made of the batches alone")]
 pub(crate) fn state() -> (State, u64) {
     static STATE: LazyLock<(State, u64)> = LazyLock::new(|| {
         let (mut state, mut index) = (State::new(), 0);
-        for batch in batches() {
+        for batch in batches().into_iter().take(BEFORE) {
             index += 1;
             let applied = state.apply(index, LEADER, &batch);
             assert_eq!(applied.refused, None, "a batch of a short life is refused");

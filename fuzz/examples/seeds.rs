@@ -25,6 +25,8 @@ fn main() -> io::Result<()> {
         state.apply(number as u64 + 1, prepared::LEADER, batch);
         let snapshot: Vec<u8> = encode(&state).flatten().collect();
         write("state", &format!("seed-{number}"), &snapshot)?;
+        let snapshot = node::fuzz::cluster_snapshot_of(&state);
+        write("cluster_snapshot", &format!("seed-{number}"), &snapshot)?;
     }
     for (target, name, bytes) in
         [journal_files::all()?, output::all()?, history_files::all()?].concat()

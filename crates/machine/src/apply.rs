@@ -64,13 +64,21 @@ impl State {
             _ if self.cluster.is_none() => Err(Refusal::NotFounded),
             Some(Kind::RegisterNode(node)) => command::register_node::apply(self, context, node),
             Some(Kind::LoseNode(lose)) => command::lose_node::apply(self, context, lose),
+            Some(Kind::Recover(recover)) => command::recover::begin(self, context, recover),
+            Some(Kind::EndRecovery(end)) => command::recover::end(self, context, end),
             Some(Kind::SubmitJob(submit)) => command::submit_job::apply(self, context, submit),
             Some(Kind::Place(place)) => command::place::apply(self, context, place),
+            Some(Kind::TurnAway(turn)) => command::turn_away::apply(self, context, turn),
             Some(Kind::Report(report)) => command::report::apply(self, context, report),
             Some(Kind::Cancel(cancel)) => command::cancel::apply(self, context, cancel),
             Some(Kind::Wake(_)) => Ok(Answer::Woken),
             Some(Kind::CreateToken(create)) => command::token::create(self, context, create),
             Some(Kind::RevokeToken(revoke)) => command::token::revoke(self, context, revoke),
+            Some(Kind::CreateJoinToken(create)) => {
+                command::member::create_token(self, context, create)
+            }
+            Some(Kind::AdmitNode(admit)) => command::member::admit(self, context, admit),
+            Some(Kind::SetMember(set)) => command::member::set(self, context, set),
             Some(Kind::Note(note)) => command::note::apply(context, note),
             None => Err(Refusal::Invalid(proto::Invalid("command"))),
         };

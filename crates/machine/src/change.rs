@@ -31,10 +31,18 @@ pub enum Action {
     RegisterNode,
     /// A node was lost.
     LoseNode,
+    /// A token that lets nodes in was made.
+    CreateJoinToken,
+    /// A node was let in.
+    AdmitNode,
+    /// The cluster goes on from a snapshot.
+    Restore,
+    /// The cluster goes on without the majority it had.
+    Recover,
 }
 
 impl Action {
-    const ALL: [Action; 10] = [
+    const ALL: [Action; 14] = [
         Action::Submit,
         Action::Rerun,
         Action::Cancel,
@@ -45,6 +53,10 @@ impl Action {
         Action::Down,
         Action::RegisterNode,
         Action::LoseNode,
+        Action::CreateJoinToken,
+        Action::AdmitNode,
+        Action::Restore,
+        Action::Recover,
     ];
 
     /// Its word everywhere.
@@ -60,6 +72,10 @@ impl Action {
             Action::Down => "down",
             Action::RegisterNode => "register-node",
             Action::LoseNode => "lose-node",
+            Action::CreateJoinToken => "create-join-token",
+            Action::AdmitNode => "admit-node",
+            Action::Restore => "restore",
+            Action::Recover => "recover",
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use model::{
-    Attempt, Because, Fence, NodeId, Outcome, RangeSet, RunId, StopCause, TaskPosition, TaskState,
+    Attempt, Because, Fence, NodeId, Outcome, RangeSet, Roles, RunId, StopCause, TaskPosition,
+    TaskState,
 };
 
 use crate::change::Change;
@@ -24,6 +25,13 @@ pub enum Answer {
         /// Its epoch from now on.
         epoch: u64,
     },
+    /// The cluster goes on in this incarnation.
+    Recovering {
+        /// The incarnation.
+        incarnation: u16,
+    },
+    /// What ran in former incarnations runs no more.
+    Recovered,
     /// The job has a run.
     Submitted {
         /// The run's number.
@@ -33,6 +41,11 @@ pub enum Answer {
     },
     /// So many elements are placed; picks that no longer held are left out.
     Placed {
+        /// How many.
+        count: u64,
+    },
+    /// So many elements ended, for no node had room for them.
+    TurnedAway {
         /// How many.
         count: u64,
     },
@@ -61,6 +74,12 @@ pub enum Answer {
     TokenRevoked,
     /// The audit will tell of it.
     Noted,
+    /// The join token lets nodes in from now on.
+    JoinTokenCreated,
+    /// The node belongs to the cluster.
+    Admitted,
+    /// What the member says of itself is kept.
+    MemberSet,
     /// The command does not hold; nothing was changed by it.
     Refused(Refusal),
 }
@@ -104,6 +123,42 @@ pub enum Refusal {
         /// Its id.
         id: String,
     },
+    /// There are as many join tokens as may be.
+    #[error(
+        "there are {} join tokens, as many as may be; they go when they expire",
+        crate::Members::TOKENS_MAX
+    )]
+    JoinTokensFull,
+    /// No such join token, or one that has expired.
+    #[error("the cluster does not know this join token, or it has expired")]
+    UnknownJoinToken,
+    /// It lets nodes in for something else.
+    #[error("the node may have the roles {allowed}, and no others")]
+    JoinTokenRoles {
+        /// What it may be.
+        allowed: Roles,
+    },
+    /// The join token has let in as many as it may.
+    #[error("the join token was used up: it was for {uses_max} node(s)")]
+    JoinTokenUsedUp {
+        /// How many it was for.
+        uses_max: u32,
+    },
+    /// There is a member with this id.
+    #[error("node {node} is a member already")]
+    MemberThere {
+        /// The id.
+        node: NodeId,
+    },
+    /// There are as many members as may be.
+    #[error("the cluster has {} nodes, as many as may be", crate::Members::MAX)]
+    MembersFull,
+    /// The node was removed, and its id does not come back.
+    #[error("node {node} was removed from the cluster")]
+    NodeRevoked {
+        /// The node.
+        node: NodeId,
+    },
     /// Nobody knows this node.
     #[error("node {node} is unknown")]
     UnknownNode {
@@ -127,6 +182,20 @@ pub enum Refusal {
         node: NodeId,
         /// What is in the way.
         why: &'static str,
+    },
+    /// The cluster has come to that incarnation already, or past it.
+    #[error("the cluster is in incarnation {current}, and {given} is not above it")]
+    StaleIncarnation {
+        /// The cluster's.
+        current: u16,
+        /// The command's.
+        given: u32,
+    },
+    /// No recovery of this incarnation is under way.
+    #[error("no recovery is under way in incarnation {given}")]
+    NotRecovering {
+        /// The command's.
+        given: u32,
     },
     /// The node has said hello since, elsewhere.
     #[error("node {node} was registered by hello {last} already, and this is hello {given}")]
@@ -159,6 +228,8 @@ pub enum Refusal {
 pub enum PickRefusal {
     /// The node is in another epoch than the plan was made for, or unknown: nothing of the plan holds.
     NodeEpoch,
+    /// The cluster was recovered, and what ran before may still run.
+    Recovering,
     /// The run has ended.
     RunEnded,
     /// The run is canceled.
@@ -177,8 +248,9 @@ pub enum PickRefusal {
 
 impl PickRefusal {
     /// All of them, in their order.
-    pub const ALL: [PickRefusal; 8] = [
+    pub const ALL: [PickRefusal; 9] = [
         PickRefusal::NodeEpoch,
+        PickRefusal::Recovering,
         PickRefusal::RunEnded,
         PickRefusal::RunCanceled,
         PickRefusal::NotQueued,
@@ -192,6 +264,7 @@ impl PickRefusal {
     pub fn name(self) -> &'static str {
         match self {
             PickRefusal::NodeEpoch => "node_epoch",
+            PickRefusal::Recovering => "recovering",
             PickRefusal::RunEnded => "run_ended",
             PickRefusal::RunCanceled => "run_canceled",
             PickRefusal::NotQueued => "not_queued",
@@ -215,6 +288,13 @@ pub enum Event {
     },
     /// A node was lost; what was placed there in an epoch before this one is void.
     NodeLost {
+        /// The node.
+        node: NodeId,
+        /// Its epoch from now on.
+        epoch: u64,
+    },
+    /// What a node ran is of a former incarnation; it counts no more, and may still run.
+    NodeVoided {
         /// The node.
         node: NodeId,
         /// Its epoch from now on.

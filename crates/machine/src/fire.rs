@@ -17,7 +17,7 @@ const TIMERS_MAX: usize = 1024;
 /// Fires what is due.
 pub(crate) fn due(state: &mut State, context: &mut Context) {
     for _ in 0..TIMERS_MAX {
-        if command::token::expire(state, context) {
+        if command::token::expire(state, context) || state.members.expire(context.now_ms) {
             continue;
         }
         let Some(((_, run, task, kind), ordinals)) = state.timers.take_due(context.now_ms) else {

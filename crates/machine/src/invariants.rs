@@ -83,6 +83,9 @@ impl State {
         if self.owners.values().sum::<u64>() != self.runs.len() as u64 {
             broken.push("owners: they disagree with the runs".to_owned());
         }
+        if !self.members.agree() {
+            broken.push("members: one was removed, or the join tokens disagree".to_owned());
+        }
         if !self.tokens.agree() {
             broken.push("tokens: the tables disagree".to_owned());
         }
@@ -125,8 +128,13 @@ impl State {
             if node.assigned.get_max().is_some_and(|(seq, _)| *seq > node.last_seq) {
                 fault("an assignment is numbered above the last one");
             }
-            if node.kept_seq > node.last_seq || (node.is_lost && node.lease_ms == 0) {
+            // Only a recovery gives up a node without a lease: for all it knows, that is gone.
+            let founder = self.cluster.is_none_or(|cluster| cluster.epochs_from() == 0);
+            if node.kept_seq > node.last_seq || (node.is_lost && node.lease_ms == 0 && founder) {
                 fault("it is lost and cannot be");
+            }
+            if self.cluster.is_some_and(|cluster| node.epoch < cluster.epochs_from()) {
+                fault("its epoch is one of a former incarnation");
             }
             if node.is_lost && node.assigned.get_max().is_some_and(|(seq, _)| *seq > node.kept_seq)
             {

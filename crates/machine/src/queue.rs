@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 
 use imbl::{OrdMap, OrdSet};
-use model::{Resources, RunId, TaskPosition, TaskSpec};
+use model::{Placement, Resources, RunId, TaskPosition, TaskSpec};
 
 /// What placement looks at in a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,12 +15,14 @@ pub struct Shape {
     pub priority: Reverse<u32>,
     /// What each element reserves.
     pub wants: Resources,
+    /// How its nodes are chosen.
+    pub placement: Placement,
 }
 
 impl Shape {
     /// The shape of a task.
     pub fn of(spec: &TaskSpec) -> Shape {
-        Shape { priority: Reverse(spec.priority), wants: spec.resources }
+        Shape { priority: Reverse(spec.priority), wants: spec.resources, placement: spec.placement }
     }
 }
 

@@ -4,7 +4,7 @@ use prost::Message;
 use proto::record::Batch;
 
 /// The level this binary can apply: one more with every new command or field.
-pub const LEVEL: u32 = 4;
+pub const LEVEL: u32 = 5;
 
 /// Why bytes are no batch that this binary can apply.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ use imbl::{OrdMap, OrdSet};
 use model::{ClusterId, JobSpec, NodeId, RunId, TaskPosition, TaskSpec};
 
 use crate::keys::Keys;
+use crate::members::Members;
 use crate::node::Node;
 use crate::queue::{Queue, Shape};
 use crate::run::Run;
@@ -20,6 +21,7 @@ use crate::token::Tokens;
 #[derive(Clone, Debug, Default)]
 pub struct State {
     pub(crate) cluster: Option<Cluster>,
+    pub(crate) is_recovering: bool,
     pub(crate) applied: u64,
     pub(crate) time_ms: u64,
     pub(crate) last_run: RunId,
@@ -35,6 +37,7 @@ pub struct State {
     pub(crate) nodes: OrdMap<NodeId, Arc<Node>>,
     pub(crate) keys: Keys,
     pub(crate) tokens: Tokens,
+    pub(crate) members: Members,
 }
 
 /// Which cluster this is.
@@ -46,6 +49,13 @@ pub struct Cluster {
     pub incarnation: u16,
 }
 
+impl Cluster {
+    /// Every epoch of a node in this incarnation is at least this, and in every former one below.
+    pub(crate) fn epochs_from(self) -> u64 {
+        u64::from(self.incarnation.saturating_sub(1)) << 32
+    }
+}
+
 impl State {
     /// The state before the first batch.
     pub fn new() -> State {
@@ -55,6 +65,12 @@ impl State {
     /// Which cluster this is; `None` before it is founded.
     pub fn cluster(&self) -> Option<Cluster> {
         self.cluster
+    }
+
+    /// Whether the cluster was recovered, and what ran before may still run somewhere: nothing is
+    /// placed.
+    pub fn is_recovering(&self) -> bool {
+        self.is_recovering
     }
 
     /// The journal index of the last batch applied.
@@ -114,9 +130,15 @@ impl State {
         &self.tokens
     }
 
+    /// The nodes that belong to the cluster, and what lets others in.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
     /// When the next thing is to happen of which only the time is waited for, Unix milliseconds.
     pub fn next_ms(&self) -> Option<u64> {
-        self.timers.next_ms().into_iter().chain(self.tokens.next_ms()).min()
+        let others = self.tokens.next_ms().into_iter().chain(self.members.next_ms());
+        self.timers.next_ms().into_iter().chain(others).min()
     }
 
     /// The nodes.

@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod slots;
 
 pub mod role;
+pub mod roles;
 
 pub mod instant;
 pub mod lease;
@@ -28,8 +29,8 @@ pub use ids::{
     TaskPosition,
 };
 pub use job::{
-    ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Retention, Retries, Runner,
-    Secret, TaskSpec, Warn,
+    ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Placement, Policy, Retention,
+    Retries, Runner, Secret, TaskSpec, Warn, WhenFull,
 };
 pub use lease::{
     LEASE_MARGIN_MS, LEASE_MS_DEFAULT, LEASE_MS_MAX, LEASE_MS_MIN, lease_heartbeat_ms,
@@ -39,5 +40,6 @@ pub use outcome::{Ending, NotStarted, Outcome, OutputRef, StopCause};
 pub use ranges::RangeSet;
 pub use resources::Resources;
 pub use role::Role;
+pub use roles::Roles;
 pub use selector::Selector;
 pub use state::{Because, TaskState};

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use crate::{job, peer, supervisor};
+use crate::{job, peer, session, supervisor};
 
 impl Debug for job::Secret {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -28,6 +28,15 @@ impl Debug for peer::JoinRequest {
     }
 }
 
+impl Debug for session::OutputChunk {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut chunk = f.debug_struct("OutputChunk");
+        chunk.field("attempt", &self.attempt).field("stream", &self.stream);
+        // What a task writes is for its readers alone.
+        chunk.field("bytes", &self.bytes).field("marks", &self.marks).finish_non_exhaustive()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,7 +49,8 @@ mod tests {
         let spec = job::Task { secrets: vec![secret], ..Default::default() };
         let text = format!("{spec:?} {start:?}");
         let join = peer::JoinRequest { secret: b"hidden".into(), ..Default::default() };
-        let text = format!("{text} {join:?}");
+        let chunk = session::OutputChunk { data: b"hidden".into(), ..Default::default() };
+        let text = format!("{text} {join:?} {chunk:?}");
         assert!(text.contains("KEY") && !text.contains("hidden"), "{text}");
         // Bytes are printed as numbers.
         assert!(!text.contains("104, 105"), "{text}");

@@ -3,12 +3,15 @@
 pub(crate) mod cancel;
 pub(crate) mod found;
 pub(crate) mod lose_node;
+pub(crate) mod member;
 pub(crate) mod note;
 pub(crate) mod place;
+pub(crate) mod recover;
 pub(crate) mod register_node;
 pub(crate) mod report;
 pub(crate) mod submit_job;
 pub(crate) mod token;
+pub(crate) mod turn_away;
 
 use model::NodeId;
 

@@ -16,14 +16,20 @@ pub(crate) fn apply(
     context: &mut Context,
     place: &Place,
 ) -> Result<Answer, Refusal> {
+    let mut refuse_all = |reason| {
+        context.events.extend(place.picks.iter().map(|pick| refused(pick, reason)));
+    };
     let node = match node_in_epoch(state, &place.node_id, place.epoch) {
         Ok(node) => node,
         Err(refusal) => {
-            let picks = place.picks.iter();
-            context.events.extend(picks.map(|pick| refused(pick, PickRefusal::NodeEpoch)));
+            refuse_all(PickRefusal::NodeEpoch);
             return Err(refusal);
         }
     };
+    if state.is_recovering {
+        refuse_all(PickRefusal::Recovering);
+        return Ok(Answer::Placed { count: 0 });
+    }
     let mut placed = 0;
     for pick in &place.picks {
         match check(state, node, pick, fence(state, context.index)) {
@@ -58,10 +64,13 @@ fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Result<u64, 
     let spec = &run.spec.tasks[pick.task as usize];
     let node = state.node(node).filter(|node| !node.is_lost).ok_or(PickRefusal::NodeEpoch)?;
     let room = if pick.ahead {
-        node.capacity.has_room(Default::default(), spec.resources)
+        // What waits on a node gets whatever becomes free there, and keeps no headroom.
+        spec.placement.may_go_ahead()
+            && node.capacity.has_room(Default::default(), spec.resources)
             && node.ahead + count <= Node::AHEAD_MAX
     } else {
-        node.capacity.has_room(node.seated, spec.resources.times(count))
+        let limit = spec.placement.limit(node.capacity);
+        limit.has_room(node.seated, spec.resources.times(count))
     };
     if !room {
         return Err(PickRefusal::NoRoom);

@@ -10,6 +10,7 @@ use proto::record::{
     Tries, snapshot_item::Kind,
 };
 
+use crate::members::{JoinToken, JoinTokenId, Member};
 use crate::node::Node;
 use crate::record::LEVEL;
 use crate::run::{Live, Run, TaskRun};
@@ -38,6 +39,7 @@ pub fn encode(state: &State) -> impl Iterator<Item = Vec<u8>> + '_ {
             })
         }))
         .chain(state.tokens.iter().map(|token| Kind::Token(self::token(token))))
+        .chain(members(state))
         .chain(overdue(state));
     let mut items = items.fuse();
     let mut ended = false;
@@ -64,6 +66,7 @@ fn header(state: &State) -> Kind {
         last_run: state.last_run.0,
         cluster_id: state.cluster.map(|cluster| cluster.id.to_bytes()).unwrap_or_default(),
         incarnation: state.cluster.map_or(0, |cluster| cluster.incarnation.into()),
+        is_recovering: state.is_recovering,
     })
 }
 
@@ -90,6 +93,45 @@ fn node(id: NodeId, node: &Node) -> SnapshotNode {
         last_seq: node.last_seq,
         is_lost: node.is_lost,
         kept_seq: node.kept_seq,
+    }
+}
+
+fn members(state: &State) -> impl Iterator<Item = Kind> + '_ {
+    let members = state.members.iter().map(|(id, member)| Kind::Member(self::member(id, member)));
+    let tokens = state.members.join_tokens();
+    let tokens = tokens.map(|(id, token)| Kind::JoinToken(join_token(id, token)));
+    let revoked = state.members.revoked().map(|(node, until_ms)| {
+        Kind::Revoked(proto::record::Revoked { node_id: node.to_bytes(), until_ms })
+    });
+    members.chain(tokens).chain(revoked)
+}
+
+fn member(id: NodeId, member: &Member) -> proto::record::Member {
+    proto::record::Member {
+        node_id: id.to_bytes(),
+        name: member.name.clone(),
+        control: member.roles.control,
+        worker: member.roles.worker,
+        address: member.address.clone(),
+        api_address: member.api_address.clone(),
+        journal_life: member.journal_life,
+        joined_ms: member.joined_ms,
+    }
+}
+
+fn join_token(id: JoinTokenId, token: &JoinToken) -> proto::record::JoinToken {
+    let used = |(node, key_hash): &(NodeId, [u8; 32])| proto::record::JoinTokenUse {
+        node_id: node.to_bytes(),
+        key_hash: key_hash.to_vec(),
+    };
+    proto::record::JoinToken {
+        id: id.to_vec(),
+        secret_hash: token.secret_hash.to_vec(),
+        control: token.roles.control,
+        worker: token.roles.worker,
+        expires_ms: token.expires_ms,
+        uses_max: token.uses_max,
+        used_by: token.used_by.iter().map(used).collect(),
     }
 }
 

@@ -55,6 +55,9 @@ impl Rebuild {
             Kind::Key(key) => self.key(key),
             Kind::Timer(timer) => self.timer(timer),
             Kind::Token(token) => self.token(&token),
+            Kind::Member(member) => self.member(&member),
+            Kind::JoinToken(token) => self.join_token(&token),
+            Kind::Revoked(revoked) => self.revoked(&revoked),
             _ => Err("its count of items is wrong".to_owned()),
         }
     }
@@ -83,6 +86,7 @@ impl Rebuild {
             let incarnation =
                 u16::try_from(header.incarnation).map_err(|_| "no incarnation is so high")?;
             state.cluster = Some(Cluster { id, incarnation });
+            state.is_recovering = header.is_recovering;
         }
         Ok(())
     }
@@ -106,6 +110,9 @@ impl Rebuild {
             kept_seq: item.kept_seq,
             ..Node::default()
         };
+        if self.state.cluster.is_some_and(|cluster| node.epoch < cluster.epochs_from()) {
+            return Err("a node's epoch is one of a former incarnation".to_owned());
+        }
         self.state.nodes.insert(id, Arc::new(node));
         Ok(())
     }
@@ -258,6 +265,35 @@ impl Rebuild {
             return Err("a token is there twice".to_owned());
         }
         tokens.insert(token);
+        Ok(())
+    }
+
+    fn member(&mut self, member: &proto::record::Member) -> Taken {
+        let (node, member) =
+            command::member::read(member).map_err(|refusal| refusal.to_string())?;
+        if self.state.members.get(node).is_some() {
+            return Err("a member is there twice".to_owned());
+        }
+        self.state.members.set(node, member);
+        Ok(())
+    }
+
+    fn join_token(&mut self, token: &proto::record::JoinToken) -> Taken {
+        let (id, token) =
+            command::member::read_token(token).map_err(|refusal| refusal.to_string())?;
+        if self.state.members.join_token(id).is_some() {
+            return Err("a join token is there twice".to_owned());
+        }
+        self.state.members.insert_token(id, token);
+        Ok(())
+    }
+
+    fn revoked(&mut self, revoked: &proto::record::Revoked) -> Taken {
+        let node = node_id(&revoked.node_id)?;
+        if self.state.members.get(node).is_some() {
+            return Err("a node was removed and is a member".to_owned());
+        }
+        self.state.members.restore_revoked(node, revoked.until_ms);
         Ok(())
     }
 

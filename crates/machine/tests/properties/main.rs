@@ -4,7 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod full;
 mod naive;
+mod recovered;
 mod refused;
 mod steps;
 mod store;

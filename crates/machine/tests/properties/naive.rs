@@ -6,20 +6,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use machine::State;
 use machine::timers::TimerKind;
-use model::{Resources, RunId, TaskPosition};
+use model::{Placement, Resources, RunId, TaskPosition};
 
-/// Every task that wants a node: by priority, then by what it wants, then by age.
-pub(crate) fn queue(state: &State) -> Vec<(u32, Resources, RunId, TaskPosition)> {
+/// A task that wants a node: its priority, what it wants and how, and which it is.
+pub(crate) type Waiting = (u32, Resources, Placement, RunId, TaskPosition);
+
+/// Every task that wants a node: by priority, then by what it wants and how, then by age.
+pub(crate) fn queue(state: &State) -> Vec<Waiting> {
     let mut queue = Vec::new();
     for (id, run) in state.runs().iter() {
         for ((task, spec), position) in run.tasks.iter().zip(&run.spec.tasks).zip(0..) {
             let most = spec.indices().parallel_max as usize;
             if !task.queued.is_empty() && (most == 0 || task.live.len() < most) {
-                queue.push((spec.priority, spec.resources, id, position));
+                queue.push((spec.priority, spec.resources, spec.placement, id, position));
             }
         }
     }
-    queue.sort_by_key(|&(priority, wants, run, task)| (Reverse(priority), wants, run, task));
+    queue.sort_by_key(|&(priority, wants, how, run, task)| {
+        (Reverse(priority), wants, how, run, task)
+    });
     queue
 }
 
@@ -51,8 +56,9 @@ pub(crate) fn timers(state: &State) -> Timers {
 
 /// What the machine keeps is what is found by looking.
 pub(crate) fn check(state: &State) {
-    let kept: Vec<_> =
-        state.queue().iter().map(|(s, run, task)| (s.priority.0, s.wants, run, task)).collect();
+    let kept: Vec<Waiting> = (state.queue().iter())
+        .map(|(shape, run, task)| (shape.priority.0, shape.wants, shape.placement, run, task))
+        .collect();
     assert_eq!(kept, queue(state), "the queue");
     let kept: Timers =
         state.timers().iter().map(|(timer, of)| (*timer, of.iter().collect())).collect();

@@ -1,7 +1,8 @@
 //! The steps of a random sequence, and the commands they stand for.
 
 use machine::State;
-use model::{ArraySpec, JobSpec, MaxFailed, NodeId, OnLost, Retries, TaskSpec};
+use model::{ArraySpec, JobSpec, MaxFailed, NodeId, OnLost, Placement, Policy, Retries};
+use model::{TaskSpec, WhenFull};
 use proptest::prelude::*;
 use proto::record::{self, command::Kind};
 use uuid::Uuid;
@@ -13,12 +14,15 @@ pub(crate) enum Step {
     Lose { node: u8, stale: bool },
     Submit { elements: u8, cpus: u8, key: u8, flavor: u8 },
     Place { node: u8, skip: u8, count: u8, ahead: bool, stale: bool },
+    TurnAway { skip: u8, first: u8, last: u8 },
     Report { node: u8, which: u8, how: u8, stale: bool },
     Cancel { run: u8, first: u8, last: u8 },
     Wait { ms: u16 },
     Rerun { elements: u8, first: u8, last: u8 },
     CreateToken { which: u8, lasts_ms: u16 },
     RevokeToken { which: u8 },
+    Recover { last_run: u8, above: u8 },
+    EndRecovery { stale: bool },
     ForeignLeader,
 }
 
@@ -27,10 +31,12 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (0..3u8, 0..3u8, 1..4u8)
             .prop_map(|(node, supervisor, cpus)| Step::Register { node, supervisor, cpus }),
         1 => (0..3u8, prop::bool::weighted(0.1)).prop_map(|(node, stale)| Step::Lose { node, stale }),
-        2 => (1..12u8, 1..3u8, 0..4u8, 0..96u8)
+        2 => (1..12u8, 1..3u8, 0..4u8, 0..192u8)
             .prop_map(|(elements, cpus, key, flavor)| Step::Submit { elements, cpus, key, flavor }),
         6 => (0..3u8, 0..3u8, 1..5u8, any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(node, skip, count, ahead, stale)| Step::Place { node, skip, count, ahead, stale }),
+        2 => (0..3u8, 0..12u8, 0..12u8)
+            .prop_map(|(skip, first, last)| Step::TurnAway { skip, first, last }),
         6 => (0..3u8, any::<u8>(), 0..10u8, prop::bool::weighted(0.1))
             .prop_map(|(node, which, how, stale)| Step::Report { node, which, how, stale }),
         1 => (any::<u8>(), 0..12u8, 0..12u8)
@@ -40,6 +46,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(elements, first, last)| Step::Rerun { elements, first, last }),
         1 => (0..4u8, 0..3u16).prop_map(|(which, lasts)| Step::CreateToken { which, lasts_ms: lasts * 200 }),
         1 => (0..4u8).prop_map(|which| Step::RevokeToken { which }),
+        1 => (0..40u8, 0..3u8).prop_map(|(last_run, above)| Step::Recover { last_run, above }),
+        2 => prop::bool::weighted(0.1).prop_map(|stale| Step::EndRecovery { stale }),
         1 => Just(Step::ForeignLeader),
     ]
 }
@@ -68,6 +76,22 @@ pub(crate) fn lose(state: &State, node: u8, stale: bool) -> Option<Kind> {
     Some(Kind::LoseNode(record::LoseNode { node_id: node_id(node).to_bytes(), epoch }))
 }
 
+/// Into the next incarnation but `above - 1`; 0 is none above.
+pub(crate) fn recover(state: &State, last_run: u8, above: u8) -> Kind {
+    let current = state.cluster().map_or(0, |cluster| u32::from(cluster.incarnation));
+    Kind::Recover(record::Recover {
+        incarnation: current + u32::from(above),
+        last_run: last_run.into(),
+        how: "restore".to_owned(),
+        because: None,
+    })
+}
+
+pub(crate) fn end_recovery(state: &State, stale: bool) -> Kind {
+    let current = state.cluster().map_or(0, |cluster| u32::from(cluster.incarnation));
+    Kind::EndRecovery(record::EndRecovery { incarnation: current - u32::from(stale) })
+}
+
 pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
     let mut task = TaskSpec::new(vec!["true".into()]);
     task.resources.cpu_milli = u64::from(cpus) * 1000;
@@ -76,7 +100,8 @@ pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
     task.array = Some(ArraySpec { first: 5, last, step: 3, parallel_max });
     task.on_lost = [OnLost::Requeue, OnLost::Fail, OnLost::Wait][flavor as usize % 3];
     task.at_most_once = flavor % 12 == 11;
-    // The upper half of the flavor: what is tried again, given up, or over in time.
+    // The upper half of the flavor: what is tried again, given up, or over in time; above that, what
+    // does not wait for a node.
     let upper = flavor / 12;
     if upper & 1 > 0 {
         task.retries = Retries { attempts: 2, base_ms: 100, max_ms: 150, ..Retries::default() };
@@ -88,6 +113,10 @@ pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
     if upper & 4 > 0 {
         task.total_timeout_ms = 500;
         task.losses_max = 1;
+    }
+    if upper & 8 > 0 {
+        let when_full = WhenFull::Fail;
+        task.placement = Placement { policy: Policy::Spread, headroom_percent: 20, when_full };
     }
     let name = if flavor.is_multiple_of(5) { "nightly" } else { "" }.to_owned();
     let owner = format!("u{}", flavor % 2);
@@ -148,6 +177,14 @@ pub(crate) fn place(
     let epoch = if stale { epoch.wrapping_sub(1) } else { epoch };
     let picks = vec![record::Pick { run: run.0, task, ordinals, ahead }];
     Some(Kind::Place(record::Place { node_id: node_id(node).to_bytes(), epoch, picks }))
+}
+
+/// Elements of a task that waits are to end, for there is no room; perhaps in the wrong order.
+pub(crate) fn turn_away(state: &State, skip: u8, first: u8, last: u8) -> Option<Kind> {
+    let (_, run, task) = state.queue().iter().nth(skip as usize % state.queue().len().max(1))?;
+    let one = record::Range { first: first.into(), last: last.into() };
+    let other = record::Range { first: 0, last: u32::from(first) / 2 };
+    Some(Kind::TurnAway(record::TurnAway { run: run.0, task, ordinals: vec![one, other] }))
 }
 
 pub(crate) fn report(state: &State, node: u8, which: u8, how: u8, stale: bool) -> Option<Kind> {

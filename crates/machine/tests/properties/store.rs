@@ -26,7 +26,9 @@ impl Store {
     pub(crate) fn execute(&mut self, kind: &Kind, events: &[Event], time_ms: u64) {
         for event in events {
             match event {
-                Event::NodeRegistered { node, epoch } | Event::NodeLost { node, epoch } => {
+                Event::NodeRegistered { node, epoch }
+                | Event::NodeLost { node, epoch }
+                | Event::NodeVoided { node, epoch } => {
                     let key = format!("/node/{node}");
                     let before = self.keys.get(&key).map_or(0, |epoch| epoch.parse().unwrap());
                     assert!(before <= *epoch, "an epoch never falls");

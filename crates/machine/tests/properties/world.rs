@@ -9,7 +9,8 @@ use proto::record::{self, Batch, Command, Header, command::Kind};
 
 use crate::naive;
 use crate::steps::{
-    Step, cancel, create_token, lose, place, register, report, rerun, revoke_token, submit,
+    Step, cancel, create_token, end_recovery, lose, place, recover, register, report, rerun,
+    revoke_token, submit, turn_away,
 };
 use crate::store::Store;
 
@@ -89,7 +90,13 @@ impl World {
                 }
                 assert_eq!(self.runs.insert(run, count), None, "a number is given once");
             }
+            Event::NodeVoided { node, epoch } => {
+                let incarnation = self.state.cluster().unwrap().incarnation;
+                assert!(self.state.node(node).unwrap().is_lost);
+                assert_eq!(epoch >> 32, u64::from(incarnation) - 1, "epochs of other incarnations");
+            }
             Event::Assigned { run, items, fence, .. } => {
+                assert!(!self.state.is_recovering(), "nothing is placed in a recovery");
                 for (index, number) in items {
                     let before = self.fences.insert((run, index), (fence.0, number));
                     let (old_fence, old_number) = before.unwrap_or_default();
@@ -99,7 +106,9 @@ impl World {
             }
             Event::NodeLost { node, epoch } => {
                 let node = self.state.node(node).unwrap();
-                assert!(node.is_lost && node.epoch == epoch && node.lease_ms > 0);
+                let recovered = self.state.cluster().unwrap().incarnation > 1;
+                assert!(node.is_lost && node.epoch == epoch);
+                assert!(node.lease_ms > 0 || recovered);
                 let waits = |at: &Assigned| {
                     let run = self.state.run(at.run).unwrap();
                     run.spec.tasks[at.task as usize].on_lost == OnLost::Wait
@@ -110,8 +119,10 @@ impl World {
                 let element = (end.attempt.element.run, end.ordinal);
                 assert!(self.ended.insert(element), "an element ends once");
             }
-            Event::ElementsEnded { run, ordinals, .. } => {
+            Event::ElementsEnded { run, ordinals, because, .. } => {
                 for ordinal in ordinals.iter() {
+                    let placed = self.fences.contains_key(&(run, 5 + 3 * ordinal));
+                    assert!(because.actor != "placement" || !placed, "it had a node before");
                     assert!(self.ended.insert((run, ordinal)), "an element ends once");
                 }
             }
@@ -134,6 +145,7 @@ impl World {
             Step::Place { node, skip, count, ahead, stale } => {
                 place(&self.state, node, skip, count, ahead, stale)
             }
+            Step::TurnAway { skip, first, last } => turn_away(&self.state, skip, first, last),
             Step::Report { node, which, how, stale } => {
                 report(&self.state, node, which, how, stale)
             }
@@ -145,6 +157,8 @@ impl World {
             Step::Rerun { elements, first, last } => Some(rerun(elements, first, last)),
             Step::CreateToken { which, lasts_ms } => Some(create_token(which, lasts_ms)),
             Step::RevokeToken { which } => Some(revoke_token(which)),
+            Step::Recover { last_run, above } => Some(recover(&self.state, last_run, above)),
+            Step::EndRecovery { stale } => Some(end_recovery(&self.state, stale)),
             Step::ForeignLeader => {
                 let before = format!("{:?}", self.state.runs());
                 assert!(self.apply(submit(1, 1, 0, 0), (9, 9)).is_empty());
@@ -160,6 +174,7 @@ impl World {
     /// Everything that is left is run to its end: nothing may be stuck or forgotten.
     pub(crate) fn finish(&mut self) {
         self.apply(register(0, 200, 3), (1, 1));
+        self.apply(end_recovery(&self.state, false), (1, 1));
         for _ in 0..10_000 {
             if self.state.runs().is_empty() {
                 break;

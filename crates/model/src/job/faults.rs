@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{JobSpec, MaxFailed, Runner, TaskSpec};
+use super::{JobSpec, MaxFailed, Placement, Policy, Runner, TaskSpec};
 
 /// One thing wrong with a job, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +118,7 @@ impl Faults {
             self.check((1..=limits::ELEMENTS_MAX).contains(&count), &field("array"), &problem);
         }
         self.check(task.priority <= 100, &field("priority"), "must be 0 to 100");
+        self.placement(&field("placement.headroom"), task.placement);
         self.times(&field, task);
         let percent = |max: MaxFailed| !matches!(max, MaxFailed::Percent(101..));
         let problem = "must be at most 100 %";
@@ -127,6 +128,15 @@ impl Faults {
         self.check(counted, &field("array"), problem);
         let sane = task.resources.cpu_milli <= 1 << 30 && task.resources.memory_bytes <= 1 << 60;
         self.check(sane, &field("resources"), "no node has that much");
+    }
+
+    fn placement(&mut self, field: &str, placement: Placement) {
+        let Placement { policy, headroom_percent, .. } = placement;
+        let some_left = headroom_percent <= Placement::HEADROOM_PERCENT_MAX;
+        self.check(some_left, field, "must be at most 99 %: nothing would be left to run in");
+        let kept = headroom_percent == 0 || policy == Policy::Spread;
+        let problem = format!("is for `spread`; `{}` keeps nothing free", policy.name());
+        self.check(kept, field, &problem);
     }
 
     fn times(&mut self, field: &dyn Fn(&str) -> String, task: &TaskSpec) {
@@ -272,6 +282,18 @@ mod tests {
                 "tasks[0].priority",
             ],
         );
+    }
+
+    #[test]
+    fn headroom_is_for_spread_and_leaves_something() {
+        let one = |policy, headroom_percent, faults: &[&str]| {
+            let placement = Placement { policy, headroom_percent, ..Placement::default() };
+            check(|task| task.placement = placement, faults);
+        };
+        one(Policy::Spread, 99, &[]);
+        one(Policy::Spread, 100, &["tasks[0].placement.headroom"]);
+        one(Policy::Pack, 0, &[]);
+        one(Policy::Pack, 100, &["tasks[0].placement.headroom"; 2]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod array;
 mod faults;
 mod items;
 mod keep;
+mod placement;
 mod retry;
 mod secret;
 
@@ -17,6 +18,7 @@ pub use array::ArraySpec;
 pub use faults::{Fault, limits};
 pub use items::{Items, ItemsKind};
 pub use keep::{Keep, Retention};
+pub use placement::{Placement, Policy, WhenFull};
 pub use retry::{Conditions, Reason, Retries};
 pub use secret::Secret;
 
@@ -68,6 +70,8 @@ pub struct TaskSpec {
     pub resources: Resources,
     /// 0 to 100; higher is placed first.
     pub priority: u32,
+    /// Which node an element gets, and what becomes of it where none has room.
+    pub placement: Placement,
     /// How long an element may wait for its first node, in milliseconds; 0 for ever.
     pub pending_timeout_ms: u64,
     /// How long an attempt may take from its seat on the node to its program, in milliseconds; 0
@@ -183,6 +187,7 @@ impl TaskSpec {
             runner: Runner::Process,
             resources: Resources { cpu_milli: 1000, memory_bytes: 0 },
             priority: Self::PRIORITY,
+            placement: Placement::default(),
             pending_timeout_ms: 0,
             start_timeout_ms: 0,
             timeout_ms: 0,

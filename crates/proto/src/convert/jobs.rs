@@ -2,8 +2,8 @@
 
 use model::job::{Conditions, Reason};
 use model::{
-    ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Retention, Retries, Runner,
-    Secret, TaskSpec, Warn,
+    ArraySpec, Items, ItemsKind, JobSpec, Keep, MaxFailed, OnLost, Placement, Retention, Retries,
+    Runner, Secret, TaskSpec, Warn,
 };
 
 use super::{Invalid, required};
@@ -75,6 +75,7 @@ impl From<&TaskSpec> for job::Task {
                 Runner::Noop => job::Runner::Noop,
             } as i32,
             secrets: task.secrets.iter().map(job::Secret::from).collect(),
+            placement: (task.placement != Placement::default()).then(|| task.placement.into()),
         }
     }
 }
@@ -131,6 +132,7 @@ impl TryFrom<job::Task> for TaskSpec {
                 Err(_) => return Err(Invalid("runner")),
             },
             secrets: task.secrets.into_iter().map(Secret::from).collect(),
+            placement: task.placement.map(Placement::try_from).transpose()?.unwrap_or_default(),
         })
     }
 }
@@ -341,6 +343,7 @@ mod tests {
         task.items = Some(Items { blob: [7; 32], kind: ItemsKind::Json });
         task.runner = Runner::Noop;
         task.secrets = vec![Secret { name: "KEY".into(), key: 7, value: vec![1, 2] }];
+        task.placement = Placement::parse("spread,headroom=25%").unwrap();
         let mut spec = JobSpec { owner: "ann".into(), tasks: vec![task], ..JobSpec::default() };
         spec.labels = vec![("team".into(), "a".into())];
         spec.retention = Some(Retention::default());

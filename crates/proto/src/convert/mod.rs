@@ -1,6 +1,7 @@
 //! Conversions between `model` and the shared wire forms.
 
 mod jobs;
+mod placement;
 
 use std::ops::RangeInclusive;
 
