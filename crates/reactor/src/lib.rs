@@ -10,6 +10,7 @@
 
 pub mod control;
 pub mod placement;
+pub mod voters;
 pub mod worker;
 
 /// The time an event came in.

@@ -7,6 +7,7 @@ use proto::record::{self, command::Kind};
 use proto::session::{End, Hello, ToControl, ToWorker, to_control, to_worker};
 use reactor::Now;
 use reactor::control::{Config, Control, Effect, Event, LeaderId, SessionId, Unavailable};
+use reactor::placement::Plan;
 
 const LEADER: LeaderId = (1, 1);
 const LEASE_MS: u64 = 10_000;
@@ -117,7 +118,8 @@ impl World {
         let ordinals = vec![record::Range { first: 0, last: 0 }];
         let picks = vec![record::Pick { run: 1, task: 0, ordinals, ahead: false }];
         let place = record::Place { node_id: vec![1; 16], epoch: 1, picks };
-        self.handle(Event::Planned(vec![place]));
+        let places = vec![place];
+        self.handle(Event::Planned(Plan { places, ..Plan::default() }));
         self.commit();
         assert_eq!(self.state().run(RunId(1)).map(|run| run.tasks[0].live.len()), Some(1));
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use machine::State;
 use model::{ClusterId, LEASE_MARGIN_MS, NodeId};
+use proto::record;
 use proto::session::{
     Heartbeat, Hello, LeaseAck, SayHello, ToControl, ToWorker, Welcome, to_control, to_worker,
 };
@@ -22,6 +23,10 @@ struct Leader {
     now_ms: u64,
     sent: Vec<to_worker::Kind>,
     asked: Vec<u64>,
+    plans: usize,
+    /// So many batches get lost, and which did.
+    drops: usize,
+    dropped: Vec<u64>,
 }
 
 impl Leader {
@@ -30,7 +35,17 @@ impl Leader {
             control::Config { found: ClusterId::from_bytes(&[7; 16]), lease_ms: LEASE_MS, alone };
         let (control, leader) = (Control::new(config), (1, 1));
         let (sent, asked) = (Vec::new(), Vec::new());
-        let mut world = Leader { control, index: 0, leader, now_ms: 1_000, sent, asked };
+        let mut world = Leader {
+            control,
+            index: 0,
+            leader,
+            now_ms: 1_000,
+            sent,
+            asked,
+            plans: 0,
+            drops: 0,
+            dropped: Vec::new(),
+        };
         world.elect(1);
         world
     }
@@ -46,7 +61,12 @@ impl Leader {
         let now = Now { unix_ms: 1_700_000_000_000 + self.now_ms, steady_ms: self.now_ms };
         for effect in self.control.handle(now, event) {
             match effect {
+                control::Effect::Propose { number, .. } if self.drops > 0 => {
+                    self.drops -= 1;
+                    self.dropped.push(number);
+                }
                 control::Effect::Propose { record, .. } => self.deliver(record),
+                control::Effect::Plan { .. } => self.plans += 1,
                 control::Effect::Send { message, .. } => self.sent.extend(message.kind),
                 control::Effect::Confirm { number } => self.asked.push(number),
                 _ => {}
@@ -223,6 +243,94 @@ fn the_oldest_heartbeat_is_the_last_that_was_acknowledged_while_a_lease_can_run_
     assert_eq!(world.control.oldest_heartbeat_ms(), None, "it has no lease any more");
     world.handle(control::Event::Leadership(None));
     assert_eq!(world.control.oldest_heartbeat_ms(), None, "it does not lead");
+}
+
+impl Leader {
+    /// The cluster is recovered just now, while this leader leads for long; a node has this lease.
+    fn recovered(longest_ms: u64) -> Leader {
+        let mut world = Leader::new(None);
+        world.pass(100_000);
+        world.request(register(longest_ms));
+        world.request(recover());
+        world
+    }
+
+    fn request(&mut self, command: record::command::Kind) {
+        self.handle(control::Event::Request { id: 1, command });
+    }
+}
+
+fn register(lease_ms: u64) -> record::command::Kind {
+    record::command::Kind::RegisterNode(record::RegisterNode {
+        node_id: NODE.to_vec(),
+        capacity: Some(proto::job::Resources { cpu_milli: 1000, memory_bytes: 0 }),
+        supervisor_id: vec![5; 16],
+        lease_ms,
+        ..Default::default()
+    })
+}
+
+fn recover() -> record::command::Kind {
+    record::command::Kind::Recover(record::Recover {
+        incarnation: 2,
+        how: "restore".to_owned(),
+        ..Default::default()
+    })
+}
+
+#[test]
+fn a_recovery_is_over_the_longest_lease_and_a_margin_after_the_leader_was_confirmed() {
+    for (longest_ms, waits_ms) in [(0, LEASE_MS), (2_000, LEASE_MS), (30_000, 30_000)] {
+        let mut world = Leader::recovered(longest_ms);
+        assert!(world.state().is_recovering());
+        world.pass(waits_ms + LEASE_MARGIN_MS - 500);
+        assert!(world.state().is_recovering(), "{longest_ms} ms");
+        world.pass(500);
+        assert!(!world.state().is_recovering(), "{longest_ms} ms");
+    }
+}
+
+#[test]
+fn a_new_leader_and_one_that_was_paused_wait_anew_for_the_end_of_a_recovery() {
+    let mut world = Leader::recovered(LEASE_MS);
+    world.pass(LEASE_MS);
+    world.elect(2);
+    world.pass(LEASE_MS + LEASE_MARGIN_MS - 1_000);
+    assert!(world.state().is_recovering(), "this leader knows nothing of the one before");
+    world.now_ms += 100_000;
+    world.handle(control::Event::Timer);
+    world.pass(LEASE_MS + LEASE_MARGIN_MS - 1_000);
+    assert!(world.state().is_recovering(), "a node may have been paused with it");
+    world.pass(1_000);
+    assert!(!world.state().is_recovering());
+}
+
+#[test]
+fn nothing_is_planned_in_a_recovery() {
+    let mut world = Leader::recovered(0);
+    world.hello(1, LEASE_MS);
+    let mut task = model::TaskSpec::new(vec!["true".to_owned()]);
+    task.resources.cpu_milli = 1000;
+    let job = model::JobSpec { tasks: vec![task], ..Default::default() };
+    let submit = record::SubmitJob { job: Some((&job).into()), ..Default::default() };
+    world.request(record::command::Kind::SubmitJob(submit));
+    world.pass(LEASE_MS);
+    world.hello(2, LEASE_MS);
+    assert_eq!(world.plans, 0, "the node is there, and something waits");
+    world.pass(LEASE_MARGIN_MS);
+    assert_eq!(world.plans, 1);
+}
+
+#[test]
+fn the_end_of_a_recovery_that_is_lost_on_its_way_is_asked_for_again() {
+    let mut world = Leader::recovered(0);
+    world.drops = 1;
+    world.pass(LEASE_MS + LEASE_MARGIN_MS);
+    assert!(world.state().is_recovering());
+    let number = world.dropped.pop().expect("it was proposed");
+    world.handle(control::Event::ProposeFailed { number, retry: false });
+    world.pass(2_000);
+    assert!(!world.state().is_recovering());
 }
 
 /// A worker part with a supervisor and an open session.

@@ -101,6 +101,24 @@ pub(super) const RULES: &[Rule] = &[
         to: "Some(to_worker::Kind::Assign(assign)) if self.epoch.is_some() => {",
     },
     Rule {
+        name: "welcome and never asks",
+        file: "crates/reactor/src/worker/mod.rs",
+        from: "self.epoch = Some(welcome.epoch);\n                self.offers.wanted(now.steady_ms);",
+        to: "self.epoch = Some(welcome.epoch);",
+    },
+    Rule {
+        name: "turned away after a try",
+        file: "crates/machine/src/command/turn_away.rs",
+        from: "        task.tries.range(range).for_each(|(ordinal, _)| _ = wanted.remove(*ordinal));\n",
+        to: "",
+    },
+    Rule {
+        name: "turned away with room",
+        file: "crates/reactor/src/placement/mod.rs",
+        from: "if !self.is_whole || has_seat ||",
+        to: "if has_seat && !self.is_whole ||",
+    },
+    Rule {
         name: "forgets at once",
         file: "crates/reactor/src/worker/report.rs",
         from: "self.in_flight.take_if(|(in_flight, _)| *in_flight == number)",

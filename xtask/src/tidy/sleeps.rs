@@ -16,6 +16,7 @@ const MAY_SLEEP: &[(&str, &str)] = &[
     ("crates/peer/tests/peers/support.rs", "looks again until a deadline"),
     ("crates/runner/tests/supervisor/support.rs", "looks again until a deadline"),
     ("xtask/tests/package/engine.rs", "looks again until a deadline"),
+    ("crates/windlass/tests/cluster/ground.rs", "looks again, until a deadline"),
     ("crates/windlass/tests/crashes/patience.rs", "looks again, and kills at random moments"),
 ];
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use machine::{Answer, DecodeError, State};
 use model::NodeId;
-use proto::record::{Place, command::Kind};
+use proto::record::command::Kind;
 use proto::session::{ToControl, ToWorker};
 
-use super::Room;
+use crate::placement::{Plan, Room};
 
 /// A leader of the journal: its term and its node.
 pub type LeaderId = (u64, u64);
@@ -75,7 +75,7 @@ pub enum Event {
     /// A session is over.
     SessionClosed(SessionId),
     /// The plan that was asked for.
-    Planned(Vec<Place>),
+    Planned(Plan),
     /// The time asked for has come.
     Timer,
     /// Nothing is placed while this holds: the node's disk is nearly full.

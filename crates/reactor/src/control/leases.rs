@@ -6,6 +6,9 @@
 //! confirmed: what an earlier leader acknowledged arrived before that. A leader that was paused
 //! starts its waiting over, for heartbeats may lie in its sockets and the nodes may have been paused
 //! with it.
+//!
+//! A recovery is over in the same way: no node of a former incarnation keeps its tasks for longer
+//! than the longest lease there is, and nobody acknowledges its heartbeats any more.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +51,10 @@ pub(super) struct Leases {
     look_ms: u64,
     /// When it was looked last.
     looked_ms: u64,
+    /// When a recovery may be over, or is to be ended once more; `None` where there is none.
+    recovery_ms: Option<u64>,
+    /// A recovery is not ended again before this: the end is on its way.
+    ended_until_ms: u64,
 }
 
 impl Leases {
@@ -124,6 +131,33 @@ impl Leases {
         lost
     }
 
+    /// Ends a recovery once no node of before can run anything any more; `lease_ms` is the one that
+    /// nodes are given.
+    pub(super) fn end_recovery(
+        &mut self,
+        state: &State,
+        lease_ms: u64,
+        now_ms: u64,
+        batcher: &mut Batcher,
+    ) {
+        self.recovery_ms = None;
+        let (Some(first_ms), Some(cluster)) = (self.first_ms, state.cluster()) else { return };
+        if !state.is_recovering() {
+            return;
+        }
+        let leases = state.nodes().values().map(|node| node.lease_ms);
+        let longest_ms = leases.chain([lease_ms]).max().unwrap_or_default();
+        let over_ms = (first_ms + longest_ms + LEASE_MARGIN_MS).max(self.ended_until_ms);
+        if now_ms < over_ms {
+            self.recovery_ms = Some(over_ms);
+            return;
+        }
+        let end = record::EndRecovery { incarnation: cluster.incarnation.into() };
+        let _ = batcher.push(Origin::Nobody, Kind::EndRecovery(end));
+        self.ended_until_ms = now_ms + REST_MS;
+        self.recovery_ms = Some(self.ended_until_ms);
+    }
+
     /// The arrival of the oldest of the heartbeats that the leases of the nodes count from, in steady
     /// milliseconds; `None` where no lease counts.
     pub(super) fn oldest_ms(&self, state: &State) -> Option<u64> {
@@ -136,7 +170,8 @@ impl Leases {
 
     /// When to look again.
     pub(super) fn due_ms(&self) -> Option<u64> {
-        let due = self.first_ms.is_some() && self.look_ms < u64::MAX;
-        due.then_some(self.look_ms.min(self.looked_ms + REST_MS))
+        let looks = (self.first_ms.is_some() && self.look_ms < u64::MAX).then_some(self.look_ms);
+        let due_ms = looks.into_iter().chain(self.recovery_ms).min()?;
+        Some(due_ms.min(self.looked_ms + REST_MS))
     }
 }

@@ -12,13 +12,12 @@ mod pace;
 mod sessions;
 mod time;
 
-use std::collections::BTreeMap;
-
 use machine::{Answer, State};
 use model::{ClusterId, NodeId};
-use proto::record::{self, Place, command::Kind};
+use proto::record::{self, command::Kind};
 
 use crate::Now;
+use crate::placement::Plan;
 use batch::{Batcher, Origin};
 pub use effect::{Connection, Effect, Event, LeaderId, RequestId, SessionId, Unavailable};
 use leases::Leases;
@@ -57,6 +56,8 @@ pub struct Control {
     planning: bool,
     /// Something changed since the last plan began.
     plan_wanted: bool,
+    /// The node that `round_robin` gave to last.
+    turn: Option<NodeId>,
     /// No new placements: the node is going down.
     closing: bool,
     /// No new placements for now.
@@ -80,6 +81,7 @@ impl Control {
             leases: Leases::default(),
             planning: false,
             plan_wanted: false,
+            turn: None,
             closing: false,
             held: false,
             time: Time::default(),
@@ -114,6 +116,8 @@ impl Control {
                 let active = self.leader.is_some() && self.caught_up;
                 if let Some(heartbeat) = self.sessions.heartbeat(now, session, &message) {
                     self.leases.heartbeat(heartbeat);
+                } else if self.sessions.offer(session, &message) {
+                    self.plan_wanted = true;
                 } else {
                     let batcher = active.then_some(&mut self.batcher);
                     let mut side = Side { state: &self.state, batcher, effects: &mut effects };
@@ -139,7 +143,7 @@ impl Control {
                 self.sessions.close(session);
                 effects.push(Effect::Connections(self.sessions.connections()));
             }
-            Event::Planned(places) => self.planned(places),
+            Event::Planned(plan) => self.planned(plan),
             Event::Timer => self.timer_at_ms = None,
             Event::Restored { index, leader, state } => {
                 self.restored(index, state, &mut effects);
@@ -218,7 +222,12 @@ impl Control {
                 Ok(batch) => batch,
                 Err(error) => return effects.push(Effect::Stop(error)),
             };
+            let was_recovering = self.state.is_recovering();
             let applied = self.state.apply(index, leader, &batch);
+            if self.state.is_recovering() && !was_recovering && self.caught_up {
+                // What any leader acknowledged before arrived before this.
+                self.leases.begin(now.steady_ms);
+            }
             let number = batch.header.map_or(0, |header| header.number);
             let mine = self.leader == Some(leader);
             if let Some(origins) = self.batcher.delivered(mine, number) {
@@ -310,16 +319,18 @@ impl Control {
         }
     }
 
-    fn planned(&mut self, places: Vec<Place>) {
+    fn planned(&mut self, plan: Plan) {
         if !self.planning {
             return; // Leadership changed since; the plan is for a state that may be old.
         }
-        if places.is_empty() || self.closing || self.held {
+        if plan.is_empty() || self.closing || self.held {
             self.planning = false;
             return;
         }
-        for place in places {
-            let _ = self.batcher.push(Origin::Plan, Kind::Place(place));
+        self.turn = plan.turn;
+        let places = plan.places.into_iter().map(Kind::Place);
+        for command in places.chain(plan.turned_away.into_iter().map(Kind::TurnAway)) {
+            let _ = self.batcher.push(Origin::Plan, command);
         }
     }
 
@@ -332,6 +343,8 @@ impl Control {
         for lost in self.leases.look(&self.state, now.steady_ms, &mut self.batcher) {
             self.sessions.lose(lost, effects);
         }
+        let lease_ms = self.config.lease_ms;
+        self.leases.end_recovery(&self.state, lease_ms, now.steady_ms, &mut self.batcher);
         if !self.batcher.is_idle() {
             return; // What is on its way comes back here.
         }
@@ -366,14 +379,17 @@ impl Control {
 
     /// Asks for a plan where one could place something.
     fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let open = !self.closing && !self.held;
+        let open = !self.closing && !self.held && !self.state.is_recovering();
         let may = self.leader.is_some() && self.caught_up && open && !self.planning;
         if !may || !self.plan_wanted {
             return;
         }
         self.plan_wanted = false;
-        let room = self.sessions.room(now);
-        if self.state.queue().is_empty() || room.is_empty() {
+        if self.state.queue().is_empty() {
+            return;
+        }
+        let room = self.sessions.room(now, &self.state, self.turn);
+        if room.nodes.is_empty() {
             return;
         }
         self.planning = true;
@@ -390,6 +406,3 @@ fn unavailable(
         _ => None,
     })
 }
-
-/// Nodes that take placements, with how many each may be given ahead.
-pub type Room = BTreeMap<NodeId, u64>;

@@ -5,6 +5,8 @@
 //!  assigned and was not seen, then the stops under way; from there on events as they come
 //! ```
 
+mod room;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -16,7 +18,6 @@ use proto::session::{
     Welcome, to_control, to_worker,
 };
 
-use super::Room;
 use super::batch::{Batcher, Origin};
 use super::effect::{Connection, Effect, SessionId};
 use super::leases::Heartbeat;
@@ -58,6 +59,8 @@ struct Session {
     degraded: String,
     supervisor_lost: bool,
     pace: Pace,
+    /// It has offered itself in this session, and was given nothing since.
+    offers: bool,
 }
 
 impl Session {
@@ -162,7 +165,14 @@ impl Sessions {
                     session.degraded = condition.degraded;
                 }
             }
-            Some(to_control::Kind::Heartbeat(_)) | None => {}
+            // Output is for readers, and never comes here.
+            Some(
+                to_control::Kind::Heartbeat(_)
+                | to_control::Kind::Offer(_)
+                | to_control::Kind::Output(_)
+                | to_control::Kind::Tails(_),
+            )
+            | None => {}
         }
     }
 
@@ -188,6 +198,7 @@ impl Sessions {
             degraded,
             supervisor_lost: false,
             pace,
+            offers: false,
         };
         session.register(id, self.lease_ms(node), side);
         self.by_id.insert(id, session);
@@ -292,7 +303,7 @@ impl Sessions {
                     if session.epoch != Some(*epoch) || last <= session.sent_seq {
                         continue;
                     }
-                    session.sent_seq = last;
+                    (session.sent_seq, session.offers) = (last, false);
                     let Some(run_state) = state.run(*run) else { continue };
                     let assignment = Assignment {
                         seq: *first_seq,
@@ -339,14 +350,6 @@ impl Sessions {
     fn of_node(&mut self, node: NodeId) -> Option<(SessionId, &mut Session)> {
         let id = *self.by_node.get(&node)?;
         Some((id, self.by_id.get_mut(&id)?))
-    }
-
-    /// The nodes that take work.
-    pub(super) fn room(&mut self, now: Now) -> Room {
-        (self.by_id.values_mut())
-            .filter(|session| session.epoch.is_some())
-            .map(|session| (session.node, session.pace.ahead(now.steady_ms)))
-            .collect()
     }
 
     pub(super) fn connections(&self) -> Arc<BTreeMap<NodeId, Connection>> {

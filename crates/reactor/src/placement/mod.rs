@@ -1,7 +1,8 @@
 //! Which element goes where: a plan for one view of the state.
 //!
 //! Tasks of one shape are alike, so where the first finds no room the plan leaves the shape: it
-//! costs the number of shapes and of what is placed, however many tasks wait. Higher priorities
+//! costs the number of shapes and of what is placed, however many tasks wait. Which of the nodes
+//! with room is taken is the policy's, each of which is a file of its own. Higher priorities
 //! come first, among equals the older run; what does not fit is passed over by what does. What has
 //! been passed over for long gets a node kept free, so that a big task is not starved by small
 //! ones.
@@ -9,25 +10,38 @@
 //! A plan only proposes: the machine checks every pick again when it is committed. It runs off the
 //! main thread, on a view, and looks at a bounded number of tasks.
 
+mod room;
+
+mod ahead;
+mod full;
 mod homes;
+mod line;
+mod pack;
 mod pieces;
+mod pull;
+mod random;
+mod round_robin;
+mod share;
+mod spread;
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use machine::queue::Tasks;
 use machine::{Shape, State};
-use model::{RunId, TaskPosition};
-use proto::record::{Pick, Place};
+use model::{RunId, TaskPosition, WhenFull};
+use proto::record::{Pick, TurnAway};
 
-use crate::control::Room;
-use homes::Homes;
+use homes::{Homes, Want};
 use pieces::Pieces;
+pub use room::{Plan, Room, Spare};
 
 /// Elements placed by one plan at most.
 const ELEMENTS_MAX: u64 = 4096;
 /// Tasks one plan looks at in full at most.
 const TASKS_MAX: usize = 4096;
+/// Tasks of which one plan turns elements away at most.
+const TURNED_AWAY_MAX: usize = 1024;
 /// Pieces of one task's elements that a plan places at most.
 const PIECES_MAX: usize = 1024;
 /// What may be placed ahead beyond a node's pace when lower priorities wait behind it, so that an
@@ -39,11 +53,13 @@ const PATIENCE_MS: u64 = 10_000;
 /// gives up first what is missing.
 const KEPT_FREE_MS: u64 = 60_000;
 
-/// A plan for `state` on the nodes of `room`, each with how many it may be given ahead.
-pub fn plan(state: &State, room: &Room) -> Vec<Place> {
-    let mut plan = Plan {
+/// A plan for `state` on the nodes of `room`.
+pub fn plan(state: &State, room: &Room) -> Plan {
+    let mut planner = Planner {
         state,
         homes: Homes::new(state, room),
+        is_whole: room.is_whole,
+        turned_away: Vec::new(),
         left: ELEMENTS_MAX,
         looks: TASKS_MAX,
         kept_free: false,
@@ -52,21 +68,25 @@ pub fn plan(state: &State, room: &Room) -> Vec<Place> {
     let mut shapes = state.queue().shapes().peekable();
     while let Some((Shape { priority, .. }, _)) = shapes.peek() {
         let (priority, urgent) = (*priority, Some(*priority) != lowest);
-        plan.homes.set_priority(priority.0, if urgent { URGENT_AHEAD } else { 0 });
+        planner.homes.set_priority(priority.0, if urgent { URGENT_AHEAD } else { 0 });
         let mut level = Vec::new();
         while let Some(next) = shapes.next_if(|(shape, _)| shape.priority == priority) {
             level.push(next);
         }
-        if !plan.level(&level) {
+        if !planner.level(&level) {
             break;
         }
     }
-    plan.homes.places()
+    let Planner { homes, turned_away, .. } = planner;
+    Plan { turned_away, turn: homes.turn, places: homes.places() }
 }
 
-struct Plan<'a> {
+struct Planner<'a> {
     state: &'a State,
     homes: Homes<'a>,
+    /// What finds no room finds none anywhere.
+    is_whole: bool,
+    turned_away: Vec<TurnAway>,
     /// Elements that may still be placed.
     left: u64,
     /// Tasks that may still be looked at.
@@ -79,11 +99,11 @@ struct Plan<'a> {
 enum Placed {
     /// All that may be placed now.
     All,
-    /// The nodes have no more room for its shape.
-    NoRoom,
+    /// The nodes have no more room for its shape, from this ordinal on.
+    NoRoom(u32),
 }
 
-impl Plan<'_> {
+impl Planner<'_> {
     /// Places what it can of one priority, the older run first; says whether to go on.
     fn level(&mut self, shapes: &[(&Shape, &Tasks)]) -> bool {
         let head =
@@ -95,17 +115,25 @@ impl Plan<'_> {
             }
             let (shape, tasks) = shapes[at];
             let left = self.left;
-            let placed = match self.homes.have_room(shape.wants) {
+            self.homes.look_elsewhere(shape.wants, shape.placement);
+            let placed = match share::has_room(&self.homes, shape.wants, shape.placement) {
                 true => self.task(run, task),
-                false => Placed::NoRoom,
+                false => Placed::NoRoom(0),
             };
-            match placed {
-                Placed::NoRoom if self.left < left => {}
-                Placed::NoRoom => self.passed_over(run, task, shape),
-                Placed::All => {
-                    let behind = (Bound::Excluded((run, task)), Bound::Unbounded);
-                    heads.extend(tasks.range(behind).next().map(|next| (*next, at)));
+            let goes_on = match placed {
+                Placed::All => true,
+                Placed::NoRoom(from) if shape.placement.when_full == WhenFull::Fail => {
+                    self.turn_away((run, task), shape, from, left - self.left)
                 }
+                Placed::NoRoom(_) if self.left < left => false,
+                Placed::NoRoom(_) => {
+                    self.passed_over(run, task, shape);
+                    false
+                }
+            };
+            if goes_on {
+                let behind = (Bound::Excluded((run, task)), Bound::Unbounded);
+                heads.extend(tasks.range(behind).next().map(|next| (*next, at)));
             }
         }
         true
@@ -121,22 +149,51 @@ impl Plan<'_> {
         let mut pieces = Pieces::new(task);
         for _ in 0..PIECES_MAX {
             let Some(mut piece) = pieces.next(wanted) else { return Placed::All };
-            while let Some((node, count, ahead)) =
-                self.homes.take(spec.resources, piece.len(), piece.last_node)
-            {
-                let ordinals = vec![piece.split(count)];
-                self.homes.push(node, Pick { run: id.0, task: position, ordinals, ahead });
-                self.left -= count;
-                wanted -= count;
-                if piece.is_empty() {
-                    break;
-                }
+            let want = Want {
+                run: id,
+                task: position,
+                first: piece.first(),
+                count: piece.len(),
+                wants: spec.resources,
+                placement: spec.placement,
+                but: piece.last_node,
+            };
+            for share in share::out(&mut self.homes, want) {
+                let ordinals = vec![piece.split(share.count)];
+                let pick = Pick { run: id.0, task: position, ordinals, ahead: share.ahead };
+                self.homes.push(share.node, pick);
+                self.left -= share.count;
+                wanted -= share.count;
             }
             if !piece.is_empty() {
-                return Placed::NoRoom;
+                return Placed::NoRoom(piece.first());
             }
         }
         Placed::All
+    }
+
+    /// Nobody has room for these elements, which do not want to wait. Says whether the next task of
+    /// the shape is to be looked at.
+    fn turn_away(
+        &mut self,
+        (id, task): (RunId, TaskPosition),
+        shape: &Shape,
+        from: u32,
+        placed: u64,
+    ) -> bool {
+        // A node that has room and has not asked yet, or is not heard of just now, may take them.
+        let has_seat = self.homes.has_seat(shape.wants, shape.placement);
+        if !self.is_whole || has_seat || self.turned_away.len() >= TURNED_AWAY_MAX {
+            return false;
+        }
+        let Some(run) = self.state.run(id) else { return true };
+        let of = &run.tasks[task as usize];
+        let most = of.parallel_room(run.spec.tasks[task as usize].indices().parallel_max);
+        let ordinals = full::fresh(of, from, most - placed);
+        if !ordinals.is_empty() {
+            self.turned_away.push(TurnAway { run: id.0, task, ordinals });
+        }
+        true
     }
 
     /// What has been passed over for long, and has nothing placed, gets a node that could take it.
@@ -148,7 +205,8 @@ impl Plan<'_> {
         let now_ms = self.state.time_ms();
         let is_late = run.submitted_ms.saturating_add(PATIENCE_MS) < now_ms;
         if is_late && run.tasks[task as usize].live.is_empty() {
-            self.kept_free = self.homes.keep_free(shape.wants, now_ms / KEPT_FREE_MS);
+            let turn = now_ms / KEPT_FREE_MS;
+            self.kept_free = self.homes.keep_free(shape.wants, shape.placement, turn);
         }
     }
 }

@@ -43,6 +43,10 @@ impl<'a> Pieces<'a> {
 }
 
 impl Piece {
+    pub(super) fn first(&self) -> u32 {
+        self.first
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.end - u64::from(self.first)
     }

@@ -5,6 +5,7 @@
 //! acknowledged as committed; only then is the supervisor told to forget it.
 
 mod lease;
+mod offer;
 mod report;
 
 use std::collections::BTreeSet;
@@ -12,8 +13,8 @@ use std::collections::BTreeSet;
 use model::{Attempt, Element, NodeId, Resources, RunId};
 use proto::job::Variable;
 use proto::session::{
-    self, Assignment, Condition, Heartbeat, Hello, Label, SupervisorLost, ToControl, ToWorker,
-    Welcome, to_control, to_worker,
+    self, Assignment, Condition, Heartbeat, Hello, Label, Offer, SupervisorLost, ToControl,
+    ToWorker, Welcome, to_control, to_worker,
 };
 use proto::supervisor::{
     self, Forget, FromSupervisor, Shutdown, Start, ToSupervisor, from_supervisor, to_supervisor,
@@ -21,6 +22,7 @@ use proto::supervisor::{
 
 use crate::Now;
 use lease::{Lease, Word};
+use offer::Offers;
 use report::Outbox;
 
 /// What a worker part is told when it starts.
@@ -97,6 +99,7 @@ pub struct Worker {
     epoch: Option<u64>,
     outbox: Outbox,
     lease: Lease,
+    offers: Offers,
     /// When the shell was asked to come back, in steady milliseconds.
     timer_at_ms: Option<u64>,
 }
@@ -105,6 +108,7 @@ impl Worker {
     /// A worker part that knows neither a supervisor nor a control part yet.
     pub fn new(config: Config) -> Worker {
         let hellos = u64::from(config.life) << 32;
+        let offers = Offers::new(config.capacity);
         Worker {
             config,
             supervisor: None,
@@ -115,6 +119,7 @@ impl Worker {
             epoch: None,
             outbox: Outbox::default(),
             lease: Lease::default(),
+            offers,
             timer_at_ms: None,
         }
     }
@@ -122,6 +127,11 @@ impl Worker {
     /// How many attempts run, as far as the supervisor has said.
     pub fn running(&self) -> usize {
         self.outbox.running()
+    }
+
+    /// Whether the node is registered, in a session that is open.
+    pub fn is_welcome(&self) -> bool {
+        self.epoch.is_some() && self.session_open
     }
 
     /// Takes one event and says what is to be done.
@@ -142,6 +152,7 @@ impl Worker {
             Event::SupervisorUp { hello, recovered } => {
                 self.recovered.extend(recovered);
                 self.held = hello.held.iter().map(|held| Attempt::from(*held)).collect();
+                self.offers.held(&self.held);
                 self.lease.met(hello.lease.unwrap_or_default());
                 self.supervisor = Some(hello);
                 self.hello(now, &mut effects);
@@ -153,12 +164,14 @@ impl Worker {
         }
         self.report(now, &mut effects);
         self.beat(now, &mut effects);
+        self.offer(now, &mut effects);
         self.ask_for_time(&mut effects);
         effects
     }
 
     fn leave_session(&mut self) {
         self.epoch = None;
+        self.offers.unwelcome();
         self.outbox.session_over();
     }
 
@@ -186,9 +199,11 @@ impl Worker {
             held: self.held.iter().map(|held| (*held).into()).collect(),
             number: self.hellos,
             lease_ms: self.lease.claim_ms(),
+            offers: true,
         };
         self.lease.sent(Word::Hello(self.hellos), now.steady_ms);
         self.epoch = None;
+        self.offers.unwelcome();
         self.lease.unwelcome();
         self.outbox.session_over();
         effects.push(to_control(to_control::Kind::Hello(hello)));
@@ -207,12 +222,14 @@ impl Worker {
                 }
                 self.leave_session();
                 self.epoch = Some(welcome.epoch);
+                self.offers.wanted(now.steady_ms);
                 self.recovered.clear();
                 let Welcome { hello_number, lease_ms, .. } = welcome;
                 let told = self.lease.welcomed(hello_number, lease_ms, now.steady_ms);
                 effects.extend(told.map(|told| to_supervisor(to_supervisor::Kind::Lease(told))));
             }
             Some(to_worker::Kind::Assign(assign)) if self.epoch == Some(assign.epoch) => {
+                self.offers.wanted(now.steady_ms); // What was given has used the offer.
                 for assignment in assign.assignments {
                     self.start(assign.epoch, assignment, effects);
                 }
@@ -242,7 +259,14 @@ impl Worker {
                     None => self.hello(now, effects),
                 }
             }
-            Some(to_worker::Kind::Assign(_) | to_worker::Kind::SayHello(_)) | None => {}
+            // Who reads output is none of its business.
+            Some(
+                to_worker::Kind::Assign(_)
+                | to_worker::Kind::SayHello(_)
+                | to_worker::Kind::ReadOutput(_)
+                | to_worker::Kind::StopReading(_),
+            )
+            | None => {}
         }
     }
 
@@ -259,10 +283,13 @@ impl Worker {
         let last = assignment.seq + assignment.items.len() as u64 - 1;
         (supervisor.seen_epoch, supervisor.seen_seq) = (epoch, last);
         let (run, task) = (RunId(assignment.run), assignment.task);
-        self.held.extend(assignment.items.iter().map(|item| Attempt {
-            element: Element { run, task, index: item.index },
-            number: item.attempt,
-        }));
+        let wants = assignment.spec.as_ref().and_then(|spec| spec.resources).unwrap_or_default();
+        for item in &assignment.items {
+            let element = Element { run, task, index: item.index };
+            let attempt = Attempt { element, number: item.attempt };
+            self.held.insert(attempt);
+            self.offers.given(attempt, wants.into());
+        }
         let variable = |name: &str, value: &str| Variable {
             name: format!("WINDLASS_{name}"),
             value: value.to_owned(),
@@ -303,6 +330,7 @@ impl Worker {
             }
             Some(from_supervisor::Kind::Ended(ended)) => {
                 if let (Some(attempt), Some(outcome)) = (ended.attempt, ended.outcome) {
+                    self.offers.ended(attempt.into());
                     self.outbox.ended(Attempt::from(attempt), outcome, ended.urgent);
                 }
             }
@@ -329,6 +357,7 @@ impl Worker {
     fn supervisor_lost(&mut self, effects: &mut Vec<Effect>) {
         self.supervisor = None;
         self.held.clear();
+        self.offers.held(&self.held);
         self.epoch = None;
         self.recovered.extend(self.outbox.drain_ends());
         if self.session_open {
@@ -361,11 +390,20 @@ impl Worker {
         }
     }
 
+    /// Asks for work.
+    fn offer(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.epoch.is_some() && self.session_open && self.offers.ask(now.steady_ms) {
+            effects.push(to_control(to_control::Kind::Offer(Offer {})));
+        }
+    }
+
     fn ask_for_time(&mut self, effects: &mut Vec<Effect>) {
         let supervised = self.session_open && self.supervisor.is_some();
         let lease_ms = self.lease.due_ms().filter(|_| supervised);
         let report_ms = self.outbox.due_ms().filter(|_| self.session_open && self.epoch.is_some());
-        let Some(due_ms) = lease_ms.into_iter().chain(report_ms).min() else { return };
+        let offer_ms = self.offers.due_ms().filter(|_| self.session_open && self.epoch.is_some());
+        let due_ms = lease_ms.into_iter().chain(report_ms).chain(offer_ms).min();
+        let Some(due_ms) = due_ms else { return };
         if self.timer_at_ms.is_none_or(|at_ms| due_ms < at_ms) {
             self.timer_at_ms = Some(due_ms);
             effects.push(Effect::Timer(due_ms));

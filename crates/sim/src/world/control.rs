@@ -3,10 +3,11 @@
 
 use machine::State;
 use model::ClusterId;
-use proto::record::{Pick, Place};
-use reactor::control::{self, Config, Control, Effect, LeaderId, Room};
+use proto::record::{Pick, Place, TurnAway};
+use reactor::control::{self, Config, Control, Effect, LeaderId};
+use reactor::placement::{Plan, Room};
 
-use super::{MS, SECOND, World, client, journal, note};
+use super::{MS, SECOND, World, client, journal, note, placing};
 
 /// The process, which may be down.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ pub(super) enum Event {
     /// A plan is made.
     Planned {
         life: u64,
-        places: Vec<Place>,
+        plan: Plan,
     },
     /// The time it asked for has come.
     Timer {
@@ -75,9 +76,10 @@ impl World {
                 note!(self, "life {life}: batch {number} failed, retry {retry}");
                 self.control(life, control::Event::ProposeFailed { number, retry });
             }
-            Event::Planned { life, places } => {
-                note!(self, "life {life}: a plan for {} nodes", places.len());
-                self.control(life, control::Event::Planned(places));
+            Event::Planned { life, plan } => {
+                let (nodes, away) = (plan.places.len(), plan.turned_away.len());
+                note!(self, "life {life}: a plan for {nodes} nodes, {away} tasks turned away");
+                self.control(life, control::Event::Planned(plan));
             }
             Event::Timer { life } => self.control(life, control::Event::Timer),
             Event::Confirmed { life, number, leader } => {
@@ -130,12 +132,12 @@ impl World {
                 self.perhaps_take_snapshot(life, &state);
             }
             Effect::Plan { state, room } => {
-                let places = match self.hostile && self.rng.chance(100) {
+                let plan = match self.hostile && self.rng.chance(100) {
                     true => self.bad_plan(&state, &room),
-                    false => reactor::placement::plan(&state, &room),
+                    false => self.plan(&state, &room),
                 };
                 let delay = self.rng.skewed(50, self.profile.plan_us);
-                self.after(delay, super::Event::Control(Event::Planned { life, places }));
+                self.after(delay, super::Event::Control(Event::Planned { life, plan }));
             }
             Effect::Confirm { number } => {
                 let Some(leader) = self.hosts[host].believes else { return };
@@ -151,10 +153,20 @@ impl World {
         }
     }
 
+    /// A plan, which is held against what it was made for.
+    fn plan(&mut self, state: &State, room: &Room) -> Plan {
+        let plan = reactor::placement::plan(state, room);
+        if let Some(what) = placing::fault(state, room, &plan) {
+            self.broken(what);
+        }
+        plan
+    }
+
     /// A plan that knows no limit: the machine must check every pick again.
-    fn bad_plan(&mut self, state: &State, room: &Room) -> Vec<Place> {
-        let nodes: Vec<_> = room.keys().filter_map(|id| Some((*id, state.node(*id)?))).collect();
-        let mut places = Vec::new();
+    fn bad_plan(&mut self, state: &State, room: &Room) -> Plan {
+        let nodes: Vec<_> =
+            room.nodes.keys().filter_map(|id| Some((*id, state.node(*id)?))).collect();
+        let mut plan = Plan::default();
         for (_, run, task) in state.queue().iter().take(4) {
             let (Some((id, node)), Some(of)) = (self.rng.pick(&nodes), state.run(run)) else {
                 break;
@@ -163,9 +175,11 @@ impl World {
             let ordinals = proto::ranges(&of.tasks[task as usize].queued.clone().take_first(most));
             let pick = Pick { run: run.0, task, ordinals, ahead: self.rng.chance(300) };
             let epoch = node.epoch.saturating_sub(self.rng.below(2));
-            places.push(Place { node_id: id.to_bytes(), epoch, picks: vec![pick] });
+            plan.places.push(Place { node_id: id.to_bytes(), epoch, picks: vec![pick] });
+            let ordinals = vec![proto::record::Range { first: 0, last: self.rng.below(9) as u32 }];
+            plan.turned_away.push(TurnAway { run: run.0, task, ordinals });
         }
-        places
+        plan
     }
 
     fn start_control(&mut self, host: usize) {

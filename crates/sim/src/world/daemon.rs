@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::Attempt;
+use proto::session::to_control;
 use reactor::Now;
 use reactor::control::SessionId;
 use reactor::worker::{self, Effect, Worker};
@@ -80,10 +81,16 @@ impl World {
     fn perform_for(&mut self, node: usize, life: u64, effect: Effect) {
         let Some(daemon) = self.daemon(node, life) else { return };
         match effect {
-            Effect::ToControl(message) => {
-                if let Some(session) = daemon.session {
-                    self.send_to_control(session, message);
+            Effect::ToControl(mut message) => {
+                let Some(session) = daemon.session else { return };
+                match &mut message.kind {
+                    Some(to_control::Kind::Hello(hello)) if self.nodes[node].is_old => {
+                        hello.offers = false;
+                    }
+                    Some(to_control::Kind::Offer(_)) if self.nodes[node].is_old => return,
+                    _ => {}
                 }
+                self.send_to_control(session, message);
             }
             Effect::ToSupervisor(message) => {
                 if let Some(connection) = daemon.connection {

@@ -15,6 +15,7 @@ mod group;
 mod journal;
 mod link;
 mod node;
+mod placing;
 mod process;
 mod profile;
 mod promises;

@@ -20,6 +20,8 @@ pub(super) struct Node {
     /// Until then nothing gets through to it.
     pub(super) cut_until_us: u64,
     pub(super) daemon: Option<Daemon>,
+    /// Its daemons are of a version that never offers itself.
+    pub(super) is_old: bool,
     /// Lives of its daemon so far.
     pub(super) daemons: u64,
     pub(super) supervisor: Option<Supervisor>,
@@ -99,6 +101,7 @@ impl Node {
             rate: rng.within(980_000, 1_020_000),
             cut_until_us: 0,
             daemon: None,
+            is_old: rng.chance(150),
             daemons: 0,
             supervisor: None,
             supervisors: Vec::new(),

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use machine::AttemptEnded;
+use model::WhenFull;
 use model::{Attempt, Element, Ending, OnLost, Outcome, RunId, StopCause, TaskSpec, TaskState};
 
 use super::clock::Mark;
@@ -145,9 +146,14 @@ impl Truth {
         let holds = match state {
             TaskState::Dead => {
                 let fresh = |element: &Element| !self.placed.contains_key(element);
-                spec.pending_timeout_ms > 0
-                    && !now.is_early(submitted, spec.pending_timeout_ms)
-                    && elements.iter().all(fresh)
+                let asked_for = match actor {
+                    "placement" => spec.placement.when_full == WhenFull::Fail,
+                    _ => {
+                        spec.pending_timeout_ms > 0
+                            && !now.is_early(submitted, spec.pending_timeout_ms)
+                    }
+                };
+                asked_for && elements.iter().all(fresh)
             }
             TaskState::TimedOut => {
                 spec.total_timeout_ms > 0 && !now.is_early(submitted, spec.total_timeout_ms)

@@ -1,10 +1,10 @@
 //! A steady stream of small tasks in a world without faults, and one task that wants a whole node:
 //! it must not wait for the stream to end.
 
-use model::{ArraySpec, JobSpec, Resources, TaskSpec};
+use model::{ArraySpec, JobSpec, Policy, Resources, TaskSpec};
 
 use super::ask::Ask;
-use super::task::{Behaviour, Term};
+use super::task::{Behaviour, Term, draw_policy};
 use super::{MS, SECOND, World, note};
 
 /// How long the big one may wait: the patience of placement, one small one, and the ways between.
@@ -22,6 +22,8 @@ pub(super) struct Stream {
     began_us: u64,
     big_us: Option<u64>,
     active: bool,
+    /// How all of them are placed.
+    policy: Policy,
 }
 
 #[derive(Debug)]
@@ -38,7 +40,8 @@ impl Stream {
 impl World {
     pub(super) fn begin_stream(&mut self) {
         note!(self, "a stream of small tasks begins");
-        self.stream = Stream { began_us: self.now_us, big_us: None, active: true };
+        let policy = draw_policy(&mut self.rng);
+        self.stream = Stream { began_us: self.now_us, big_us: None, active: true, policy };
         self.after(0, super::Event::Stream(Event::Feeds));
     }
 
@@ -83,6 +86,7 @@ impl World {
         let mut task = TaskSpec::new(behaviour.command());
         task.array = Some(ArraySpec { first: 0, last: count - 1, step: 1, parallel_max: 0 });
         task.resources = Resources { cpu_milli, memory_bytes: 0 };
+        task.placement.policy = self.stream.policy;
         let (name, owner) = (name.to_owned(), "bob".to_owned());
         let tasks = vec![task];
         let job = JobSpec { name, owner, tasks, ..JobSpec::default() };

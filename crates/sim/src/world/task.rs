@@ -1,7 +1,8 @@
 //! What the modelled tasks do, told by their commands, and the jobs that clients make of them.
 
 use model::job::{Conditions, Reason};
-use model::{ArraySpec, Ending, JobSpec, MaxFailed, OnLost, Resources, Retries, TaskSpec};
+use model::{ArraySpec, Ending, JobSpec, MaxFailed, OnLost, Placement, Policy, Resources, Retries};
+use model::{TaskSpec, WhenFull};
 use proto::record;
 
 use super::profile::Profile;
@@ -105,7 +106,10 @@ impl Behaviour {
 pub(super) fn needs_cancel(spec: &TaskSpec, nodes: &[Resources]) -> bool {
     let behaviour = Behaviour::of(spec);
     let endless = behaviour.runs_us.is_none() && spec.timeout_ms == 0 && !behaviour.missing;
-    let unfit = !nodes.iter().any(|node| node.has_room(Resources::default(), spec.resources));
+    let fits = |node: &Resources| {
+        spec.placement.limit(*node).has_room(Resources::default(), spec.resources)
+    };
+    let unfit = !nodes.iter().any(fits);
     match spec.total_timeout_ms {
         0 => endless || (unfit && spec.pending_timeout_ms == 0),
         _ => false,
@@ -151,8 +155,27 @@ fn draw_task(rng: &mut Rng, profile: &Profile, at: u64) -> TaskSpec {
         .pick(&[OnLost::Requeue, OnLost::Requeue, OnLost::Fail, OnLost::Wait])
         .expect("there are choices");
     task.at_most_once = rng.chance(100);
+    task.placement = draw_placement(rng);
     draw_second_chances(rng, profile, &mut task);
     task
+}
+
+/// Any policy, perhaps with headroom, and now and then one that does not wait.
+fn draw_placement(rng: &mut Rng) -> Placement {
+    let policy = draw_policy(rng);
+    let roomy = policy == Policy::Spread && rng.chance(500);
+    Placement {
+        policy,
+        headroom_percent: if roomy { rng.within(1, 60) as u32 } else { 0 },
+        when_full: if rng.chance(150) { WhenFull::Fail } else { WhenFull::Wait },
+    }
+}
+
+pub(super) fn draw_policy(rng: &mut Rng) -> Policy {
+    let others = Policy::ALL.iter().filter(|policy| **policy != Policy::Pull);
+    let others: Vec<Policy> = others.copied().collect();
+    let other = *rng.pick(&others).expect("there are choices");
+    if rng.chance(500) { Policy::Pull } else { other }
 }
 
 /// Retries, limits of failures and losses, deadlines.

@@ -343,6 +343,7 @@ impl World {
                 None
             }
             Event::NodeRegistered { .. }
+            | Event::NodeVoided { .. }
             | Event::PickRefused { .. }
             | Event::Started { .. }
             | Event::Changed(_) => None,

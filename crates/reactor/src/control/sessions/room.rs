@@ -1,0 +1,53 @@
+//! Where work may go: the nodes that are welcome, and which of them have asked for some.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use machine::State;
+use model::NodeId;
+use proto::session::{ToControl, to_control};
+
+use super::{Session, Sessions};
+use crate::Now;
+use crate::control::effect::SessionId;
+use crate::placement::{Room, Spare};
+
+impl Sessions {
+    /// Whether the message is an offer, which stands until the node is given something.
+    pub(in crate::control) fn offer(&mut self, id: SessionId, message: &ToControl) -> bool {
+        let is_offer = matches!(message.kind, Some(to_control::Kind::Offer(_)));
+        if is_offer && let Some(session) = self.by_id.get_mut(&id) {
+            session.offers = true;
+        }
+        is_offer
+    }
+
+    /// What a plan may count on.
+    pub(in crate::control) fn room(
+        &mut self,
+        now: Now,
+        state: &State,
+        turn: Option<NodeId>,
+    ) -> Room {
+        let welcome: BTreeSet<NodeId> =
+            self.by_id.values().filter(|s| s.epoch.is_some()).map(|s| s.node).collect();
+        let here = |id: &NodeId, is_lost| is_lost || welcome.contains(id);
+        let is_whole = state.nodes().iter().all(|(id, node)| here(id, node.is_lost));
+        let mut nodes: BTreeMap<NodeId, Spare> = (self.by_id.values_mut())
+            .filter(|session| session.epoch.is_some())
+            .map(|session| (session.node, session.spare(now)))
+            .collect();
+        if nodes.len() == 1 {
+            // There is nobody else to leave the work to.
+            nodes.values_mut().for_each(|spare| spare.asks = true);
+        }
+        Room { nodes, is_whole, turn }
+    }
+}
+
+impl Session {
+    /// What its node may be given. One that never offers itself always wants work.
+    fn spare(&mut self, now: Now) -> Spare {
+        let asks = self.offers || !self.hello.offers;
+        Spare { ahead: self.pace.ahead(now.steady_ms), asks }
+    }
+}

@@ -1,0 +1,79 @@
+//! Shares elements that are alike out among the nodes, as their policy says.
+//!
+//! A policy says where the next of them goes, and how many with it; it is asked again until all have
+//! a place or none is left. Where no node has a seat they go ahead of room, if their job lets them.
+
+use std::collections::BTreeMap;
+
+use model::{NodeId, Placement, Policy, Resources};
+
+use super::homes::{Homes, Want};
+use super::{ahead, pack, pull, random, round_robin, spread};
+
+/// Consecutive elements that go to one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) node: NodeId,
+    pub(super) count: u64,
+    pub(super) ahead: bool,
+}
+
+/// Whether an element that reserves `wants` may go anywhere.
+pub(super) fn has_room(homes: &Homes<'_>, wants: Resources, placement: Placement) -> bool {
+    let want = Want::one(wants, placement);
+    homes.roomy(&want, want.is_pull()).next().is_some() || ahead::next(homes, &want).is_some()
+}
+
+/// Gives as many of them a place as find one, the first of them first.
+pub(super) fn out(homes: &mut Homes<'_>, mut want: Want) -> Vec<Share> {
+    let policy = want.placement.policy;
+    let mut shares = Vec::new();
+    while want.count > 0 {
+        let Some(share) = next(homes, &want) else { break };
+        let Share { node, count, ahead } = share;
+        if ahead {
+            homes.go_ahead(node, count);
+        } else {
+            homes.sit(node, &want, count);
+            homes.turn = if policy == Policy::RoundRobin { Some(node) } else { homes.turn };
+        }
+        // Behind the last ordinal there can be nothing is left.
+        want.first = want.first.saturating_add(count as u32);
+        want.count -= count;
+        shares.push(share);
+    }
+    match policy {
+        Policy::RoundRobin | Policy::Random => shares,
+        // Where it does not matter which of them go where, neighbours stay together.
+        Policy::Pull | Policy::Spread | Policy::Pack => gathered(shares),
+    }
+}
+
+/// Where the next go: another node than the one they were on last, if there is one.
+fn next(homes: &Homes<'_>, want: &Want) -> Option<Share> {
+    let any = Want { but: None, ..*want };
+    let seat = seat(homes, want).or_else(|| seat(homes, &any));
+    if let Some((node, count)) = seat {
+        return Some(Share { node, count, ahead: false });
+    }
+    let (node, count) = ahead::next(homes, want).or_else(|| ahead::next(homes, &any))?;
+    Some(Share { node, count, ahead: true })
+}
+
+fn seat(homes: &Homes<'_>, want: &Want) -> Option<(NodeId, u64)> {
+    match want.placement.policy {
+        Policy::Pull => pull::next(homes, want),
+        Policy::Spread => spread::next(homes, want),
+        Policy::Pack => pack::next(homes, want),
+        Policy::RoundRobin => round_robin::next(homes, want),
+        Policy::Random => random::next(homes, want),
+    }
+}
+
+fn gathered(shares: Vec<Share>) -> Vec<Share> {
+    let mut counts: BTreeMap<(bool, NodeId), u64> = BTreeMap::new();
+    for Share { node, count, ahead } in shares {
+        *counts.entry((ahead, node)).or_default() += count;
+    }
+    counts.into_iter().map(|((ahead, node), count)| Share { node, count, ahead }).collect()
+}
