@@ -5,25 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use model::{ClusterId, NodeId};
 use proto::peer::door_server::{Door, DoorServer};
 use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::raft_snapshot_part::Part;
 use proto::peer::{
-    ForwardReply, ForwardRequest, JoinReply, JoinRequest, RaftReply, RaftRequest, RaftSnapshotPart,
-    RenewReply, RenewRequest, join_reply, renew_reply,
+    ForwardReply, ForwardRequest, JoinReply, JoinRequest, KeepTailsReply, KeepTailsRequest,
+    RaftReply, RaftRequest, RaftSnapshotPart, ReadOutputRequest, RenewReply, RenewRequest,
+    join_reply, renew_reply,
 };
-use proto::session::{ToControl, ToWorker, to_control};
+use proto::session::{Output, ToControl, ToWorker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::calls::{Call, Calls};
 use crate::connection::{From, Guarded};
 use crate::service::{Newcomer, Refused, Service};
+use crate::streams;
 use crate::token::{Secret, TokenId};
 use crate::{Certified, PublicKey, Roles};
 
@@ -33,12 +34,15 @@ pub(crate) const MESSAGE_BYTES_MAX: usize = journal::raft::MESSAGE_BYTES_MAX + (
 const STRANGER_BYTES_MAX: usize = 16 << 10;
 /// A request to the leader crosses one node at most, or two that take each other for the leader would play ball.
 pub(crate) const HOPS_MAX: u32 = 1;
-/// Calls of one node, and sessions of one node, at a time.
+/// Calls of one node, its readings of output, and its sessions, at a time.
 const CALLS_OF_NODE_MAX: u32 = 256;
+const READINGS_OF_NODE_MAX: u32 = 1024;
 const SESSIONS_OF_NODE_MAX: u32 = 8;
 const JOINS_MAX: usize = 16;
+/// Messages of output that wait for their reader, beside what the stream has under way.
+const OUTPUTS_MAX: usize = 1;
 /// Streams on one connection.
-const STREAMS_MAX: u32 = 256;
+const STREAMS_MAX: u32 = 4096;
 /// How long a snapshot may stand still, and how long a join may take.
 const STALL: Duration = Duration::from_secs(60);
 const JOIN: Duration = Duration::from_secs(20);
@@ -48,6 +52,8 @@ pub(crate) const PONG: Duration = Duration::from_secs(5);
 /// What may be under way before it is acknowledged.
 pub(crate) const STREAM_WINDOW: u32 = 1 << 20;
 pub(crate) const CONNECTION_WINDOW: u32 = 8 << 20;
+/// Which node's session a control node hands on.
+pub(crate) const RELAYED: &str = "windlass-node-bin";
 /// Names of nodes are for people.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -62,7 +68,8 @@ where
 {
     let calls = Calls::new(CALLS_OF_NODE_MAX);
     let sessions = Calls::new(SESSIONS_OF_NODE_MAX);
-    let adapter = Adapter { service: service.clone(), calls, sessions };
+    let readings = Calls::new(READINGS_OF_NODE_MAX);
+    let adapter = Adapter { service: service.clone(), calls, readings, sessions };
     let peer = PeerServer::new(adapter)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -108,6 +115,8 @@ fn status(refused: Refused) -> Status {
 struct Adapter {
     service: Arc<dyn Service>,
     calls: Arc<Calls>,
+    /// Apart, for they may last: no reader keeps a request from the leader.
+    readings: Arc<Calls>,
     sessions: Arc<Calls>,
 }
 
@@ -128,6 +137,17 @@ impl Adapter {
         if !from.identity.roles.control {
             return Err(Status::permission_denied("only control nodes keep the journal"));
         }
+        Ok((from, call))
+    }
+
+    fn begin_reading<T>(&self, request: &Request<T>) -> Result<(Certified, Call), Status> {
+        let from = from(request)?;
+        if !from.identity.roles.control {
+            return Err(Status::permission_denied("only control nodes read the output of others"));
+        }
+        let call = self.readings.begin(from.identity.node);
+        let call =
+            call.ok_or_else(|| Status::resource_exhausted("the node reads too much output here"))?;
         Ok((from, call))
     }
 }
@@ -166,7 +186,7 @@ impl Peer for Adapter {
         Ok(Response::new(RaftReply { answer: answer.map_err(status)?.into() }))
     }
 
-    type SessionStream = std::pin::Pin<Box<dyn Stream<Item = Result<ToWorker, Status>> + Send>>;
+    type SessionStream = streams::Answers<ToWorker>;
 
     async fn session(
         &self,
@@ -176,51 +196,37 @@ impl Peer for Adapter {
         if !from.identity.roles.worker {
             return Err(Status::permission_denied("only workers have sessions"));
         }
-        let call = self.sessions.begin(from.identity.node);
-        let call =
-            call.ok_or_else(|| Status::resource_exhausted("the node has too many sessions here"))?;
-        let mut words = request.into_inner();
-        let (to_control, from_worker) = mpsc::channel(64);
-        let (to_worker, answers) = mpsc::channel(64);
-        let (end, ended) = tokio::sync::oneshot::channel();
+        let node = from.identity.node;
+        let call = begin_session(&self.sessions, node)?;
         let service = self.service.clone();
-        // Owned by the stream of answers: `end` is dropped with it, and this with that.
-        let lasting = async move {
-            let _call = call;
-            let pump = async {
-                while let Some(Ok(word)) = words.next().await {
-                    if is_of_another(&word, from.identity.node) {
-                        return Err(Status::permission_denied(
-                            "the hello is of another node than the certificate",
-                        ));
-                    }
-                    if to_control.send(word).await.is_err() {
-                        break;
-                    }
-                }
-                drop(to_control);
-                Ok(())
-            };
-            let session = service.session(from, from_worker, to_worker);
-            let session = async { session.await.map_err(status) };
-            // The session hears of the end of the worker's words, and does what is left to do.
-            tokio::select! { Err(status) = pump => Err(status), ended = session => ended }
-        };
-        tokio::spawn(async move {
-            let mut end = end;
-            let ended = tokio::select! {
-                ended = lasting => ended,
-                () = tokio::sync::oneshot::Sender::closed(&mut end) => return,
-            };
-            let _ = end.send(ended);
-        });
-        let last = futures::stream::once(ended).filter_map(async |ended| match ended {
-            Ok(Err(status)) => Some(Err(status)),
-            _ => None,
-        });
-        // The channel ends with the session, and then comes its last word.
-        let answers = ReceiverStream::new(answers).map(Ok).chain(last);
-        Ok(Response::new(Box::pin(answers)))
+        let words = request.into_inner();
+        Ok(Response::new(streams::last(node, words, call, async move |said, answers| {
+            service.session(from, said, answers).await.map_err(status)
+        })))
+    }
+
+    type RelayStream = Self::SessionStream;
+
+    async fn relay(
+        &self,
+        request: Request<Streaming<ToControl>>,
+    ) -> Result<Response<Self::RelayStream>, Status> {
+        let from = from(&request)?;
+        if !from.identity.roles.control {
+            return Err(Status::permission_denied("only control nodes hand sessions on"));
+        }
+        let named = request.metadata().get_bin(RELAYED).and_then(|node| node.to_bytes().ok());
+        let node = named.and_then(|bytes| NodeId::from_bytes(&bytes));
+        let node = node.ok_or_else(|| {
+            Status::invalid_argument("a session that is handed on names its node")
+        })?;
+        // The limit of a node holds for it by whatever way its sessions come.
+        let call = begin_session(&self.sessions, node)?;
+        let service = self.service.clone();
+        let words = request.into_inner();
+        Ok(Response::new(streams::last(node, words, call, async move |said, answers| {
+            service.relay(from, node, said, answers).await.map_err(status)
+        })))
     }
 
     async fn forward(
@@ -229,13 +235,38 @@ impl Peer for Adapter {
     ) -> Result<Response<ForwardReply>, Status> {
         let (from, _call) = self.begin(&request)?;
         let ForwardRequest { hops, request } = request.into_inner();
-        if !(1..=HOPS_MAX).contains(&hops) {
-            return Err(Status::failed_precondition(format!(
-                "the request was forwarded {hops} times, and may be {HOPS_MAX} time(s)"
-            )));
-        }
+        check_hops(hops)?;
         let answer = self.service.forward(from, request.into()).await.map_err(status)?;
         Ok(Response::new(ForwardReply { answer: answer.into() }))
+    }
+
+    type ReadOutputStream = streams::Answers<Output>;
+
+    async fn read_output(
+        &self,
+        request: Request<ReadOutputRequest>,
+    ) -> Result<Response<Self::ReadOutputStream>, Status> {
+        let (from, call) = self.begin_reading(&request)?;
+        let ReadOutputRequest { hops, node_id, wanted } = request.into_inner();
+        check_hops(hops)?;
+        let node = named(&node_id)?;
+        let wanted = wanted.ok_or_else(|| Status::invalid_argument("it says what is wanted"))?;
+        let service = self.service.clone();
+        Ok(Response::new(streams::answers(OUTPUTS_MAX, async move |answers| {
+            let _call = call;
+            service.read_output(from, node, wanted, answers).await.map_err(status)
+        })))
+    }
+
+    async fn keep_tails(
+        &self,
+        request: Request<KeepTailsRequest>,
+    ) -> Result<Response<KeepTailsReply>, Status> {
+        let (from, _call) = self.begin_control(&request)?;
+        let KeepTailsRequest { node_id, tails } = request.into_inner();
+        let node = named(&node_id)?;
+        self.service.keep_tails(from, node, tails.unwrap_or_default()).await.map_err(status)?;
+        Ok(Response::new(KeepTailsReply {}))
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
@@ -257,17 +288,26 @@ impl Peer for Adapter {
 }
 
 #[allow(clippy::result_large_err)]
+fn check_hops(hops: u32) -> Result<(), Status> {
+    let why = || format!("the request was forwarded {hops} times, and may be {HOPS_MAX} time(s)");
+    (1..=HOPS_MAX).contains(&hops).then_some(()).ok_or_else(|| Status::failed_precondition(why()))
+}
+
+#[allow(clippy::result_large_err)]
+fn named(node_id: &[u8]) -> Result<NodeId, Status> {
+    NodeId::from_bytes(node_id).ok_or_else(|| Status::invalid_argument("it names no node"))
+}
+
+#[allow(clippy::result_large_err)]
 async fn next(parts: &mut Streaming<RaftSnapshotPart>) -> Result<Option<RaftSnapshotPart>, Status> {
     let part = tokio::time::timeout(STALL, parts.message()).await;
     part.map_err(|_| Status::deadline_exceeded("the snapshot stands still"))?
 }
 
-/// Whether a worker speaks for another node than itself.
-fn is_of_another(word: &ToControl, node: NodeId) -> bool {
-    match &word.kind {
-        Some(to_control::Kind::Hello(hello)) => NodeId::from_bytes(&hello.node_id) != Some(node),
-        _ => false,
-    }
+#[allow(clippy::result_large_err)]
+fn begin_session(sessions: &Arc<Calls>, node: NodeId) -> Result<Call, Status> {
+    let call = sessions.begin(node);
+    call.ok_or_else(|| Status::resource_exhausted("the node has too many sessions here"))
 }
 
 /// Those without one.

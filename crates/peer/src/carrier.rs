@@ -69,7 +69,7 @@ impl Peers for Carrier {
 fn unreachable(node: u64, error: Uncallable) -> Unreachable {
     let reason = match error {
         Uncallable::NoAddress(_) => "no address of it is known".to_owned(),
-        Uncallable::Unreachable { why, .. } => why,
+        Uncallable::Unconnected { why, .. } | Uncallable::Unreachable { why, .. } => why,
         Uncallable::Refused { why, .. } => format!("it refuses: {why}"),
     };
     Unreachable { node, reason }

@@ -9,10 +9,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::Stream;
 use hyper_util::rt::TokioIo;
 use model::NodeId;
 use proto::peer::ForwardRequest;
 use proto::peer::peer_client::PeerClient;
+use proto::session::{ToControl, ToWorker};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncBufReadExt;
@@ -20,11 +22,14 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Request, Status};
+use tonic::{Request, Status, Streaming};
 use tower::Service;
 
-use crate::adapter::{CONNECTION_WINDOW, HOPS_MAX, MESSAGE_BYTES_MAX, PING, PONG, STREAM_WINDOW};
+use crate::adapter::{
+    CONNECTION_WINDOW, HOPS_MAX, MESSAGE_BYTES_MAX, PING, PONG, RELAYED, STREAM_WINDOW,
+};
 use crate::connection::{End, From, Guarded};
 use crate::credentials::Credentials;
 use crate::listen::why;
@@ -53,8 +58,16 @@ pub enum Uncallable {
     /// Nobody has told where it is.
     #[error("no address of node {0} is known")]
     NoAddress(NodeId),
-    /// No connection, or it broke off: whether the call arrived is not known.
+    /// There is no connection: the call did not arrive.
     #[error("node {node} cannot be reached: {why}")]
+    Unconnected {
+        /// The node.
+        node: NodeId,
+        /// Why, for people.
+        why: String,
+    },
+    /// The connection broke off, or no answer came: whether the call arrived is not known.
+    #[error("node {node} has not answered: {why}")]
     Unreachable {
         /// The node.
         node: NodeId,
@@ -146,10 +159,32 @@ impl Dialer {
         Ok(reply.map_err(|status| unanswered(node, &status))?.into_inner().answer.into())
     }
 
+    /// Opens a session of this node, or where `relayed` names one, hands on that one's.
+    ///
+    /// It ends with the words, with the answers, or with the connection.
+    pub async fn session(
+        &self,
+        node: NodeId,
+        relayed: Option<NodeId>,
+        words: impl Stream<Item = ToControl> + Send + 'static,
+    ) -> Result<Streaming<ToWorker>, Uncallable> {
+        let mut client = self.client(node, Lane::Session)?;
+        let mut request = Request::new(words);
+        let answer = match relayed {
+            None => client.session(request).await,
+            Some(worker) => {
+                let name = MetadataValue::from_bytes(&worker.to_bytes());
+                request.metadata_mut().insert_bin(RELAYED, name);
+                client.relay(request).await
+            }
+        };
+        Ok(answer.map_err(|status| unanswered(node, &status))?.into_inner())
+    }
+
     fn channel(&self, node: NodeId, address: Arc<Mutex<String>>) -> Result<Channel, Uncallable> {
         let config = verify::client(&self.credentials, node);
         let config = config
-            .map_err(|error| Uncallable::Unreachable { node, why: verify::explain(&error) })?;
+            .map_err(|error| Uncallable::Unconnected { node, why: verify::explain(&error) })?;
         let credentials = Some(self.credentials.clone());
         let backoff = Arc::default();
         let connector = Connector { config, credentials, address, backoff };
@@ -177,13 +212,17 @@ pub(crate) fn unanswered(node: NodeId, status: &Status) -> Uncallable {
     let mut why = status.message().to_owned();
     let mut source = status.source();
     let is_of_the_way = source.is_some();
+    let mut is_connected = true;
     while let Some(error) = source {
         why = error.to_string();
+        let io = error.downcast_ref::<io::Error>();
+        is_connected &= io.is_none_or(|io| io.kind() != io::ErrorKind::NotConnected);
         source = error.source();
     }
-    match is_of_the_way {
-        true => Uncallable::Unreachable { node, why },
-        false => Uncallable::Refused { node, why },
+    match (is_of_the_way, is_connected) {
+        (true, false) => Uncallable::Unconnected { node, why },
+        (true, true) => Uncallable::Unreachable { node, why },
+        (false, _) => Uncallable::Refused { node, why },
     }
 }
 
@@ -231,7 +270,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             let state = || backoff.lock().expect("no holder of the lock panics");
             if state().not_before.is_some_and(|at| Instant::now() < at) {
-                return Err(io::Error::other(state().why.clone()));
+                return Err(unconnected(state().why.clone()));
             }
             let connected = tokio::time::timeout(CONNECT, connect(&address, config, credentials));
             let connected = connected
@@ -247,11 +286,16 @@ impl Service<Uri> for Connector {
                     let pause = (state.pause * 2).clamp(AGAIN, AGAIN_MAX);
                     let not_before = Some(Instant::now() + pause);
                     *state = Backoff { not_before, pause, why: why.clone() };
-                    Err(io::Error::other(why))
+                    Err(unconnected(why))
                 }
             }
         })
     }
+}
+
+/// The one error of this kind: by it is known that nothing was sent.
+fn unconnected(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, why)
 }
 
 async fn connect(

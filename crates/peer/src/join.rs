@@ -106,7 +106,9 @@ pub async fn join(
     let reply = tokio::time::timeout(JOIN, door.join(within(request, JOIN))).await;
     let reply = reply.map_err(|_| unreachable(format!("no answer within {JOIN:?}")))?;
     let reply = reply.map_err(|status| match unanswered(joining.node, &status) {
-        Uncallable::Refused { why, .. } | Uncallable::Unreachable { why, .. } => unreachable(why),
+        Uncallable::Refused { why, .. }
+        | Uncallable::Unconnected { why, .. }
+        | Uncallable::Unreachable { why, .. } => unreachable(why),
         Uncallable::NoAddress(_) => unreachable(status.to_string()),
     })?;
     let joined = match reply.into_inner().outcome {

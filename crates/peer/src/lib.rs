@@ -22,6 +22,8 @@ mod credentials;
 mod dial;
 mod join;
 mod listen;
+mod output;
+mod streams;
 mod verify;
 
 pub mod ca;
@@ -45,6 +47,7 @@ pub use identity::{Certified, Identity, Roles, Serial};
 pub use join::{JoinError, Joined, Joining, join};
 pub use key::{NodeKey, PublicKey};
 pub use listen::{Listener, Refusals};
+pub use rustls::pki_types::CertificateDer;
 pub use service::Service;
-pub use token::JoinToken;
+pub use token::{Fault as JoinTokenFault, JoinToken};
 pub use trust::{Refusal, Trust};

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use proto::peer::Joined;
-use proto::session::{ToControl, ToWorker};
+use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
 
@@ -77,9 +77,45 @@ pub trait Service: Send + Sync + 'static {
         not_served()
     }
 
+    /// The session of `node` with this one, which leads, handed on by a control node. As [`Service::session`].
+    fn relay(
+        &self,
+        from: Certified,
+        node: NodeId,
+        from_worker: mpsc::Receiver<ToControl>,
+        to_worker: mpsc::Sender<ToWorker>,
+    ) -> Answer<'_, Result<(), Refused>> {
+        let _ = (from, node, from_worker, to_worker);
+        not_served()
+    }
+
     /// A request that the node has forwarded because this one leads. It must not be forwarded again.
     fn forward(&self, from: Certified, request: Bytes) -> Answer<'_, Result<Bytes, Refused>> {
         let _ = (from, request);
+        not_served()
+    }
+
+    /// The output that lies on `node`, for a control node that has no session with it. It must not be asked for at a
+    /// third one. Where the caller is gone this is dropped wherever it stands.
+    fn read_output(
+        &self,
+        from: Certified,
+        node: NodeId,
+        wanted: OutputWanted,
+        answers: mpsc::Sender<Output>,
+    ) -> Answer<'_, Result<(), Refused>> {
+        let _ = (from, node, wanted, answers);
+        not_served()
+    }
+
+    /// Keeps tails of the output of `node`, which a control node hands on.
+    fn keep_tails(
+        &self,
+        from: Certified,
+        node: NodeId,
+        tails: Tails,
+    ) -> Answer<'_, Result<(), Refused>> {
+        let _ = (from, node, tails);
         not_served()
     }
 

@@ -4,6 +4,7 @@
 
 mod door;
 mod group;
+mod output;
 mod refusals;
 mod support;
 mod transport;

@@ -14,7 +14,7 @@ use crate::support::{Node, PATIENCE, World, call, node, until};
 async fn refused(caller: &Dialer, server: &Node) -> (String, String) {
     caller.set_address(server.id(), &server.address);
     let error = call(caller, server.id()).await.unwrap_err();
-    assert!(matches!(error, Uncallable::Unreachable { .. }), "{error}");
+    assert!(matches!(error, Uncallable::Unconnected { .. }), "{error}");
     assert_eq!(server.desk.calls.load(Ordering::SeqCst), 0, "nothing got through");
     (error.to_string(), server.refusal().await)
 }
