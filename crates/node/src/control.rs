@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use journal::{Delivered, Follow, Journal, LeaderId, Leadership, ProposeError, SnapshotReader};
 use machine::{Answer, snapshot};
+use model::NodeId;
 use proto::record::command::Kind;
 use proto::session::{ToControl, ToWorker, to_worker};
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
@@ -30,10 +31,14 @@ pub(crate) enum Input {
         reply: oneshot::Sender<Result<Answer, Unavailable>>,
         submit: Option<Box<traces::Submitted>>,
     },
-    /// The worker part of this node opened its session; what is said to it goes to `messages`.
+    /// A worker part opened a session; what is said to it goes to `messages`.
     SessionOpened { session: SessionId, messages: mpsc::UnboundedSender<ToWorker> },
     /// The worker part said something.
     Message { session: SessionId, message: ToControl },
+    /// The session is over.
+    SessionClosed(SessionId),
+    /// The node whose own voter is the only one, if there is one.
+    Alone(Option<NodeId>),
     /// Nothing more is to be placed.
     Close,
     /// Nothing more is to be placed for now, or it may be again.
@@ -41,7 +46,7 @@ pub(crate) enum Input {
     /// A proposal failed.
     ProposeFailed { number: u64, retry: bool },
     /// A plan is made.
-    Planned(Vec<proto::record::Place>),
+    Planned(reactor::placement::Plan),
     /// A majority was asked whether this node leads.
     Confirmed { number: u64, is_leader: bool },
 }
@@ -90,7 +95,7 @@ pub(crate) struct Channels {
 /// A plan to be made.
 pub(crate) struct Plan {
     state: machine::State,
-    room: reactor::control::Room,
+    room: reactor::placement::Room,
 }
 
 impl<J: Journal> Task<J> {
@@ -232,10 +237,15 @@ impl<J: Journal> Task<J> {
                 return None;
             }
             Input::Message { session, message } => Event::Message { session, message },
+            Input::SessionClosed(session) => {
+                self.sessions.remove(&session);
+                Event::SessionClosed(session)
+            }
+            Input::Alone(alone) => Event::Alone(alone),
             Input::Close => Event::Close,
             Input::Hold(hold) => Event::Hold(hold),
             Input::ProposeFailed { number, retry } => Event::ProposeFailed { number, retry },
-            Input::Planned(places) => Event::Planned(places),
+            Input::Planned(plan) => Event::Planned(plan),
             Input::Confirmed { number, is_leader } => Event::Confirmed { number, is_leader },
         })
     }
@@ -341,14 +351,14 @@ pub(crate) fn planner(
     while let Some(Plan { state, room }) = plans.blocking_recv() {
         let begun = Instant::now();
         let begun_us = traces.map_or(0, |_| traces::now_us());
-        let places = reactor::placement::plan(&state, &room);
+        let plan = reactor::placement::plan(&state, &room);
         metrics.plan.took(begun.elapsed());
-        let picks = places.iter().flat_map(|place| &place.picks);
+        let picks = plan.places.iter().flat_map(|place| &place.picks);
         let ranges = picks.flat_map(|pick| proto::element_ranges(&pick.ordinals));
         metrics.planned.count(ranges.map(|range| u64::from(range.end() - range.start()) + 1).sum());
-        traces::planned(traces, begun_us, places.iter());
+        traces::planned(traces, begun_us, plan.places.iter());
         drop(state);
-        if done.blocking_send(Input::Planned(places)).is_err() {
+        if done.blocking_send(Input::Planned(plan)).is_err() {
             return;
         }
     }

@@ -37,8 +37,11 @@ pub(crate) struct DataDir {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) node_id: Uuid,
-    /// The cluster it founds where its journal is empty.
+    /// The cluster it belongs to.
     pub(crate) cluster_id: Uuid,
+    /// There are other members: where its journal is empty it waits for them, and founds nothing.
+    #[serde(default)]
+    pub(crate) joined: bool,
 }
 
 impl Identity {
@@ -52,7 +55,7 @@ impl Identity {
 
     /// The node's number in the journal.
     pub(crate) fn journal_node(&self) -> u64 {
-        self.node_id.as_u64_pair().1 | 1
+        peer::journal_number(self.node())
     }
 }
 
@@ -98,26 +101,48 @@ impl DataDir {
         Ok(life)
     }
 
-    /// Reads who the node is; a new directory makes a new node.
-    pub(crate) fn identity(&self) -> Result<Identity, StartError> {
+    /// Reads who the node is; `None` in a directory that is no node's yet.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, StartError> {
         let path = self.path.join(IDENTITY);
         match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
                 .map_err(|error| StartError::Identity { path, why: error.to_string() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if self.path.join("journal").exists() {
                     let why = "the file is missing and the directory has a journal".to_owned();
                     return Err(StartError::Identity { path, why });
                 }
-                let identity = Identity { node_id: Uuid::new_v4(), cluster_id: Uuid::new_v4() };
-                write_durably(&self.path, IDENTITY, &to_json(&identity)).map_err(|source| {
-                    StartError::DataDir { path, what: "cannot write it", source }
-                })?;
-                Ok(identity)
+                Ok(None)
             }
             Err(source) => Err(StartError::DataDir { path, what: "cannot read it", source }),
         }
     }
+
+    /// The same; a directory that is no node's yet becomes that of a new node of this cluster.
+    pub(crate) fn identity_in(&self, cluster_id: Uuid) -> Result<Identity, StartError> {
+        if let Some(identity) = self.identity()? {
+            return Ok(identity);
+        }
+        let identity = Identity { node_id: Uuid::new_v4(), cluster_id, joined: false };
+        self.keep_identity(&identity)?;
+        Ok(identity)
+    }
+
+    /// Writes who the node is.
+    pub(crate) fn keep_identity(&self, identity: &Identity) -> Result<(), StartError> {
+        keep_identity(&self.path, identity)
+    }
+}
+
+/// Writes who the node of this data directory is; its holder alone may.
+pub(crate) fn keep_identity(data_dir: &Path, identity: &Identity) -> Result<(), StartError> {
+    let path = data_dir.join(IDENTITY);
+    write_durably(data_dir, IDENTITY, &to_json(identity)).map_err(|source| StartError::DataDir {
+        path,
+        what: "cannot write it",
+        source,
+    })
 }
 
 /// Makes a directory that its owner alone can look into, also where it is there already.
@@ -232,8 +257,10 @@ mod tests {
     fn a_node_keeps_its_identity_and_never_invents_one_beside_a_journal() {
         let dir = tempfile::tempdir().unwrap();
         let held = DataDir::open(dir.path()).unwrap();
-        let first = held.identity().unwrap();
-        assert_eq!(held.identity().unwrap().node_id, first.node_id);
+        assert!(held.identity().unwrap().is_none());
+        let first = Identity { node_id: Uuid::new_v4(), cluster_id: Uuid::new_v4(), joined: false };
+        held.keep_identity(&first).unwrap();
+        assert_eq!(held.identity().unwrap().unwrap().node_id, first.node_id);
         fs::create_dir(dir.path().join("journal")).unwrap();
         fs::remove_file(dir.path().join(IDENTITY)).unwrap();
         let error = held.identity().unwrap_err().to_string();

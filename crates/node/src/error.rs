@@ -60,6 +60,22 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// A restore or a recovery of the directory did not come to its end.
+    #[error(
+        "{what} of the data directory `{}` was broken off\nhint: run `windlass {again}` again; nothing can go on before",
+        path.display()
+    )]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+        /// What was broken off.
+        what: &'static str,
+        /// The command that does it again.
+        again: &'static str,
+    },
+    /// What runs under the supervisor of a former incarnation cannot be ended.
+    #[error("cannot end the tasks of the former incarnation: {0}")]
+    FormerSupervisor(String),
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] journal::OpenError),
@@ -69,6 +85,54 @@ pub enum StartError {
     /// History cannot be opened.
     #[error(transparent)]
     History(#[from] history::OpenError),
+    /// The node's certificates cannot be read, made or kept.
+    #[error(transparent)]
+    Certificates(#[from] peer::Error),
+    /// The node is not let in.
+    #[error(transparent)]
+    Join(#[from] peer::JoinError),
+    /// The token is not for this node.
+    #[error(transparent)]
+    JoinToken(#[from] peer::JoinTokenFault),
+    /// The node cannot have these roles.
+    #[error("{why}\nhint: {hint}")]
+    Roles {
+        /// Why not.
+        why: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Peers cannot be listened to.
+    #[error("cannot listen for peers at {address}\nhint: name another address with `--peer ADDR`")]
+    Peer {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The node belongs to a cluster and has no certificate of it.
+    #[error(
+        "the data directory has no certificate of its cluster\nhint: restore `peer` in it from a copy, or join again: `windlass join HOST:PORT --token TOKEN`"
+    )]
+    NoCertificate,
+    /// What is in the data directory does not belong together.
+    #[error(
+        "the certificate in the data directory is of another node\nhint: restore `peer` in it from a copy, or join again: `windlass join HOST:PORT --token TOKEN`"
+    )]
+    ForeignCertificate,
+    /// The node was away for too long.
+    #[error(
+        "the node's certificate expired {days} day(s) ago\nhint: join again: `windlass join HOST:PORT --token TOKEN`"
+    )]
+    CertificateExpired {
+        /// How long ago.
+        days: u64,
+    },
+    /// No control node answers a node that has just come in.
+    #[error(
+        "no control node of the cluster can be reached\nhint: start this again once one is; `windlass cluster status` there tells who is up"
+    )]
+    NoControlNode,
     /// A part of the node ended while it started.
     #[error("the node ended while it started: {0}")]
     Ended(String),

@@ -5,11 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use history::{ChangeFilter, Changes, Position};
-use journal::{Journal, JournalError};
 use machine::Answer;
 use model::job::Fault;
 use model::job::limits::{NAME_BYTES_MAX, REASON_BYTES_MAX};
-use model::{Because, JobSpec, Resources, RunId, TaskState};
+use model::{Because, JobSpec, RunId, TaskState};
 use proto::record::{self, command::Kind};
 use sha2::{Digest, Sha256};
 
@@ -24,6 +23,7 @@ use crate::query::{
 use crate::secrets;
 use crate::shared::Shared;
 use crate::traces::{self, SpanRef};
+use crate::unmeetable;
 use crate::view::View;
 
 /// What the audit's word of a node going down may take.
@@ -107,7 +107,7 @@ impl Handle {
         let begun_us = self.shared.traces.as_ref().map(|_| traces::now_us());
         let mut faults = spec.faults();
         if faults.is_empty() {
-            faults = self.unmeetable(&spec);
+            faults = unmeetable::faults(self.shared.views.borrow().state.nodes().values(), &spec);
             faults.extend(self.items_faults(&spec).await?);
         }
         if key.len() > 255 {
@@ -147,36 +147,6 @@ impl Handle {
             Answer::Submitted { run, repeated } => Ok(Submitted { run, repeated }),
             other => Err(unexpected(other)),
         }
-    }
-
-    /// What no node of the cluster has, so that the job could never run.
-    fn unmeetable(&self, spec: &JobSpec) -> Vec<Fault> {
-        let view = self.shared.views.borrow().clone();
-        let nodes = view.state.nodes();
-        let fits = |wants| nodes.values().any(|n| n.capacity.has_room(Resources::default(), wants));
-        let most = Resources {
-            cpu_milli: nodes.values().map(|node| node.capacity.cpu_milli).max().unwrap_or(0),
-            memory_bytes: nodes.values().map(|node| node.capacity.memory_bytes).max().unwrap_or(0),
-        };
-        (spec.tasks.iter().enumerate())
-            .filter(|(_, task)| !nodes.is_empty() && !fits(task.resources))
-            .map(|(i, task)| {
-                let wants = task.resources;
-                // Each alone may fit, on different nodes.
-                let which = match (
-                    wants.cpu_milli > most.cpu_milli,
-                    wants.memory_bytes > most.memory_bytes,
-                ) {
-                    (true, false) => ".cpu_milli",
-                    (false, true) => ".memory_bytes",
-                    _ => "",
-                };
-                Fault {
-                    field: format!("tasks[{i}].resources{which}"),
-                    problem: format!("no node has {wants}; the most there is: {most}"),
-                }
-            })
-            .collect()
     }
 
     /// Cancels what `id` points at.
@@ -227,14 +197,6 @@ impl Handle {
             }
         }
         Ok(sum)
-    }
-
-    /// A view that holds everything acknowledged before it was asked for.
-    pub async fn view(&self) -> Result<Arc<View>, Refused> {
-        let index = self.shared.journal.barrier().await.map_err(barrier_failed)?;
-        let mut views = self.shared.views.clone();
-        let view = views.wait_for(|view| view.state.applied() >= index).await;
-        view.map(|view| view.clone()).map_err(|_| Refused::Unavailable("the node stops".to_owned()))
     }
 
     /// Runs below `before` (0: all) that the filter wants, latest first; with `all` those too that
@@ -362,7 +324,7 @@ impl Handle {
     pub async fn logs(&self, id: &str, request: LogsRequest) -> Result<Logs, Refused> {
         let view = self.view().await?;
         let resolved = self.resolve(&view, id).await?;
-        Ok(logs::start(self.shared.clone(), resolved, request))
+        Ok(logs::start(&self.shared, resolved, request))
     }
 
     /// Takes the node down: nothing more is placed, its tasks are stopped, then it ends. A node
@@ -399,10 +361,6 @@ impl Handle {
         let look = || query::resolve(view, &self.shared.history, id);
         if query::is_live(view, id) { look() } else { self.shared.aside(look).await? }
     }
-}
-
-fn barrier_failed(error: JournalError) -> Refused {
-    Refused::Unavailable(error.to_string())
 }
 
 pub(crate) fn unexpected(answer: Answer) -> Refused {

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use model::{ClusterId, NodeId, Resources};
+use model::{ClusterId, NodeId, Resources, Roles};
 
+use crate::cluster::Place;
 pub use crate::noop::NoopWorkers;
 pub use crate::upkeep::Keeping;
 
@@ -26,8 +27,14 @@ pub struct Config {
     pub keeping: Keeping,
     /// Workers beside its own that run nothing.
     pub noop: NoopWorkers,
+    /// Its place among the others.
+    pub place: Place,
+    /// Where people and programs on other machines reach it, `HOST:PORT`; empty: they do not.
+    pub api_address: String,
     /// The part of all runs, from 0 to 1, that is told for traces; `None`: nobody makes any.
     pub traced: Option<f64>,
+    /// The lease that nodes are given while this one leads, in milliseconds.
+    pub lease_ms: u64,
 }
 
 /// What does not change while a node serves.
@@ -49,6 +56,8 @@ pub struct Info {
     pub data_dir: PathBuf,
     /// What it has for tasks.
     pub capacity: Resources,
+    /// What it is there for.
+    pub roles: Roles,
 }
 
 /// Why a node has stopped.

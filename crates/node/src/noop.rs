@@ -3,10 +3,12 @@
 //! Each has a node of its own in the cluster, a session and slots; an attempt of a `noop` task is
 //! held to its slot and succeeds at once. They must never say of a real task that it ran.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use model::slots::Slots;
 use model::{Attempt, Element, Ending, NodeId, NotStarted, Outcome, Resources, RunId};
+use proto::session::ToControl;
 use proto::supervisor::{
     Ended, FromSupervisor, Hello, Start, ToSupervisor, from_supervisor, to_supervisor,
 };
@@ -15,7 +17,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::control::Input;
+use crate::output::{Connection, Remote};
+use crate::session::{Doors, FromLine, Host, Line};
 
 /// How many such workers a node has beside its own, and how many processors each of them claims.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +29,8 @@ pub struct NoopWorkers {
     pub slots: u32,
 }
 
-/// Sessions of these workers are numbered from here on.
-const FIRST_SESSION: u64 = 1_000;
+/// Words of the control part that wait for such a worker.
+const WORDS_MAX: usize = 1024;
 /// Memory that each claims.
 const MEMORY_BYTES: u64 = 1 << 50;
 
@@ -37,66 +40,83 @@ pub(crate) fn start(
     beside: NodeId,
     version: &str,
     life: u32,
-    control: &mpsc::Sender<Input>,
+    host: &Arc<Host>,
+    remote: &Arc<Remote>,
 ) {
     for number in 1..=workers.count {
         let capacity =
             Resources { cpu_milli: u64::from(workers.slots) * 1000, memory_bytes: MEMORY_BYTES };
+        let node = NodeId(Uuid::from_u128(beside.0.as_u128() ^ u128::from(number)));
         let config = Config {
-            node: NodeId(Uuid::from_u128(beside.0.as_u128() ^ u128::from(number))),
+            node,
             name: format!("noop-{number}"),
             capacity,
             labels: Vec::new(),
             version: version.to_owned(),
             life,
         };
-        let task = Task {
-            worker: Worker::new(config),
-            slots: Slots::new(capacity),
-            session: FIRST_SESSION + u64::from(number),
-            control: control.clone(),
-            clock: Clock,
-            timer: None,
-            said: Vec::new(),
-            reopens: false,
-        };
-        tokio::spawn(task.run());
+        let (out, line) = mpsc::channel(WORDS_MAX);
+        tokio::spawn(Line { node, doors: Doors::Own(host.clone()), out }.run());
+        tokio::spawn(Noop::new(config, line, Some(remote.silent(node))).run());
     }
 }
 
-struct Task {
+/// A worker that runs nothing.
+pub(crate) struct Noop {
     worker: Worker,
     slots: Slots,
-    session: u64,
-    control: mpsc::Sender<Input>,
+    line: mpsc::Receiver<FromLine>,
+    words: Option<mpsc::UnboundedSender<ToControl>>,
     clock: Clock,
     timer: Option<Instant>,
     /// What the supervisor that is not there has said and nobody has heard yet.
     said: Vec<FromSupervisor>,
-    /// It has left its session and opens it anew.
-    reopens: bool,
+    /// Nobody has to wait for output of it.
+    _silent: Option<Connection>,
 }
 
-impl Task {
-    async fn run(mut self) {
-        let (messages, mut inbox) = mpsc::unbounded_channel();
-        let opened = Input::SessionOpened { session: self.session, messages };
-        if self.control.send(opened).await.is_err() {
-            return;
+impl Noop {
+    /// One that speaks through `line`.
+    pub(crate) fn new(
+        config: Config,
+        line: mpsc::Receiver<FromLine>,
+        silent: Option<Connection>,
+    ) -> Noop {
+        let slots = Slots::new(config.capacity);
+        Noop {
+            worker: Worker::new(config),
+            slots,
+            line,
+            words: None,
+            clock: Clock,
+            timer: None,
+            said: Vec::new(),
+            _silent: silent,
         }
+    }
+
+    /// Runs until the line ends.
+    pub(crate) async fn run(mut self) {
         let hello = Hello {
             version: proto::SUPERVISOR_VERSION,
             supervisor_id: Uuid::new_v4().as_bytes().to_vec(),
             containment: "none: it runs nothing".to_owned(),
             ..Hello::default()
         };
-        self.step(Event::SupervisorUp { hello, recovered: Vec::new() }).await;
-        self.step(Event::SessionOpened).await;
+        self.step(Event::SupervisorUp { hello, recovered: Vec::new() });
         loop {
             let wake = self.timer.unwrap_or_else(Instant::now);
             let event = tokio::select! {
-                message = inbox.recv() => match message {
-                    Some(message) => Event::FromControl(message),
+                word = self.line.recv() => match word {
+                    Some(FromLine::Opened(words)) => {
+                        self.words = Some(words);
+                        Event::SessionOpened
+                    }
+                    Some(FromLine::Said(message)) => Event::FromControl(*message),
+                    Some(FromLine::Closed) => {
+                        self.words = None;
+                        Event::SessionClosed
+                    }
                     None => return,
                 },
                 () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
@@ -104,34 +124,31 @@ impl Task {
                     Event::Timer
                 }
             };
-            self.step(event).await;
+            self.step(event);
         }
     }
 
     /// Performs what the reactor wants of an event, and of all that follows from it.
-    async fn step(&mut self, event: Event) {
-        self.one(event).await;
-        if std::mem::take(&mut self.reopens) {
-            self.one(Event::SessionOpened).await;
-        }
+    fn step(&mut self, event: Event) {
+        self.one(event);
         while !self.said.is_empty() {
             for said in std::mem::take(&mut self.said) {
-                self.one(Event::FromSupervisor(said)).await;
+                self.one(Event::FromSupervisor(said));
             }
         }
     }
 
-    async fn one(&mut self, event: Event) {
+    fn one(&mut self, event: Event) {
         for effect in self.worker.handle(self.clock.now(), event) {
             match effect {
                 Effect::ToControl(message) => {
-                    // A control part that has gone takes the node with it.
-                    let _ =
-                        self.control.send(Input::Message { session: self.session, message }).await;
+                    if let Some(words) = &self.words {
+                        let _ = words.send(message); // The line says that it is over.
+                    }
                 }
                 Effect::ToSupervisor(message) => self.supervise(*message),
                 Effect::Timer(at_ms) => self.timer = Some(self.clock.at(at_ms)),
-                Effect::LeaveSession => self.reopens = true,
+                Effect::LeaveSession => self.words = None,
             }
         }
     }

@@ -60,7 +60,10 @@ struct News {
 impl Publisher {
     /// Runs until the control part ends. An error means that history cannot be written.
     pub(crate) fn run(&self, inbox: &mut mpsc::Receiver<Publish>) -> Result<(), history::Error> {
-        let mut view = View::default();
+        // No other node, and no other life of this one, counts from here.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let connections_version = since.as_micros() as u64;
+        let mut view = View { connections_version, ..View::default() };
         while let Some(first) = inbox.blocking_recv() {
             let mut news = News::default();
             self.take(first, &mut view, &mut news);
@@ -94,6 +97,9 @@ impl Publisher {
                         events::connections(&view.connections, &connections, state, now_ms);
                     news.changes.push((state.applied(), changes));
                     news.runs.extend(state.runs().ids());
+                }
+                if view.connections != connections {
+                    view.connections_version += 1;
                 }
                 view.connections = connections;
             }
@@ -141,6 +147,7 @@ impl News {
             Event::RunCreated { .. }
             | Event::NodeRegistered { .. }
             | Event::NodeLost { .. }
+            | Event::NodeVoided { .. }
             | Event::PickRefused { .. }
             | Event::Changed(_) => {}
         }

@@ -17,6 +17,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hmac::{Hmac, Mac};
 use model::JobSpec;
 use proto::job;
+use proto::session::{ToWorker, to_worker};
 use sha2::Sha256;
 
 use crate::blobs::hex;
@@ -36,6 +37,8 @@ pub(crate) struct Secrets {
     newest: u32,
     /// The one that payloads are hashed with: the first, for it must stay.
     oldest: u32,
+    /// All of them, as they are kept.
+    text: String,
 }
 
 /// Why a secret cannot be opened.
@@ -76,7 +79,7 @@ impl Secrets {
             return Err(invalid());
         };
         let (oldest, newest) = (*oldest, *newest);
-        Ok(Secrets { keys: keys.into_iter().collect(), newest, oldest })
+        Ok(Secrets { keys: keys.into_iter().collect(), newest, oldest, text })
     }
 
     /// Seals what is in the clear in a job.
@@ -95,6 +98,41 @@ impl Secrets {
             secret.key = self.newest;
         }
         Ok(())
+    }
+
+    /// The keys as they are kept: for other control nodes, which need the same.
+    pub(crate) fn text(&self) -> String {
+        self.text.clone()
+    }
+
+    /// Keeps the keys of the cluster in a data directory that has none yet.
+    pub(crate) fn keep(dir: &Path, text: &str) -> io::Result<()> {
+        match dir.join(FILE).exists() {
+            true => Ok(()),
+            false => write_durably(dir, FILE, text.as_bytes()),
+        }
+    }
+
+    /// Whether a data directory has keys.
+    pub(crate) fn are_kept(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
+    /// Opens what is sealed in what is said to a worker: it has no keys, and hears it over a
+    /// connection that nobody else reads. What does not open stays sealed, and is not started.
+    pub(crate) fn open_for_worker(&self, message: &mut ToWorker) {
+        let Some(to_worker::Kind::Assign(assign)) = &mut message.kind else { return };
+        for assignment in &mut assign.assignments {
+            let Some(spec) = &mut assignment.spec else { continue };
+            for secret in spec.secrets.iter_mut().filter(|secret| secret.key != 0) {
+                match self.reveal(secret) {
+                    Ok(variable) => (secret.value, secret.key) = (variable.value.into_bytes(), 0),
+                    Err(error) => {
+                        tracing::error!(run = assignment.run, %error, "a task cannot be started");
+                    }
+                }
+            }
+        }
     }
 
     /// What a sealed secret is in the clear.

@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use history::History;
 use journal::raft::Raft;
-use runner::output::Store;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::blobs::Blobs;
+use crate::cluster::door::Door;
+use crate::cluster::own::Own;
+use crate::cluster::ways::Ways;
+use crate::connected::Told;
 use crate::control;
 use crate::error::Refused;
 use crate::events::Ring;
 use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
-use crate::live::LiveOutput;
 use crate::metrics::Metrics;
+use crate::output;
 use crate::secrets::Secrets;
 use crate::token_uses::Uses;
 use crate::traces::Traces;
@@ -26,17 +30,25 @@ use crate::watchers::Watchers;
 /// What every handle of a node shares.
 pub(crate) struct Shared {
     pub(crate) info: Info,
+    /// Who this node is to others.
+    pub(crate) own: Arc<Own>,
+    /// The way to the leader.
+    pub(crate) ways: Ways,
+    pub(crate) door: Arc<Door>,
+    /// What the leader has told of who is connected.
+    pub(crate) told: Told,
+    /// How long a certificate that is issued here is good for.
+    pub(crate) certificate_life: Duration,
     pub(crate) journal: Arc<Raft>,
     pub(crate) requests: mpsc::Sender<control::Input>,
     pub(crate) views: watch::Receiver<Arc<View>>,
     pub(crate) history: Arc<History>,
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) keeper: Keeper,
-    pub(crate) output: Arc<Store>,
+    pub(crate) outputs: Arc<output::Ways>,
     pub(crate) disk: Arc<Disk>,
     /// Bounds how many requests read history at once: each takes a thread while it does.
-    pub(crate) readers: Semaphore,
-    pub(crate) live: Arc<LiveOutput>,
+    pub(crate) readers: Arc<Semaphore>,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
@@ -51,11 +63,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Looks into history, which may take the disk's time: a few at once, and no other call waits
-    /// for them.
+    /// As [`aside`], with the turns of all requests of this node.
     pub(crate) async fn aside<T>(&self, look: impl FnOnce() -> T) -> Result<T, Refused> {
-        let turn = self.readers.acquire().await;
-        let _turn = turn.map_err(|_| Refused::Unavailable("the node stops".to_owned()))?;
-        Ok(tokio::task::block_in_place(look))
+        aside(&self.readers, look).await
     }
+}
+
+/// Looks into history, which may take the disk's time: a few at once, and no other call waits for
+/// them.
+pub(crate) async fn aside<T>(turns: &Semaphore, look: impl FnOnce() -> T) -> Result<T, Refused> {
+    let turn = turns.acquire().await;
+    let _turn = turn.map_err(|_| Refused::Unavailable("the node stops".to_owned()))?;
+    Ok(tokio::task::block_in_place(look))
 }

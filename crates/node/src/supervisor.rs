@@ -1,17 +1,20 @@
 //! The socket to the supervisor beside this daemon, and how to reach one.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
 use model::{NodeId, Resources};
 use proto::supervisor::{
-    FromSupervisor, Greeting, Hello, ToSupervisor, from_supervisor, to_supervisor,
+    Forget, FromSupervisor, Greeting, Hello, Shutdown, ToSupervisor, from_supervisor, to_supervisor,
 };
 use runner::client;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+
+use crate::error::StartError;
 
 /// What it takes to reach the supervisor.
 #[derive(Debug)]
@@ -53,6 +56,8 @@ const RELAUNCH_MS: u64 = 2_000;
 /// How long the answer to a greeting may take.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const READ_BYTES: usize = 64 << 10;
+/// How long a supervisor of a former incarnation gets to end its tasks, which have graces.
+const FORMER_WITHIN: Duration = Duration::from_secs(60);
 
 impl Reach {
     /// Finds the supervisor of this data directory, or launches one. It goes on trying: a new
@@ -98,14 +103,46 @@ impl Reach {
 
     async fn greet(&self) -> io::Result<Link> {
         let stream = client::connect(&self.data_dir).map_err(io::Error::other)?;
+        Link::greet(UnixStream::from_std(stream)?, self.capacity).await
+    }
+}
+
+/// Ends the supervisor of this directory and its tasks, if there is one; how many tasks there were.
+/// One that does not leave in time is killed: the next one proves that nothing of it is left.
+pub(crate) async fn end_former(data_dir: &Path) -> Result<u64, StartError> {
+    let failed = |error: io::Error| StartError::FormerSupervisor(error.to_string());
+    let Ok(stream) = client::connect(data_dir) else { return Ok(0) };
+    let stream = UnixStream::from_std(stream).map_err(failed)?;
+    // Held from before the end, so that no other process can take its number.
+    let pid = stream.peer_cred().map_err(failed)?.pid().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| failed(io::Error::other("its supervisor has no number")))?;
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(0),
+        process => process.map_err(|error| failed(error.into()))?,
+    };
+    let link = Link::greet(stream, Resources::default()).await;
+    let held = link.as_ref().map_or(0, |link| link.hello.held.len() as u64);
+    tracing::warn!(tasks = held, "the supervisor of a former incarnation ends, with its tasks");
+    if let Ok(mut link) = link {
+        let _ = tokio::time::timeout(FORMER_WITHIN, link.end()).await;
+    }
+    match pidfd_send_signal(&process, Signal::KILL) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(held),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+impl Link {
+    /// Says a greeting and hears the answer.
+    async fn greet(stream: UnixStream, capacity: Resources) -> io::Result<Link> {
         let mut link = Link {
-            stream: UnixStream::from_std(stream)?,
+            stream,
             decoder: client::Decoder::new(),
             read: vec![0; READ_BYTES],
             hello: Hello::default(),
         };
         let greeting =
-            Greeting { version: proto::SUPERVISOR_VERSION, capacity: Some(self.capacity.into()) };
+            Greeting { version: proto::SUPERVISOR_VERSION, capacity: Some(capacity.into()) };
         let kind = Some(to_supervisor::Kind::Greeting(greeting));
         link.send(&[ToSupervisor { kind }]).await?;
         let hello = tokio::time::timeout(HELLO_WITHIN, link.receive());
@@ -116,9 +153,20 @@ impl Reach {
         }
         Ok(link)
     }
-}
 
-impl Link {
+    /// Lets it stop everything, forget all of it, and leave.
+    async fn end(&mut self) {
+        let say = |kind| [ToSupervisor { kind: Some(kind) }];
+        let mut sent = self.send(&say(to_supervisor::Kind::Shutdown(Shutdown {}))).await;
+        while sent.is_ok() {
+            let Ok(message) = self.receive().await else { return };
+            if let Some(from_supervisor::Kind::Ended(ended)) = message.kind {
+                let attempts = ended.attempt.into_iter().collect();
+                sent = self.send(&say(to_supervisor::Kind::Forget(Forget { attempts }))).await;
+            }
+        }
+    }
+
     /// Sends messages in one write.
     pub(crate) async fn send(&mut self, messages: &[ToSupervisor]) -> io::Result<()> {
         let bytes: Vec<u8> = messages.iter().flat_map(client::encode).collect();

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::control::Input;
 use crate::metrics::Metrics;
+use crate::output::Tails;
 use crate::view::View;
 
 /// How often everything is looked at.
@@ -27,6 +28,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EACH: u32 = 10;
 /// How long output is kept where the limit of its size does not come first.
 const OUTPUT_KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// Tails of other nodes' output take one in so many of the bytes that output may.
+const TAILS_PART: u64 = 10;
 /// Calls that remove output, of 64 files each, in one go.
 const SWEEPS_MAX: usize = 16;
 /// The part of a disk that is kept for work that is going on: one in so many bytes, within bounds.
@@ -177,6 +180,7 @@ pub(crate) struct Task<J> {
     pub(crate) disk: Arc<Disk>,
     pub(crate) journal: Arc<J>,
     pub(crate) output: Arc<Store>,
+    pub(crate) tails: Arc<Tails>,
     pub(crate) views: watch::Receiver<Arc<View>>,
     pub(crate) history: Arc<History>,
     pub(crate) control: mpsc::Sender<Input>,
@@ -216,6 +220,7 @@ impl<J: Journal> Task<J> {
             }
             if count.is_multiple_of(SWEEP_EACH) || held {
                 self.sweep().await;
+                self.sweep_tails().await;
             }
         }
     }
@@ -259,18 +264,23 @@ impl<J: Journal> Task<J> {
         }
     }
 
+    /// Removes tails of other nodes' output that are too old or too many.
+    async fn sweep_tails(&self) {
+        let (tails, bytes_max) = (self.tails.clone(), self.keeping.output_bytes / TAILS_PART);
+        let swept = tokio::task::spawn_blocking(move || tails.sweep(bytes_max, OUTPUT_KEPT));
+        if let Ok(Err(error)) = swept.await {
+            tracing::warn!(%error, "old tails of output could not be removed");
+        }
+    }
+
     /// Removes output that is too old or too much, and what runs have left that history has let go.
     async fn sweep(&self) {
         let view = self.views.borrow().clone();
-        if !view.is_ready(self.node) {
+        if view.state.node(self.node).is_none() {
             return; // Nobody knows what the supervisor holds.
         }
         let held: BTreeSet<Attempt> = placed(&view.state, self.node).collect();
-        let oldest = SystemTime::now().checked_sub(OUTPUT_KEPT).unwrap_or(UNIX_EPOCH);
-        let limits = Limits {
-            bytes_max: self.keeping.output_bytes,
-            oldest_us: oldest.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64,
-        };
+        let limits = Limits { bytes_max: self.keeping.output_bytes, oldest_us: oldest_us() };
         let (output, history) = (self.output.clone(), self.history.clone());
         let swept = tokio::task::spawn_blocking(move || {
             for _ in 0..SWEEPS_MAX {
@@ -294,6 +304,12 @@ impl<J: Journal> Task<J> {
             tracing::warn!(%error, "old output could not be removed");
         }
     }
+}
+
+/// Output from before is too old, Unix microseconds.
+pub(crate) fn oldest_us() -> u64 {
+    let oldest = SystemTime::now().checked_sub(OUTPUT_KEPT).unwrap_or(UNIX_EPOCH);
+    oldest.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64
 }
 
 fn write(state: &State, to: &mut dyn std::io::Write, bytes: &AtomicU64) -> std::io::Result<()> {

@@ -14,6 +14,8 @@ pub struct View {
     pub state: State,
     /// How the nodes are connected, as this node sees it.
     pub connections: Arc<BTreeMap<NodeId, Connection>>,
+    /// Another number for other connections, also those of another node.
+    pub(crate) connections_version: u64,
 }
 
 impl View {

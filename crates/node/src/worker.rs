@@ -4,48 +4,114 @@
 //! It outlives supervisors: when one dies it reaches or launches the next. It ends when the node
 //! was taken down and the supervisor has left.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use journal::{Journal, raft::Raft};
 use model::{Attempt, NodeId, SupervisorId};
-use proto::session::{self, ToWorker};
+use peer::Dialer;
+use proto::peer::{Placed, ask, told};
+use proto::session::{self, ToControl};
 use proto::supervisor::{FromSupervisor, ToSupervisor, from_supervisor, to_supervisor};
 use reactor::worker::{Effect, Event, Worker};
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::{Clock, since_boot};
-use crate::control::Input;
+use crate::cluster::contacts::Contacts;
+use crate::cluster::ways::ask_at;
+use crate::handle::Handle;
+use crate::info::Stopped;
 use crate::live::LiveOutput;
-use crate::secrets::Secrets;
+use crate::session::FromLine;
 use crate::supervisor::{Link, Reach};
 use crate::view::View;
 
 /// How long going down waits for a supervisor: one that cleans up after another takes a while.
 const DOWN_WITHIN: Duration = Duration::from_secs(60);
-/// This node's own session; there is no other yet.
-const SESSION: u64 = 1;
+/// Before it is asked again what is placed here.
+const TRUTH_AGAIN: Duration = Duration::from_millis(300);
 
 /// The worker part's task.
 pub(crate) struct Task {
     pub(crate) worker: Worker,
-    pub(crate) secrets: Arc<Secrets>,
-    pub(crate) node: NodeId,
     pub(crate) reach: Reach,
-    pub(crate) control: mpsc::Sender<Input>,
-    pub(crate) journal: Arc<Raft>,
-    pub(crate) views: watch::Receiver<Arc<View>>,
+    /// What comes from control parts.
+    pub(crate) line: mpsc::Receiver<FromLine>,
+    /// The session that is open.
+    pub(crate) words: Option<mpsc::UnboundedSender<ToControl>>,
+    pub(crate) truth: Truth,
     pub(crate) output: Arc<Store>,
     pub(crate) live: Arc<LiveOutput>,
     pub(crate) running: Arc<AtomicU64>,
     /// When the supervisor said something last, in milliseconds since the machine's start.
     pub(crate) heard: Arc<AtomicU64>,
     pub(crate) supervisor_pid: watch::Sender<u32>,
+    /// Whether the node is registered.
+    pub(crate) welcome: watch::Sender<bool>,
     pub(crate) down: watch::Receiver<bool>,
     pub(crate) clock: Clock,
+}
+
+/// Who knows what is placed on this node.
+pub(crate) enum Truth {
+    /// This node's own state.
+    Here(Handle),
+    /// The control nodes.
+    There { dialer: Arc<Dialer>, contacts: Arc<Contacts> },
+}
+
+/// What is placed on a node whose supervisor is not the one it is registered with.
+pub(crate) fn placed(view: &View, node: NodeId, supervisor: SupervisorId) -> BTreeSet<Attempt> {
+    let Some(known) = view.state.node(node).filter(|known| known.supervisor != supervisor) else {
+        return BTreeSet::new();
+    };
+    let attempt = |at: &machine::node::Assigned| {
+        let run = view.state.run(at.run)?;
+        let live = run.tasks[at.task as usize].live.get(&at.ordinal)?;
+        Some(run.attempt(at.run, at.task, at.ordinal, live.number))
+    };
+    known.assigned.values().filter_map(attempt).collect()
+}
+
+impl Truth {
+    /// What is placed here and was not started by this supervisor, once anybody knows.
+    async fn placed(&self, supervisor: SupervisorId) -> BTreeSet<Attempt> {
+        loop {
+            match self {
+                Truth::Here(handle) => {
+                    if let Ok(view) = handle.view().await {
+                        return placed(&view, handle.info().node, supervisor);
+                    }
+                }
+                Truth::There { dialer, contacts } => {
+                    for (node, _) in contacts.all() {
+                        let asked = Placed { supervisor_id: supervisor.to_bytes() };
+                        let told = ask_at(dialer, node, ask::Kind::Placed(asked)).await;
+                        if let Ok(told::Kind::Placed(list)) = told {
+                            return list.attempts.into_iter().map(Attempt::from).collect();
+                        }
+                    }
+                }
+            }
+            tokio::time::sleep(TRUTH_AGAIN).await;
+        }
+    }
+}
+
+/// Starts the task; the first reason for its end stays.
+pub(crate) fn spawn(task: Task, stopped: watch::Sender<Option<Stopped>>) {
+    let down = task.down.clone();
+    tokio::spawn(async move {
+        let end = match tokio::spawn(task.run()).await {
+            Ok(Ok(())) if *down.borrow() => Stopped::Down,
+            Ok(Ok(())) => return, // The control part ended first and says why.
+            Ok(Err(reason)) => Stopped::Failed(reason),
+            Err(error) => Stopped::Failed(format!("the worker part failed: {error}")),
+        };
+        crate::stopping::stop(&stopped, end);
+    });
 }
 
 /// What one supervisor's life was ended by.
@@ -59,40 +125,31 @@ enum LinkEnd {
 impl Task {
     /// Runs until the node is down or stops; an error says why there can be no supervisor.
     pub(crate) async fn run(mut self) -> Result<(), String> {
-        let (messages, mut inbox) = mpsc::unbounded_channel();
-        let opened = Input::SessionOpened { session: SESSION, messages };
-        if self.control.send(opened).await.is_err() {
-            return Ok(());
-        }
-        self.step(Event::SessionOpened, &mut Vec::new()).await;
         loop {
-            let Some(link) = self.reach(&mut inbox).await? else { return Ok(()) };
+            let Some(link) = self.reach().await? else { return Ok(()) };
             self.supervisor_pid.send_replace(link.hello.pid);
-            match self.serve(link, &mut inbox).await {
+            match self.serve(link).await {
                 LinkEnd::NodeStops => return Ok(()),
                 LinkEnd::Lost if *self.down.borrow() => return Ok(()),
                 LinkEnd::Lost => {
                     tracing::warn!(
                         "the supervisor is gone; its attempts are unknown until a new one has proved their processes gone"
                     );
-                    self.step(Event::SupervisorLost, &mut Vec::new()).await;
+                    self.step(Event::SupervisorLost, &mut Vec::new());
                 }
             }
         }
     }
 
     /// Reaches a supervisor, and meanwhile hears the control part; `None` when that has gone.
-    async fn reach(
-        &mut self,
-        inbox: &mut mpsc::UnboundedReceiver<ToWorker>,
-    ) -> Result<Option<Link>, String> {
+    async fn reach(&mut self) -> Result<Option<Link>, String> {
         let mut down = self.down.clone();
         loop {
-            let message = tokio::select! {
+            let word = tokio::select! {
                 link = self.reach.reach() => {
                     return link.map(Some).map_err(|error| error.to_string());
                 }
-                message = inbox.recv() => message,
+                word = self.line.recv() => word,
                 () = given_up(&mut down) => {
                     return Err(format!(
                         "no supervisor could be reached to end the tasks; see `{}`",
@@ -100,18 +157,27 @@ impl Task {
                     ));
                 }
             };
-            match message {
-                Some(message) => _ = self.step(Event::FromControl(message), &mut Vec::new()).await,
-                None => return Ok(None),
+            let Some(word) = word else { return Ok(None) };
+            let event = self.line_said(word);
+            self.step(event, &mut Vec::new());
+        }
+    }
+
+    fn line_said(&mut self, word: FromLine) -> Event {
+        match word {
+            FromLine::Opened(words) => {
+                self.words = Some(words);
+                Event::SessionOpened
+            }
+            FromLine::Said(message) => Event::FromControl(*message),
+            FromLine::Closed => {
+                self.words = None;
+                Event::SessionClosed
             }
         }
     }
 
-    async fn serve(
-        &mut self,
-        mut link: Link,
-        inbox: &mut mpsc::UnboundedReceiver<ToWorker>,
-    ) -> LinkEnd {
+    async fn serve(&mut self, mut link: Link) -> LinkEnd {
         let mut out = Vec::new();
         let mut timer: Option<Instant> = None;
         let mut down = self.down.clone();
@@ -119,7 +185,7 @@ impl Task {
         let Some(recovered) = self.recovered(&link).await else { return LinkEnd::NodeStops };
         let hello = link.hello.clone();
         self.note_heard();
-        timer = self.step(Event::SupervisorUp { hello, recovered }, &mut out).await.or(timer);
+        timer = self.step(Event::SupervisorUp { hello, recovered }, &mut out).or(timer);
         loop {
             if !out.is_empty() && link.send(&std::mem::take(&mut out)).await.is_err() {
                 return LinkEnd::Lost;
@@ -134,7 +200,7 @@ impl Task {
                         match received {
                             Ok(Some(message)) => {
                                 if let Some(event) = self.heard(message) {
-                                    timer = self.step(event, &mut out).await.or(timer);
+                                    timer = self.step(event, &mut out).or(timer);
                                 }
                             }
                             Ok(None) => break,
@@ -144,8 +210,8 @@ impl Task {
                     }
                     continue;
                 }
-                message = inbox.recv() => match message {
-                    Some(message) => Event::FromControl(message),
+                word = self.line.recv() => match word {
+                    Some(word) => self.line_said(word),
                     None => return LinkEnd::NodeStops,
                 },
                 Ok(()) = down.changed() => {
@@ -159,7 +225,7 @@ impl Task {
                     Event::Timer
                 }
             };
-            timer = self.step(next, &mut out).await.or(timer);
+            timer = self.step(next, &mut out).or(timer);
         }
     }
 
@@ -178,64 +244,74 @@ impl Task {
         }
     }
 
-    /// Puts the secrets of a start among its variables. One that does not open stays sealed, and the
-    /// supervisor refuses the start.
-    fn open_secrets(&self, message: &mut ToSupervisor) {
+    /// Puts the secrets of a start among its variables: the control part has opened them. One that
+    /// did not open is sealed still, and the supervisor refuses the start.
+    fn hand_secrets(message: &mut ToSupervisor) {
         let Some(to_supervisor::Kind::Start(start)) = &mut message.kind else { return };
         let Some(spec) = &mut start.spec else { return };
         let env = &mut start.env;
-        spec.secrets.retain(|secret| match self.secrets.reveal(secret) {
-            Ok(variable) => {
-                env.insert(0, variable);
-                false
+        spec.secrets.retain_mut(|secret| {
+            if secret.key != 0 {
+                return true;
             }
-            Err(error) => {
-                tracing::error!(run = start.run, %error, "a task cannot be started");
-                true
-            }
+            let Ok(value) = String::from_utf8(std::mem::take(&mut secret.value)) else {
+                return true;
+            };
+            let name = std::mem::take(&mut secret.name);
+            env.insert(0, proto::job::Variable { name, value });
+            false
         });
     }
 
+    /// Nobody follows what the supervisor is told to forget: all of it is known to be committed.
+    fn forget(&self, message: &ToSupervisor) {
+        if let (Some(to_supervisor::Kind::Forget(forget)), Truth::There { .. }) =
+            (&message.kind, &self.truth)
+        {
+            let ended: Vec<Attempt> =
+                forget.attempts.iter().map(|attempt| Attempt::from(*attempt)).collect();
+            self.live.forget(&ended);
+        }
+    }
+
     /// Performs what the reactor wants of one event; returns the timer it asked for.
-    async fn step(&mut self, event: Event, out: &mut Vec<ToSupervisor>) -> Option<Instant> {
+    fn step(&mut self, event: Event, out: &mut Vec<ToSupervisor>) -> Option<Instant> {
         let mut timer = None;
-        let mut effects: VecDeque<Effect> = self.worker.handle(self.clock.now(), event).into();
-        while let Some(effect) = effects.pop_front() {
+        for effect in self.worker.handle(self.clock.now(), event) {
             match effect {
                 Effect::ToControl(message) => {
-                    // A control part that has gone takes the node with it.
-                    let _ = self.control.send(Input::Message { session: SESSION, message }).await;
+                    // A session that is over says so itself.
+                    if let Some(words) = &self.words {
+                        let _ = words.send(message);
+                    }
                 }
                 Effect::ToSupervisor(mut message) => {
-                    self.open_secrets(&mut message);
+                    Self::hand_secrets(&mut message);
+                    self.forget(&message);
                     out.push(*message);
                 }
                 Effect::Timer(at_ms) => timer = Some(self.clock.at(at_ms)),
-                // There is no other control part to try: it asks this one again.
-                Effect::LeaveSession => {
-                    effects.extend(self.worker.handle(self.clock.now(), Event::SessionOpened));
-                }
+                // The line opens another session, with another control node where there is one.
+                Effect::LeaveSession => self.words = None,
             }
         }
+        let welcome = self.worker.is_welcome();
+        self.welcome.send_if_modified(|known| std::mem::replace(known, welcome) != welcome);
         timer
     }
 
     /// What a former supervisor's attempts came to, where this one is new; `None` where the node
     /// stops.
     async fn recovered(&mut self, link: &Link) -> Option<Vec<session::End>> {
-        let index = self.journal.barrier().await.ok()?;
-        let caught_up = self.views.wait_for(|view| view.state.applied() >= index).await;
-        let view = caught_up.ok()?.clone();
-        let Some(node) = view.state.node(self.node) else { return Some(Vec::new()) };
-        if SupervisorId::from_bytes(&link.hello.supervisor_id) == Some(node.supervisor) {
+        let Some(supervisor) = SupervisorId::from_bytes(&link.hello.supervisor_id) else {
             return Some(Vec::new());
-        }
-        let attempt = |at: &machine::node::Assigned| {
-            let run = view.state.run(at.run)?;
-            let live = run.tasks[at.task as usize].live.get(&at.ordinal)?;
-            Some(run.attempt(at.run, at.task, at.ordinal, live.number))
         };
-        let wanted: BTreeSet<Attempt> = node.assigned.values().filter_map(attempt).collect();
+        let mut down = self.down.clone();
+        let wanted = tokio::select! {
+            wanted = self.truth.placed(supervisor) => wanted,
+            // Nobody will be told: what runs is ended all the same.
+            Ok(_) = down.wait_for(|down| *down) => BTreeSet::new(),
+        };
         if wanted.is_empty() {
             return Some(Vec::new());
         }

@@ -40,6 +40,11 @@ fn snapshots_of_the_state() {
 }
 
 #[test]
+fn snapshots_of_the_cluster() {
+    each("cluster_snapshot", node::fuzz::cluster_snapshot);
+}
+
+#[test]
 fn files_of_the_journal() {
     each("journal_segment", journal::fuzz::segment);
     each("journal_snapshot", journal::fuzz::snapshot);

@@ -115,6 +115,20 @@ impl Blobs {
         Ok(list.count())
     }
 
+    /// The bytes of a list, which was found whole just now.
+    pub(crate) fn verified(&self, items: Items) -> Result<Box<dyn io::Read>, Fault> {
+        let open = || {
+            File::open(self.path(&items.blob)).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Fault::Missing,
+                _ => Fault::io("open", error),
+            })
+        };
+        match List::open(open()?, items.kind)?.hash() {
+            hash if *hash == items.blob => Ok(Box::new(open()?)),
+            _ => Err(Fault::Changed),
+        }
+    }
+
     /// Removes lists that are old and that `live` does not name.
     pub(crate) fn sweep(
         &self,

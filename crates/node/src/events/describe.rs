@@ -198,8 +198,11 @@ impl Batch<'_> {
                 event.because = last.canceled.clone();
                 self.push(event, 0, job);
             }
-            // The audit tells of the first, to admins alone; the others stay as they are.
-            machine::Event::Changed(_) | machine::Event::PickRefused { .. } => {}
+            // The audit tells of the first, to admins alone; the others stay as they are, or are told
+            // when their node is lost.
+            machine::Event::Changed(_)
+            | machine::Event::PickRefused { .. }
+            | machine::Event::NodeVoided { .. } => {}
         }
     }
 

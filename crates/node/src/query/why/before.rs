@@ -81,7 +81,7 @@ fn obstacles(
             "one of them ends; a new submit may have a higher limit (`--array …%MAX`)",
         ));
     }
-    let homes = asked.obstacles(spec.resources);
+    let homes = asked.obstacles(spec);
     reasons.extend(homes.reasons);
     if !homes.some_free {
         reasons.extend(homes.ahead);
@@ -176,6 +176,13 @@ impl Asked<'_> {
                 ),
             ));
         }
+        if self.view.state.is_recovering() {
+            reasons.push(Reason::new(
+                ReasonCode::Recovering,
+                "nothing is placed, for the cluster was recovered, and tasks of before may still run until the leases of their nodes are over",
+                "nothing has to: that is over within a minute, or as long as the longest lease",
+            ));
+        }
         if self.situation.closing {
             reasons.push(Reason::new(
                 ReasonCode::GoingDown,
@@ -189,10 +196,11 @@ impl Asked<'_> {
     /// What placement would place now.
     fn plan(&self) -> Plan {
         let mut plan = Plan::new();
-        if self.situation.full_disk.is_some() || self.situation.closing {
+        let recovering = self.view.state.is_recovering();
+        if self.situation.full_disk.is_some() || self.situation.closing || recovering {
             return plan;
         }
-        for place in reactor::placement::plan(&self.view.state, &self.room()) {
+        for place in reactor::placement::plan(&self.view.state, &self.room()).places {
             for pick in place.picks {
                 let ordinals = plan.entry((RunId(pick.run), pick.task)).or_default();
                 proto::element_ranges(&pick.ordinals)

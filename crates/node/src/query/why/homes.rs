@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use machine::Node;
 use machine::node::Assigned;
-use model::{NodeId, Resources, RunId, text};
-use reactor::control::Room;
+use model::{NodeId, Resources, RunId, TaskSpec, text};
+use reactor::placement::Room;
 
 use super::{Asked, Holder, Reason, ReasonCode, count_of};
 
@@ -29,11 +29,11 @@ impl Asked<'_> {
     /// knows; an element that waits so is placed anyway.
     pub(super) fn room(&self) -> Room {
         let ids = self.view.state.nodes().keys();
-        ids.filter(|id| self.view.is_ready(**id)).map(|id| (*id, 0)).collect()
+        Room::of(ids.filter(|id| self.view.is_ready(**id)).map(|id| (*id, 0)))
     }
 
-    /// Why no node takes one more that reserves `wants`.
-    pub(super) fn obstacles(&self, wants: Resources) -> Obstacles {
+    /// Why no node takes one more of a task.
+    pub(super) fn obstacles(&self, task: &TaskSpec) -> Obstacles {
         let nodes = self.view.state.nodes();
         let mut obstacles = Obstacles { reasons: Vec::new(), ahead: Vec::new(), some_free: false };
         if nodes.is_empty() {
@@ -45,7 +45,7 @@ impl Asked<'_> {
         }
         let mut untold = 0;
         for (id, node) in nodes {
-            let reason = match self.obstacle(*id, node, wants) {
+            let reason = match self.obstacle(*id, node, task) {
                 None => {
                     obstacles.some_free = true;
                     continue;
@@ -70,8 +70,10 @@ impl Asked<'_> {
         obstacles
     }
 
-    fn obstacle(&self, id: NodeId, node: &Node, wants: Resources) -> Option<Reason> {
-        let name = self.view.node_name(id);
+    fn obstacle(&self, id: NodeId, node: &Node, task: &TaskSpec) -> Option<Reason> {
+        let (name, wants) = (self.view.node_name(id), task.resources);
+        let limit = task.placement.limit(node.capacity);
+        let headroom = task.placement.headroom_percent;
         let mut reason = if !self.view.is_ready(id) {
             Reason::new(
                 ReasonCode::NodeNotReady,
@@ -89,8 +91,28 @@ impl Asked<'_> {
                 ),
                 "submit it again with less, or give the node more",
             )
+        } else if !limit.has_room(Resources::default(), wants) {
+            Reason::new(
+                ReasonCode::NodeTooSmall,
+                format!(
+                    "node {name} can never hold it and keep {headroom}% free: it wants {wants}, the node has {}",
+                    node.capacity
+                ),
+                "submit it again with less or with a smaller headroom, or give the node more",
+            )
         } else if !node.capacity.has_room(node.seated, wants) {
             return Some(self.full(id, node, wants));
+        } else if !limit.has_room(node.seated, wants) {
+            let mut reason = Reason::new(
+                ReasonCode::Headroom,
+                format!(
+                    "node {name} has room, but not so much that {headroom}% of it stay free: it wants {wants}, the node has {} and has given {}",
+                    node.capacity, node.seated
+                ),
+                "one of those that hold the room ends or is canceled, or it is submitted again with a smaller headroom",
+            );
+            reason.holders = self.holders(node, wants.cpu_milli > 0);
+            reason
         } else {
             return None;
         };

@@ -115,6 +115,8 @@ codes! {
     NoRoom = "no_room",
     /// A node can never hold it.
     NodeTooSmall = "node_too_small",
+    /// A node has room, but has to keep more than that free.
+    Headroom = "headroom",
     /// A node does not answer, or its supervisor is not ready.
     NodeNotReady = "node_not_ready",
     /// A node's room is kept for something else that has waited long.
@@ -129,6 +131,8 @@ codes! {
     DiskReserve = "disk_reserve",
     /// Nothing is placed, for the node goes down.
     GoingDown = "going_down",
+    /// Nothing is placed, for the cluster was recovered and what ran before may still run.
+    Recovering = "recovering",
     /// It is placed ahead and waits on its node for room.
     WaitsForSeat = "waits_for_seat",
     /// It was sent to its node and has not started yet.

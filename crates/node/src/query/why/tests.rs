@@ -91,7 +91,8 @@ impl World {
     /// What placement wants now.
     fn plan(&self) -> Vec<record::Place> {
         let ready = self.view.state.nodes().keys().filter(|id| self.view.is_ready(**id));
-        reactor::placement::plan(&self.view.state, &ready.map(|id| (*id, 0)).collect())
+        let room = reactor::placement::Room::of(ready.map(|id| (*id, 0)));
+        reactor::placement::plan(&self.view.state, &room).places
     }
 
     fn place(&mut self) {
@@ -176,6 +177,26 @@ fn what_waits_hears_everything_that_keeps_it() {
     world.situation.closing = true;
     let all = vec![DiskReserve, GoingDown, NodeNotReady, NodeTooSmall];
     assert_eq!(world.codes("2"), (Queued, all));
+}
+
+#[test]
+fn what_waits_hears_of_the_headroom_that_a_node_keeps() {
+    let mut world = World::new(&[4]);
+    let roomy = |cpu_milli, placement: &str| {
+        let placement = model::Placement::parse(placement).unwrap();
+        TaskSpec { placement, ..task(cpu_milli) }
+    };
+    world.submit(task(2_000));
+    world.place();
+    world.submit(roomy(2_000, "spread,headroom=25%"));
+    assert_eq!(world.codes("2"), (Queued, vec![Headroom]));
+    let reason = world.why("2")[0].reasons[0].clone();
+    assert!(reason.text.contains("25% of it stay free: it wants cpus 2, the node has cpus 4"));
+    assert_eq!((reason.node.as_str(), reason.holders[0].run), ("n0", RunId(1)));
+    world.submit(roomy(2_000, "spread,headroom=51%"));
+    assert_eq!(world.codes("3"), (Queued, vec![NodeTooSmall, Behind]));
+    world.submit(roomy(1_000, "spread,headroom=25%"));
+    assert_eq!(world.codes("4"), (Queued, vec![BeingPlaced]));
 }
 
 #[test]

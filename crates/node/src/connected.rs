@@ -1,0 +1,32 @@
+//! Who is connected, on a node that does not lead: sessions are the leader's, so it is asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::NodeId;
+use proto::peer::Confirmed;
+use reactor::control::Connection;
+
+/// Who is connected, as the leader has told last: its sessions are there.
+#[derive(Debug, Default)]
+pub(crate) struct Told(Mutex<(u64, Arc<BTreeMap<NodeId, Connection>>)>);
+
+impl Told {
+    /// Which connections are known.
+    pub(crate) fn version(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Takes what was told; what is known then.
+    pub(crate) fn take(&self, confirmed: Confirmed) -> (u64, Arc<BTreeMap<NodeId, Connection>>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if confirmed.version != known.0 {
+            let each = confirmed.connections.into_iter().filter_map(|one| {
+                let node = NodeId::from_bytes(&one.node_id)?;
+                Some((node, Connection { ready: one.ready, degraded: one.degraded }))
+            });
+            *known = (confirmed.version, Arc::new(each.collect()));
+        }
+        known.clone()
+    }
+}

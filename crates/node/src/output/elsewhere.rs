@@ -1,0 +1,26 @@
+//! What other control nodes do for output: the one that leads has the sessions of the nodes that
+//! have none here, and all of them keep tails.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use model::NodeId;
+use proto::session::Tails;
+
+use super::Wanted;
+use super::reading::Reading;
+
+/// The other control nodes.
+pub(crate) trait Elsewhere: Send + Sync {
+    /// Starts reading what lies on a node through the control node that leads; `None` where this one
+    /// does, or none is known.
+    fn read(&self, node: NodeId, wanted: &Wanted) -> Option<Reading>;
+
+    /// Has the other control nodes keep these tails of a node; answers when all of them have, or
+    /// cannot be reached.
+    fn keep(
+        &self,
+        node: NodeId,
+        tails: Arc<Tails>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}

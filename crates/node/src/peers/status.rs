@@ -1,0 +1,147 @@
+//! The cluster as people ask for it: its members, who votes, who leads, and what it survives.
+
+use journal::{Journal, Leadership};
+use model::{ClusterId, NodeId, Roles};
+use peer::journal_number;
+
+use crate::cluster::ways::Way;
+use crate::error::Refused;
+use crate::handle::Handle;
+
+/// The cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterStatus {
+    /// Its id.
+    pub cluster: ClusterId,
+    /// Raised by a restore or a recovery.
+    pub incarnation: u16,
+    /// The node that leads; `None`: nobody, or nobody is known.
+    pub leader: Option<NodeId>,
+    /// The leader's term.
+    pub term: u64,
+    /// The last entry that this node has applied.
+    pub applied: u64,
+    /// A change of who votes is under way.
+    pub changing: bool,
+    /// The members, by name.
+    pub members: Vec<MemberStatus>,
+}
+
+/// Whether a control node votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vote {
+    /// It votes.
+    Voter,
+    /// It has everything and does not vote.
+    Learner,
+    /// It has no part in the journal.
+    None,
+}
+
+impl Vote {
+    /// Its word everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Vote::Voter => "voter",
+            Vote::Learner => "learner",
+            Vote::None => "none",
+        }
+    }
+}
+
+/// A member.
+#[derive(Clone, Debug)]
+pub struct MemberStatus {
+    /// Its id.
+    pub node: NodeId,
+    /// Its name.
+    pub name: String,
+    /// What it is there for.
+    pub roles: Roles,
+    /// Where its listener for peers is reached; empty: nowhere.
+    pub address: String,
+    /// Where people and programs reach it; empty: only on its own machine.
+    pub api_address: String,
+    /// When it came in, Unix milliseconds.
+    pub joined_ms: u64,
+    /// Whether it votes.
+    pub vote: Vote,
+    /// How many entries it is behind, where the answering node leads and knows.
+    pub behind: Option<u64>,
+    /// How long ago it has answered the leader, in milliseconds, where that is known.
+    pub silent_ms: Option<u64>,
+    /// It has lost what it had acknowledged; its disk was emptied or put back.
+    pub lost: bool,
+}
+
+impl ClusterStatus {
+    /// How many vote.
+    pub fn voters(&self) -> usize {
+        self.members.iter().filter(|member| member.vote == Vote::Voter).count()
+    }
+
+    /// What an acknowledged submit survives, for people.
+    pub fn survives(&self) -> &'static str {
+        match self.voters() {
+            0 => "unknown",
+            1 | 2 => "any crash of the one voter, but not the loss of its disk",
+            3 | 4 => "the loss of any one machine",
+            _ => "the loss of any two machines",
+        }
+    }
+}
+
+impl Handle {
+    /// The cluster, as this node knows it; it answers without a leader too, for then it is asked most.
+    pub async fn cluster_status(&self) -> Result<ClusterStatus, Refused> {
+        let view = match self.shared.ways.now() {
+            Some(_) => self.view().await.unwrap_or_else(|_| self.view_now()),
+            None => self.view_now(),
+        };
+        let leader = match self.shared.ways.now() {
+            Some(Way::Here) => Some(self.shared.info.node),
+            Some(Way::There(node)) => Some(node),
+            None => None,
+        };
+        let term = match &*self.shared.journal.leadership().borrow() {
+            Leadership::Leader(leader) | Leadership::Follower { leader: Some(leader) } => {
+                leader.term
+            }
+            _ => 0,
+        };
+        let membership = self.shared.journal.membership().borrow().clone();
+        let progress = self.shared.journal.progress();
+        let members = view.state.members().iter().map(|(node, member)| {
+            let mut roles = membership.members.iter();
+            let role = roles.find(|role| role.member.node == journal_number(node));
+            let known = role.and_then(|role| progress.iter().find(|p| p.number == role.number));
+            MemberStatus {
+                node,
+                name: member.name.clone(),
+                roles: member.roles,
+                address: member.address.clone(),
+                api_address: member.api_address.clone(),
+                joined_ms: member.joined_ms,
+                vote: match role {
+                    Some(role) if role.voter => Vote::Voter,
+                    Some(_) => Vote::Learner,
+                    None => Vote::None,
+                },
+                behind: known.map(|known| known.behind),
+                silent_ms: known.and_then(|known| Some(known.silent?.as_millis() as u64)),
+                lost: known.is_some_and(|known| known.lost),
+            }
+        });
+        let mut members: Vec<MemberStatus> = members.collect();
+        members.sort_by(|a, b| a.name.cmp(&b.name).then(a.node.cmp(&b.node)));
+        Ok(ClusterStatus {
+            cluster: self.shared.own.cluster(),
+            incarnation: self.shared.own.incarnation(),
+            leader,
+            term,
+            applied: view.state.applied(),
+            changing: membership.changing,
+            members,
+        })
+    }
+}

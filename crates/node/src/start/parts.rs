@@ -1,0 +1,293 @@
+//! What decides, and what the rest of a control node is started with: from the journal to the views.
+
+use std::sync::Arc;
+
+use history::{History, Settings};
+use journal::{Follow, Journal, Syncs, raft, raft::Raft};
+use model::NodeId;
+use peer::Carrier;
+use runner::output::Store;
+use tokio::sync::{mpsc, watch};
+
+use super::thread;
+use crate::blobs::Blobs;
+use crate::cluster::contacts::Contacts;
+use crate::cluster::door::Door;
+use crate::cluster::own::Own;
+use crate::cluster::ways::{Way, Ways};
+use crate::control::{self, Input};
+use crate::data_dir::DataDir;
+use crate::error::StartError;
+use crate::events::Ring;
+use crate::info::{Config, Stopped};
+use crate::keeper::{self, Keeper};
+use crate::live::LiveOutput;
+use crate::metrics::Metrics;
+use crate::output;
+use crate::publish::{Publish, Publisher};
+use crate::secrets::Secrets;
+use crate::session::Host;
+use crate::stopping::stop;
+use crate::traces::{self, Traces};
+use crate::view::View;
+use crate::watchers::Watchers;
+
+/// The control part follows closely: what is older is read again only at a start.
+const JOURNAL_CACHE_BYTES: usize = 1 << 20;
+const INPUTS_MAX: usize = 4096;
+const PUBLISH_MAX: usize = 1024;
+/// The parts of a control node that the others are started with.
+pub(super) struct Parts {
+    pub(super) own: Arc<Own>,
+    pub(super) journal: Arc<Raft>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) history: Arc<History>,
+    pub(super) keeper: Keeper,
+    pub(super) blobs: Arc<Blobs>,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) outputs: Arc<output::Ways>,
+    pub(super) live: Arc<LiveOutput>,
+    pub(super) watchers: Arc<Watchers>,
+    pub(super) events: Arc<Ring>,
+    pub(super) traces: Option<Arc<Traces>>,
+    pub(super) views: watch::Receiver<Arc<View>>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) stopped: watch::Sender<Option<Stopped>>,
+    pub(super) ways: Ways,
+    pub(super) host: Arc<Host>,
+    pub(super) door: Arc<Door>,
+}
+
+/// Everything from the journal to the views: what decides.
+#[allow(clippy::type_complexity)]
+pub(super) fn deciding(
+    config: &Config,
+    data_dir: &DataDir,
+    own: Arc<Own>,
+    journal: Arc<Raft>,
+    metrics: Arc<Metrics>,
+) -> Result<(Parts, std::thread::JoinHandle<()>, Option<mpsc::Receiver<traces::Record>>), StartError>
+{
+    let settings = Settings {
+        retention: config.keeping.retention,
+        namespaces: config.keeping.namespaces.clone(),
+        disk_bytes_max: config.keeping.history_bytes,
+    };
+    let history = Arc::new(History::open(&data_dir.path.join("history"), settings)?);
+    let (traces, traced) = match config.traced {
+        Some(sample) => {
+            let (traces, inbox) = Traces::new(sample, metrics.traces.dropped.clone());
+            (Some(Arc::new(traces)), Some(inbox))
+        }
+        None => (None, None),
+    };
+    let (keeper, keeping) = Keeper::new(history.clone(), metrics.clone());
+    let blobs = open_blobs(data_dir)?;
+    let secrets = Arc::new(Secrets::open(&data_dir.path)?);
+    let (views_tx, views) = watch::channel(Arc::new(View::default()));
+    let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
+    let (publish, publish_inbox) = mpsc::channel(PUBLISH_MAX);
+    let (plans, plans_inbox) = mpsc::channel(1);
+    let (stopped, _) = watch::channel(None);
+    let ways = Ways { node: own.node(), journal: journal.clone(), dialer: own.dialer.clone() };
+    let live = Arc::new(LiveOutput::default());
+    let outputs = outputs(data_dir, &own, &ways, live.clone());
+    let kept = output::Keeping::new(outputs.tails.clone(), outputs.elsewhere.clone());
+    let host = Host::new(ways.clone(), inputs.clone(), secrets.clone(), outputs.clone(), kept);
+    let host = Arc::new(host);
+    let door = Door::new(&data_dir.path, config.place.clone(), own.credentials.clone());
+    let parts = Parts {
+        journal,
+        history,
+        keeper,
+        blobs,
+        secrets,
+        outputs,
+        live,
+        watchers: Arc::default(),
+        events: Arc::default(),
+        traces,
+        views,
+        inputs: inputs.clone(),
+        stopped,
+        ways,
+        host,
+        door: Arc::new(door),
+        metrics,
+        own,
+    };
+    let publisher = Publisher {
+        history: parts.history.clone(),
+        keeper: parts.keeper.clone(),
+        views: views_tx,
+        watchers: parts.watchers.clone(),
+        live: parts.live.clone(),
+        events: parts.events.clone(),
+        metrics: parts.metrics.clone(),
+        traces: parts.traces.clone(),
+    };
+    let publisher = spawn_publisher(publisher, keeping, publish_inbox, parts.stopped.clone())?;
+    spawn_planner(&parts, plans_inbox)?;
+    let channels = control::Channels { inputs: inbox, own: inputs, publish, planner: plans };
+    spawn_control(config, &parts, channels);
+    Ok((parts, publisher, traced))
+}
+
+/// Output of every node: where it lies, and the ways to it.
+fn outputs(
+    data_dir: &DataDir,
+    own: &Arc<Own>,
+    ways: &Ways,
+    live: Arc<LiveOutput>,
+) -> Arc<output::Ways> {
+    let store = Arc::new(Store::open(data_dir.path.join("output")));
+    let others = Others { ways: ways.clone(), contacts: own.contacts.clone() };
+    let peers = output::Peers { dialer: own.dialer.clone(), contacts: Arc::new(others) };
+    Arc::new(output::Ways {
+        own: own.node(),
+        local: output::Local { store, live },
+        remote: output::Remote::new(),
+        tails: Arc::new(output::Tails::open(data_dir.path.join("tails"))),
+        elsewhere: Some(Arc::new(peers)),
+    })
+}
+
+/// The control nodes that output is read through, and that keep tails.
+struct Others {
+    ways: Ways,
+    contacts: Arc<Contacts>,
+}
+
+impl output::Contacts for Others {
+    fn leader(&self) -> Option<NodeId> {
+        match self.ways.now() {
+            Some(Way::There(leader)) => Some(leader),
+            Some(Way::Here) | None => None,
+        }
+    }
+
+    fn others(&self) -> Vec<NodeId> {
+        self.contacts.all().into_iter().map(|(node, _)| node).collect()
+    }
+}
+
+fn spawn_planner(parts: &Parts, plans: mpsc::Receiver<control::Plan>) -> Result<(), StartError> {
+    let (done, failed) = (parts.inputs.clone(), parts.stopped.clone());
+    let (measured, told) = (parts.metrics.clone(), parts.traces.clone());
+    thread("planner", move || {
+        let plan = std::panic::AssertUnwindSafe(|| {
+            control::planner(plans, done, &measured.placement, told.as_deref())
+        });
+        if std::panic::catch_unwind(plan).is_err() {
+            stop(&failed, Stopped::Failed("placement failed".to_owned()));
+        }
+    })?;
+    Ok(())
+}
+
+fn spawn_control(config: &Config, parts: &Parts, channels: control::Channels) {
+    let own = &parts.own;
+    let reactor_config = reactor::control::Config {
+        found: (!own.identity.joined).then(|| own.cluster()),
+        lease_ms: config.lease_ms,
+        // Until the journal says who votes: a lease too many does no harm.
+        alone: (!own.identity.joined).then(|| own.node()).filter(|_| is_alone(&parts.journal)),
+    };
+    let control = control::Task::new(
+        reactor_config,
+        parts.journal.clone(),
+        follow(&parts.history, &parts.journal),
+        parts.blobs.clone(),
+        channels,
+        parts.metrics.clone(),
+        parts.traces.clone(),
+    );
+    let stopped = parts.stopped.clone();
+    tokio::spawn(async move {
+        let reason = match tokio::spawn(control.run()).await {
+            Ok(reason) => reason,
+            Err(error) => format!("the control part failed: {error}"),
+        };
+        stop(&stopped, Stopped::Failed(reason));
+    });
+}
+
+fn is_alone(journal: &Raft) -> bool {
+    let membership = journal.membership();
+    let membership = membership.borrow();
+    let others = |role: &raft::Role| role.voter && role.number != journal.member().number();
+    !membership.members.iter().any(others)
+}
+
+/// What history has not, or has lost, is told again by the entries, as far back as they reach.
+fn follow(history: &History, journal: &Raft) -> Follow {
+    match history.mark() >= journal.newest_snapshot() {
+        true => journal.follow_newest(),
+        false => journal.follow(0),
+    }
+}
+
+fn open_blobs(data_dir: &DataDir) -> Result<Arc<Blobs>, StartError> {
+    let path = data_dir.path.join("blobs");
+    let what = "cannot use it for lists of items";
+    let blobs = Blobs::open(&path).map_err(|source| StartError::DataDir { path, what, source })?;
+    Ok(Arc::new(blobs))
+}
+
+pub(super) async fn open_journal(
+    data_dir: &DataDir,
+    own: &Own,
+    metrics: &Metrics,
+) -> Result<Arc<Raft>, StartError> {
+    let sync = metrics.journal.sync.clone();
+    let config = raft::Config {
+        dir: data_dir.path.join("journal"),
+        node: own.identity.journal_node(),
+        start: if own.identity.joined { raft::Start::Join } else { raft::Start::Found },
+        cluster: raft::Cluster {
+            id: own.identity.cluster_id.as_u128(),
+            incarnation: own.incarnation().into(),
+        },
+        cache_bytes: JOURNAL_CACHE_BYTES,
+        syncs: Syncs::new(move |took| sync.took(took)),
+        ..raft::Config::default()
+    };
+    let carrier = Arc::new(Carrier(own.dialer.clone()));
+    Ok(Arc::new(Raft::open_among(config, carrier).await?))
+}
+
+/// The publisher, and the keeper, which it ends once it has ended itself.
+fn spawn_publisher(
+    publisher: Publisher,
+    keeping: keeper::Work,
+    inbox: mpsc::Receiver<Publish>,
+    stopped: watch::Sender<Option<Stopped>>,
+) -> Result<std::thread::JoinHandle<()>, StartError> {
+    let failed = stopped.clone();
+    let keeper = thread("history", move || {
+        if let Err(error) = keeping.run() {
+            stop(&failed, history_failed(&error));
+        }
+    })?;
+    thread("publisher", move || {
+        let mut inbox = inbox;
+        // Neither is dropped before the reason is told: the control part notices and tells less.
+        if let Err(error) = publisher.run(&mut inbox) {
+            stop(&stopped, history_failed(&error));
+        }
+        publisher.keeper.stop();
+        // It has told its reason, unless it had none.
+        if keeper.join().is_err() {
+            stop(&stopped, Stopped::Failed("the keeper of history failed".to_owned()));
+        }
+    })
+}
+
+fn history_failed(error: &history::Error) -> Stopped {
+    let source = std::error::Error::source(error).map(|s| format!(": {s}"));
+    let hint = match error.is_disk_full() {
+        true => "\nhint: free some space on the disk of the data directory, then `windlass up`",
+        false => "",
+    };
+    Stopped::Failed(format!("{error}{}{hint}", source.unwrap_or_default()))
+}
