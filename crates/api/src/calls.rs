@@ -4,6 +4,7 @@
 //! which role it takes.
 
 use model::{Because, Role, Selector};
+use node::cluster_snapshot::Taking;
 use node::query::Purged;
 use node::{Handle, Refused, Submitted};
 use proto::api::*;
@@ -150,6 +151,12 @@ impl Service {
     pub(crate) async fn get_server(&self, caller: &Caller) -> Result<GetServerResponse, Refused> {
         caller.need(Role::Viewer, "look at the node")?;
         Ok(convert::server(&self.handle, &*self.handle.view().await?))
+    }
+
+    /// A snapshot of the cluster, on its way out.
+    pub(crate) async fn take_snapshot(&self, caller: &Caller) -> Result<Taking, Refused> {
+        caller.need(Role::Admin, "take a snapshot of the cluster")?;
+        self.handle(caller).take_snapshot().await
     }
 
     /// Tells the node to go down; how many tasks are left.

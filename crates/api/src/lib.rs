@@ -20,6 +20,7 @@ mod token;
 
 mod audit;
 mod calls;
+mod cluster;
 mod convert;
 mod details;
 mod filter;

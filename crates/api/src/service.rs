@@ -33,6 +33,7 @@ impl Windlass for Service {
     type DownStream = Messages<DownEvent>;
     type EventsStream = Messages<EventBatch>;
     type FollowAuditStream = Messages<ChangeBatch>;
+    type TakeSnapshotStream = Messages<SnapshotPiece>;
 
     async fn submit(
         &self,
@@ -190,6 +191,37 @@ impl Windlass for Service {
         let left = self.go_down(&caller, request).await.map_err(|refused| status(&refused))?;
         let handle = self.handle.clone();
         Ok(answer(move |recipient| down(handle, left, recipient)))
+    }
+
+    async fn take_snapshot(
+        &self,
+        request: Request<TakeSnapshotRequest>,
+    ) -> Result<Response<Self::TakeSnapshotStream>, Status> {
+        let (caller, _) = open(request)?;
+        let taking = Service::take_snapshot(self, &caller).await;
+        let mut taking = taking.map_err(|refused| status(&refused))?;
+        Ok(answer(|recipient| async move {
+            while let Some(data) = taking.next().await {
+                recipient.send(SnapshotPiece { data }).await?;
+            }
+            Ok(())
+        }))
+    }
+
+    async fn get_cluster(
+        &self,
+        request: Request<GetClusterRequest>,
+    ) -> Result<Response<GetClusterResponse>, Status> {
+        let (caller, _) = open(request)?;
+        plain(Service::get_cluster(self, &caller).await)
+    }
+
+    async fn create_join_token(
+        &self,
+        request: Request<CreateJoinTokenRequest>,
+    ) -> Result<Response<CreateJoinTokenResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::create_join_token(self, &caller, request).await)
     }
 
     async fn create_token(

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::client::Target;
 use crate::commands::{
-    audit, cancel, completions, config, down, events, help, history, load, logs, man, node, ps,
-    purge, rerun, run, status, token, top, up, version, wait, why,
+    audit, cancel, cluster, completions, config, down, events, help, history, join, load, logs,
+    man, node, ps, purge, rerun, run, status, token, top, up, version, wait, why,
 };
 use crate::show::color;
 
@@ -37,6 +37,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start a node here
     Up(up::Args),
+    /// Start a node here, and join a cluster with it
+    Join(Box<join::Args>),
     /// End the node and its tasks
     Down(down::Args),
     /// Run a command, show its output, exit with its code
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     /// List nodes, or show one
     #[command(visible_alias = "workers")]
     Node(node::Args),
+    /// Show the cluster, let nodes in, save and recover it
+    Cluster(cluster::Args),
     /// Watch runs, nodes and output on a live screen
     Top(top::Args),
     /// Make, list and revoke tokens

@@ -19,8 +19,8 @@ use clap::CommandFactory;
 
 use cli::{Cli, Command};
 use commands::{
-    audit, cancel, completions, config, down, events, help, history, load, logs, man, node, ps,
-    purge, rerun, run, status, supervisor, token, top, up, version, wait, why,
+    audit, cancel, cluster, completions, config, down, events, help, history, join, load, logs,
+    man, node, ps, purge, rerun, run, status, supervisor, token, top, up, version, wait, why,
 };
 use failure::Failure;
 
@@ -46,6 +46,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
     let target = line.target;
     match line.command {
         Command::Up(args) => up::execute(args, target.verbose),
+        Command::Join(args) => join::execute(*args, target.verbose),
         Command::Down(args) => client(down::execute(args, target)),
         Command::Run(args) => {
             client(run::execute(*args, target)).map_err(Failure::beside_task_codes)
@@ -63,6 +64,7 @@ fn execute(line: Cli) -> Result<u8, Failure> {
         Command::Purge(args) => client(purge::execute(args, target)),
         Command::Rerun(args) => client(rerun::execute(args, target)),
         Command::Node(args) => client(node::execute(args, target)),
+        Command::Cluster(args) => client(cluster::execute(args, target)),
         Command::Audit(args) => client(audit::execute(args, target)),
         Command::Token(args) => client(token::execute(args, target)),
         Command::Completions(args) => completions::execute(&args),

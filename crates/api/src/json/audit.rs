@@ -44,7 +44,7 @@ pub struct Change {
     /// When.
     pub at: Option<String>,
     /// `submit`, `rerun`, `cancel`, `purge`, `create-token`, `revoke-token`, `expire-token`, `down`,
-    /// `register-node` or `lose-node`.
+    /// `register-node`, `lose-node`, `restore`, `recover`, `create-join-token` or `admit-node`.
     #[schema(example = "cancel")]
     pub action: String,
     /// What it was done to.

@@ -9,13 +9,16 @@
 
 mod answer;
 mod audit;
+mod cluster;
 mod element;
 mod event;
 mod history;
 mod job;
+mod members;
 mod node;
 mod output;
 mod page;
+mod placement;
 mod retries;
 mod run;
 mod schema;
@@ -29,16 +32,19 @@ mod why;
 
 pub use answer::{Canceled, Cancellation, Purged, ServerVersion, Submitted, Version, Versions};
 pub use audit::{Audit, AuditPage, Change};
+pub use cluster::ClusterSnapshot;
 pub use element::{Attempt, Because, Element, Outcome};
 pub use event::Event;
 pub use history::{History, PastRun};
 pub use job::{Job, Keep, Retention};
+pub use members::{ClusterStatus, JoinToken, Member};
 pub use node::{Node, NodeDetail, Nodes};
 pub use output::{Encoding, Line, Output, Stream};
 pub use page::{
     Cancel, Cluster, Down, ElementList, GoingDown, List, Purge, Rerun, RunDetail, RunList,
     TaskList, TaskOfRun, Waited,
 };
+pub use placement::{Placement, Policy, WhenFull};
 pub use retries::{Backoff, Conditions, FailureClass, Retries};
 pub(crate) use run::counts;
 pub use run::{Ended, EndedOf, Ends, Run, RunPage, RunStatus};

@@ -5,8 +5,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 
 use super::{
-    Audit, Cancellation, Change, CreatedToken, Ends, Event, History, Line, NodeDetail, Nodes,
-    Purged, RunPage, RunStatus, Settings, Submitted, Tokens, Versions, Whys,
+    Audit, Cancellation, Change, ClusterSnapshot, ClusterStatus, CreatedToken, Ends, Event,
+    History, JoinToken, Line, NodeDetail, Nodes, Purged, RunPage, RunStatus, Settings, Submitted,
+    Tokens, Versions, Whys,
 };
 
 /// Where the schemas of parts stand in OpenAPI, and where in a schema of its own.
@@ -32,6 +33,7 @@ pub fn schemas() -> Vec<CommandSchema> {
         one("audit", schema::<Audit>("audit")),
         lines("audit --follow", schema::<Change>("audit --follow")),
         one("cancel", schema::<Cancellation>("cancel")),
+        one("cluster snapshot check", schema::<ClusterSnapshot>("cluster snapshot check")),
         one("config show", schema::<Settings>("config show")),
         lines("events", schema::<Event>("events")),
         one("history", schema::<History>("history")),
@@ -44,6 +46,8 @@ pub fn schemas() -> Vec<CommandSchema> {
         lines("run", schema::<Line>("run")),
         one("run --detach", schema::<Submitted>("run --detach")),
         one("status", schema::<RunStatus>("status")),
+        one("cluster status", schema::<ClusterStatus>("cluster status")),
+        one("cluster token", schema::<JoinToken>("cluster token")),
         one("token create", schema::<CreatedToken>("token create")),
         one("token ls", schema::<Tokens>("token ls")),
         one("version", schema::<Versions>("version")),

@@ -7,6 +7,7 @@ use model::job::Fault;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::placement::Placement;
 use super::retries::Retries;
 use super::shape::{Array, Items, MaxFailed, OnLost, Resources, Runner, Warn};
 use super::text;
@@ -41,6 +42,8 @@ pub struct Task {
     /// 0 to 100; higher is placed first.
     #[schema(maximum = 100)]
     pub priority: u32,
+    /// Which node an element gets, and what becomes of it where none has room.
+    pub placement: Placement,
     /// How long an element may wait for its first node, in milliseconds; `null` for ever.
     pub pending_timeout_ms: Option<u64>,
     /// How long an attempt may take from its seat on the node to its program, in milliseconds.
@@ -109,6 +112,7 @@ impl From<&TaskSpec> for Task {
             runner: task.runner.into(),
             resources: task.resources.into(),
             priority: task.priority,
+            placement: task.placement.into(),
             pending_timeout_ms: time(task.pending_timeout_ms),
             start_timeout_ms: time(task.start_timeout_ms),
             timeout_ms: time(task.timeout_ms),
@@ -165,6 +169,7 @@ impl Task {
             runner: self.runner.into(),
             resources: self.resources.into(),
             priority: self.priority,
+            placement: self.placement.into(),
             pending_timeout_ms: self.pending_timeout_ms.unwrap_or_default(),
             start_timeout_ms: self.start_timeout_ms.unwrap_or_default(),
             timeout_ms: self.timeout_ms.unwrap_or_default(),

@@ -52,6 +52,7 @@ fn full() -> job::Job {
             on: Some(job::Conditions { codes: vec![7], reasons: vec![3], ..Default::default() }),
             ..Default::default()
         }),
+        placement: Some(model::Placement::parse("spread,headroom=25%").unwrap().into()),
         timeout_ms: 5,
         ..Default::default()
     };

@@ -1,14 +1,18 @@
 //! Nodes and the cluster, and whether the node that is asked is well.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::IntoResponse;
-use http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use futures::stream::unfold;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
 use node::Refused;
 
 use super::Rest;
+use super::negotiate::{BYTES, choose};
 use super::problem::Problem;
 use super::request::Body;
 use crate::caller::Caller;
@@ -67,6 +71,26 @@ pub(super) async fn cluster(
     caller: Caller,
 ) -> Result<Json<Cluster>, Problem> {
     Ok(Json(Cluster::from(&rest.service.get_server(&caller).await?)))
+}
+
+/// Take a snapshot of the cluster
+///
+/// Everything that is needed to go on with it elsewhere, as one file; without the keys, history and
+/// output. `windlass cluster snapshot check FILE` tells whether all of it has arrived.
+#[utoipa::path(get, path = "/v1/cluster/snapshot", tag = "nodes", operation_id = "take_snapshot",
+    responses((status = 200, description = "The snapshot", body = String, content_type = "application/octet-stream")))]
+pub(super) async fn snapshot(
+    State(rest): State<Rest>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let form = choose(&headers, &[BYTES])?;
+    let place = rest.streams.take()?;
+    let taking = rest.service.take_snapshot(&caller).await?;
+    let pieces = unfold((taking, place), async |(mut taking, place)| {
+        Some((Ok::<_, Infallible>(taking.next().await?), (taking, place)))
+    });
+    Ok(([(CONTENT_TYPE, form)], axum::body::Body::from_stream(pieces)).into_response())
 }
 
 /// Show which version answers

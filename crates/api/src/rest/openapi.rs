@@ -24,7 +24,7 @@ use super::{audit, elements, events, lists, negotiate, nodes, output, runs, secu
         runs::list, submit::submit, runs::get, elements::list, elements::tasks, elements::get,
         submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, events::all,
         events::of_run, events::why, lists::upload,
-        nodes::list, nodes::get, nodes::down, nodes::cluster, nodes::version, security::list,
+        nodes::list, nodes::get, nodes::down, nodes::cluster, nodes::snapshot, nodes::version, security::list,
         security::create, security::revoke, audit::list, audit::follow, serve,
     ),
     components(schemas(super::Problem, crate::json::Output, crate::json::Event)),

@@ -50,12 +50,13 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 20] {
 }
 
 /// The routes that have answers of other kinds.
-fn other() -> [(&'static str, MethodRouter<Rest>); 4] {
+fn other() -> [(&'static str, MethodRouter<Rest>); 5] {
     [
         ("/v1/runs/{id}/output", get(output::read)),
         ("/v1/runs/{id}/events", get(events::of_run)),
         ("/v1/events", get(events::all)),
         ("/v1/audit/events", get(audit::follow)),
+        ("/v1/cluster/snapshot", get(nodes::snapshot)),
     ]
 }
 

@@ -35,6 +35,7 @@ macro_rules! topic {
 const TOPICS: &[Topic] = &[
     topic!("selectors", "how runs, elements and attempts are named", "reference/selectors.md"),
     topic!("states", "what becomes of a task, and why", "concepts/states.md"),
+    topic!("placement", "which node a task runs on", "concepts/placement.md"),
     topic!("output", "where a task's output goes, and how it is shown", "reference/output.md"),
     topic!("environment", "what a task finds", "reference/environment.md"),
     topic!("tokens", "who may do what, and what is defended", "concepts/security.md"),

@@ -4,6 +4,7 @@ pub(crate) mod up;
 
 pub(crate) mod audit;
 pub(crate) mod cancel;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod down;
@@ -11,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod filter;
 pub(crate) mod help;
 pub(crate) mod history;
+pub(crate) mod join;
 pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod node;

@@ -63,15 +63,16 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     submitted(args, target).await.map_err(in_flags)
 }
 
-/// Resources that no node has are named by the flags that ask for them.
+/// What no node has is named by the flags that ask for it.
 fn in_flags(failure: Failure) -> Failure {
     let message = &failure.message;
-    let Some((before, fault)) = message.split_once("tasks[0].resources") else { return failure };
+    let Some((before, fault)) = message.split_once("tasks[0].") else { return failure };
     let named = match fault.split_once(": ") {
-        Some((".cpu_milli", fault)) => format!("--cpus: {fault}"),
-        Some((".memory_bytes", fault)) => format!("--memory: {fault}"),
-        Some((_, fault)) => format!("--cpus and --memory: {fault}"),
-        None => return failure,
+        Some(("resources.cpu_milli", fault)) => format!("--cpus: {fault}"),
+        Some(("resources.memory_bytes", fault)) => format!("--memory: {fault}"),
+        Some(("resources", fault)) => format!("--cpus and --memory: {fault}"),
+        Some(("placement.headroom", fault)) => format!("--placement: {fault}"),
+        _ => return failure,
     };
     let message = format!("{before}{named}");
     Failure { message, ..failure }.hint("ask for less; `windlass node ls` shows what nodes have")

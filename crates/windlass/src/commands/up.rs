@@ -1,9 +1,10 @@
 //! `windlass up`: a node that serves until it is told to end.
 
-mod dirs;
+pub(in crate::commands) mod dirs;
 mod logging;
+pub(in crate::commands) mod place;
 mod ready;
-mod serve;
+mod serving;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub(crate) struct Args {
     /// Listen at ADDR for people and programs; port 0 is any free one
     #[arg(long, value_name = "ADDR", default_value = addr::DEFAULT)]
     api: String,
+    #[command(flatten)]
+    place: place::PlaceArgs,
     /// Name the node (else as the machine)
     #[arg(long, value_name = "NAME", value_parser = node_name)]
     name: Option<String>,
@@ -53,6 +56,9 @@ pub(crate) struct Args {
     /// Offer SIZE of memory to tasks (else all)
     #[arg(long, value_name = "SIZE", value_parser = text::parse_size)]
     memory: Option<u64>,
+    /// Give nodes a lease of TIME: without a word for so long their tasks end (30s)
+    #[arg(long, value_name = "TIME", value_parser = lease, hide_short_help = true)]
+    lease: Option<u64>,
     /// Make a snapshot when so much of the journal lies behind the last one
     #[arg(long, value_name = "SIZE", hide = true, value_parser = text::parse_size)]
     checkpoint_size: Option<u64>,
@@ -100,11 +106,17 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn execute(args: Args, verbose: u8) -> Result<u8, Failure> {
+    serve(args, verbose, None)
+}
+
+/// Starts a node, which comes into a cluster with `join`, and serves until it is told to end.
+pub(super) fn serve(args: Args, verbose: u8, join: Option<node::Join>) -> Result<u8, Failure> {
     logging::start(verbose, args.log.as_deref(), args.log_format)?;
     check_labels(&args.labels)?;
     let api = api_addr(&args.api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
-    serve::serve(args, api, dir)
+    let place = args.place.place(join)?;
+    serving::serve(args, place, api, dir)
 }
 
 impl Args {
@@ -161,6 +173,15 @@ fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn lease(text: &str) -> Result<u64, String> {
+    let allowed = model::LEASE_MS_MIN..=model::LEASE_MS_MAX;
+    let lease_ms = text::parse_duration_ms(text).map_err(|error| error.to_string())?;
+    match allowed.contains(&lease_ms) {
+        true => Ok(lease_ms),
+        false => Err("a lease has 1s to 10m".to_owned()),
+    }
 }
 
 fn part(text: &str) -> Result<f64, String> {

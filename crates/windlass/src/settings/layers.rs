@@ -8,7 +8,7 @@ use clap::{ArgMatches, Command};
 use super::fault::{Fault, Place};
 use super::places::{self, File};
 use super::reading::{self, Checker};
-use super::tree::{Setting, Takes, Tree};
+use super::tree::{self, Setting, Takes, Tree};
 use super::variables;
 use crate::failure::Failure;
 
@@ -117,14 +117,18 @@ impl Layers {
 
     /// The command line with these values as defaults. What is said for one command wins over what
     /// is said for all.
-    pub(crate) fn apply(&self, mut command: Command, tree: &Tree) -> Command {
-        for (setting, value) in tree.settings.iter().zip(&self.values) {
+    pub(crate) fn apply(&self, mut command: Command, all: &Tree) -> Command {
+        for (setting, value) in all.settings.iter().zip(&self.values) {
             let Some((values, _)) = value else { continue };
             if !setting.shared {
                 command = set_default(command, &setting.path, setting, values);
+                // A node that joins is one that comes up.
+                if setting.path == [tree::UP] {
+                    command = set_default(command, &[tree::JOIN.to_owned()], setting, values);
+                }
                 continue;
             }
-            let same = tree.settings.iter().enumerate();
+            let same = all.settings.iter().enumerate();
             let same = same.filter(|(at, one)| {
                 one.key == setting.key && !one.shared && self.values[*at].is_none()
             });

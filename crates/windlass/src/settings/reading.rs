@@ -103,17 +103,16 @@ fn unknown(tree: &Tree, path: &[String], key: &str, at: Place) -> Fault {
         path => format!(" of `{}`", path.join(" ")),
     };
     let fault = Fault::at(at, format!("there is no setting `{key}`{of}"));
-    let known = tree.keys(path);
-    if let Some(meant) = near(key, &known) {
-        return fault.hint(format!("is `{meant}` meant?"));
-    }
-    // What stands in the wrong section is common.
+    // What stands in the wrong section is common, and is known for certain.
     let elsewhere = tree.settings.iter().filter(|setting| setting.key == key && !setting.shared);
     let places: Vec<_> = elsewhere.map(|setting| setting.path.join(" ")).collect();
     match places.first().map(String::as_str) {
         Some("") => fault.hint(format!("`{key}` stands at the top, in no section")),
         Some(_) => fault.hint(format!("it is one of `{}`", places.join("`, `"))),
-        None => fault.hint("`windlass config show --all` lists them all"),
+        None => match near(key, &tree.keys(path)) {
+            Some(meant) => fault.hint(format!("is `{meant}` meant?")),
+            None => fault.hint("`windlass config show --all` lists them all"),
+        },
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) const TAKEN: [&str; 12] = [
     "WINDLASS_TOKEN",
 ];
 
+/// What is set for the one holds for the other too: its flags have no section of their own.
+pub(super) const UP: &str = "up";
+pub(super) const JOIN: &str = "join";
+
 /// A flag that many commands have and that is set for all of them at once, beside for each.
 const SHARED: [&str; 1] = ["json"];
 
@@ -114,7 +118,7 @@ impl Tree {
         self.settings.extend(flags);
         for below in command.get_subcommands() {
             let name = below.get_name();
-            if ["help", super::COMMAND].contains(&name) || name.starts_with("__") {
+            if ["help", JOIN, super::COMMAND].contains(&name) || name.starts_with("__") {
                 continue;
             }
             let path: Vec<_> = path.iter().cloned().chain([name.to_owned()]).collect();

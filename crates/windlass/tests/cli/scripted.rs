@@ -20,6 +20,7 @@ pub(crate) struct Script {
     pub(crate) run: Vec<RunEvent>,
     pub(crate) wait: Vec<WaitEvent>,
     pub(crate) logs: Vec<OutputChunk>,
+    pub(crate) snapshot: Vec<SnapshotPiece>,
     /// Refuse so many calls of `Run` first, for want of room.
     pub(crate) refuse: usize,
     /// Close the stream after the last event rather than say nothing more.
@@ -107,6 +108,7 @@ impl Windlass for Scripted {
     type DownStream = Events<DownEvent>;
     type EventsStream = Events<EventBatch>;
     type FollowAuditStream = Events<ChangeBatch>;
+    type TakeSnapshotStream = Events<SnapshotPiece>;
 
     async fn run(
         &self,
@@ -207,6 +209,13 @@ impl Windlass for Scripted {
         unasked()
     }
 
+    async fn take_snapshot(
+        &self,
+        _: Request<TakeSnapshotRequest>,
+    ) -> Result<Response<Self::TakeSnapshotStream>, Status> {
+        self.play(self.script.snapshot.clone())
+    }
+
     async fn events(
         &self,
         _: Request<EventsRequest>,
@@ -218,6 +227,20 @@ impl Windlass for Scripted {
         &self,
         _: Request<CreateTokenRequest>,
     ) -> Result<Response<CreateTokenResponse>, Status> {
+        unasked()
+    }
+
+    async fn get_cluster(
+        &self,
+        _: Request<GetClusterRequest>,
+    ) -> Result<Response<GetClusterResponse>, Status> {
+        unasked()
+    }
+
+    async fn create_join_token(
+        &self,
+        _: Request<CreateJoinTokenRequest>,
+    ) -> Result<Response<CreateJoinTokenResponse>, Status> {
         unasked()
     }
 

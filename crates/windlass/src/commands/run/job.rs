@@ -264,7 +264,8 @@ mod tests {
             --at-most-once --warn USR1:5s --pending-timeout 1m --start-timeout 2m \
             --total-timeout 3h --retries 4 --retry-backoff 1s,3,9s,5% --retry-on 75,timeout \
             --no-retry-on SIGKILL --max-failed 5% --losses-max 2 --label team=a --label b= \
-            --keep 7,10 --keep-failed 90,20 --runner noop -- x";
+            --keep 7,10 --keep-failed 90,20 --placement spread,headroom=25% --when-full fail \
+            --runner noop -- x";
         let job = args(&line.split_whitespace().collect::<Vec<_>>());
         // The words of the test's own command line decide about `--`; give the command itself.
         let job = JobArgs { words: vec![], ..job }.job().unwrap();
@@ -295,6 +296,10 @@ mod tests {
             },
             max_failed: Some(model::MaxFailed::Percent(5)),
             losses_max: 2,
+            placement: model::Placement {
+                when_full: model::WhenFull::Fail,
+                ..model::Placement::parse("spread,headroom=25%").unwrap()
+            },
             runner: Runner::Noop,
             ..TaskSpec::new(vec!["x".into()])
         };

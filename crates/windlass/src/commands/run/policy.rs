@@ -1,8 +1,8 @@
-//! What becomes of an element that fails, waits or takes too long, and how long its run is kept:
-//! the flags of `run` that say so.
+//! Which node an element gets, what becomes of it when it fails, waits or takes too long, and how
+//! long its run is kept: the flags of `run` that say so.
 
 use model::job::{Conditions, Keep, MaxFailed, Retention, Retries};
-use model::{TaskSpec, Warn, text};
+use model::{Placement, TaskSpec, Warn, WhenFull, text};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct PolicyArgs {
@@ -54,6 +54,13 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=1000))]
     losses_max: Option<u32>,
+    /// Choose nodes by `pull` (default), `spread[,headroom=25%]`, `pack`, `round_robin` or `random`
+    #[arg(long, value_name = "POLICY", value_parser = Placement::parse, hide_short_help = true)]
+    placement: Option<Placement>,
+    /// When no node has room: `wait` (default), or `fail`, which ends it as `dead`
+    #[arg(long, value_name = "WHAT", default_value = "wait", hide_default_value = true)]
+    #[arg(hide_possible_values = true, hide_short_help = true)]
+    when_full: WhenFullArg,
     /// Keep the run in history for DAYS, or as one of the latest RUNS of its name: `30,1000`
     #[arg(long, value_name = "DAYS,RUNS", value_parser = keep, hide_short_help = true)]
     keep: Option<Keep>,
@@ -61,6 +68,12 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "DAYS,RUNS", value_parser = keep, requires = "keep")]
     #[arg(hide_short_help = true)]
     keep_failed: Option<Keep>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum WhenFullArg {
+    Wait,
+    Fail,
 }
 
 impl PolicyArgs {
@@ -73,6 +86,13 @@ impl PolicyArgs {
         task.total_timeout_ms = self.total_timeout.unwrap_or(0);
         task.max_failed = self.max_failed;
         task.losses_max = self.losses_max.unwrap_or(task.losses_max);
+        task.placement = Placement {
+            when_full: match self.when_full {
+                WhenFullArg::Wait => WhenFull::Wait,
+                WhenFullArg::Fail => WhenFull::Fail,
+            },
+            ..self.placement.unwrap_or_default()
+        };
         let backoff = self.retry_backoff.unwrap_or_default();
         task.retries = Retries {
             attempts: self.retries.unwrap_or(0),

@@ -2,7 +2,7 @@
 
 use model::job::{Conditions, Keep, Retries};
 use model::outcome::signal_name;
-use model::{JobSpec, MaxFailed, TaskSpec};
+use model::{JobSpec, MaxFailed, Placement, TaskSpec, WhenFull};
 use proto::job::Job;
 
 use super::element::Facts;
@@ -22,6 +22,7 @@ pub(super) fn facts(job: &Job) -> Facts {
         tell("retries", retries(&task.retries).into_iter().collect());
         tell("timeouts", timeouts(task));
         tell("max failed", task.max_failed.map(max_failed).into_iter().collect());
+        tell("placement", placement(task.placement));
     }
     let keep = |keep: Keep| format!("{} days or {} runs", keep.days, keep.runs);
     tell(
@@ -80,6 +81,20 @@ fn timeouts(task: &TaskSpec) -> Vec<String> {
     told
 }
 
+fn placement(asked: Placement) -> Vec<String> {
+    if asked == Placement::default() {
+        return Vec::new();
+    }
+    let mut told = vec![asked.policy.name().to_owned()];
+    if asked.headroom_percent > 0 {
+        told.push(format!("{}% of each node stay free", asked.headroom_percent));
+    }
+    if asked.when_full == WhenFull::Fail {
+        told.push("does not wait for room".to_owned());
+    }
+    told
+}
+
 /// As people give it: `90s`, `5m`, `2h`.
 fn time(ms: u64) -> String {
     let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
@@ -116,11 +131,16 @@ mod tests {
         (task.pending_timeout_ms, task.timeout_ms) = (60_000, 3_600_000);
         task.warn = Some(model::Warn { signal: 10, before_ms: 30_000 });
         task.max_failed = Some(MaxFailed::Percent(5));
+        task.placement = Placement {
+            when_full: WhenFull::Fail,
+            ..Placement::parse("spread,headroom=25%").unwrap()
+        };
         insta::assert_snapshot!(told(&task, &[("team".into(), "a".into())]), @r"
         labels: team=a
         retries: 3, after 10s ×2 up to 5m ±25%, on 75 SIGKILL timeout
         timeouts: pending 1m, run 1h, SIGUSR1 30s before
         max failed: 5%
+        placement: spread, 25% of each node stay free, does not wait for room
         ");
     }
 }

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 const ROOT_DIR: &str = "/var/lib/windlass";
 
 /// The data directory; absolute, and perhaps not there yet.
-pub(super) fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+pub(in crate::commands) fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     let dir = named.map_or_else(default_dir, Ok)?;
     std::path::absolute(&dir).map_err(|error| {
         Failure::new(format!("cannot find the data directory `{}`: {error}", dir.display()))

@@ -21,12 +21,12 @@ pub(super) enum Format {
 }
 
 /// What the node does; the library below the journal tells of each of its own steps.
-const INFO: &str = "info,openraft=warn";
+const INFO: &str = "info,openraft=off";
 
 /// Starts logging; `verbose` is how often `-v` was given, which `directives` overrule.
 pub(super) fn start(verbose: u8, directives: Option<&str>, format: Format) -> Result<(), Failure> {
     let usual = match verbose {
-        0 => "warn",
+        0 => "warn,openraft=off",
         1 => INFO,
         2 => {
             "info,api=debug,history=debug,journal=debug,machine=debug,node=debug,reactor=debug,runner=debug,windlass=debug"

@@ -10,8 +10,12 @@ use crate::failure::Failure;
 
 /// Where and as what a node serves.
 pub(super) struct Ready {
-    /// Where people and programs reach it.
+    /// Where people and programs reach it; empty on a node that only works.
     pub(super) api: String,
+    /// Where other nodes reach it; empty while it does not listen for any.
+    pub(super) peer: String,
+    pub(super) cluster: String,
+    pub(super) roles: String,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) node_id: String,
@@ -24,6 +28,9 @@ impl Ready {
     pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
         let value = json!({
             "api": self.api,
+            "peer": self.peer,
+            "cluster": self.cluster,
+            "roles": self.roles,
             "pid": std::process::id(),
             "supervisor_pid": self.supervisor_pid,
             "data_dir": self.data_dir,
@@ -40,6 +47,13 @@ impl Ready {
             true => String::new(),
             false => format!("-N {} ", self.api),
         };
+        if self.api.is_empty() {
+            return format!(
+                "node {} is ready, and works for its cluster\n  data  {}\n",
+                self.node_name,
+                self.data_dir.display(),
+            );
+        }
         format!(
             "node {} is ready\n  api   {}\n  data  {}\n\nnext: windlass run {node}-- echo hello\n",
             self.node_name,
@@ -56,6 +70,9 @@ mod tests {
     fn ready(api: &str) -> Ready {
         Ready {
             api: api.to_owned(),
+            peer: String::new(),
+            cluster: "c".to_owned(),
+            roles: "control,worker".to_owned(),
             data_dir: "/data".into(),
             node_id: "n".into(),
             node_name: "alpha".into(),

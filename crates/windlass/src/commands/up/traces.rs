@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::Args;
-use super::serve::machine_name;
+use super::serving::machine_name;
 
 /// What OpenTelemetry's own libraries read, the nearest first. Ours is nearer.
 const VARIABLES: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -34,11 +34,13 @@ pub(super) struct Traces(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
 impl Traces {
     /// Should it fail, the node goes on and its records are dropped and counted.
     pub(super) fn start(node: &mut Node, collector: Option<Endpoint>) -> Traces {
-        let Some((endpoint, records)) = collector.zip(node.take_traces()) else {
+        let (Some(endpoint), Some(records), Some(handle)) =
+            (collector, node.take_traces(), node.handle())
+        else {
             return Traces(None);
         };
         let (end, ended) = oneshot::channel();
-        let exporter = Exporter::new(records, node.handle(), endpoint, &machine_name());
+        let exporter = Exporter::new(records, handle, endpoint, &machine_name());
         Traces(Some((end, tokio::spawn(exporter.run(ended)))))
     }
 

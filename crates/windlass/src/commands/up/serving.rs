@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::Resources;
-use node::{Config, Handle, Keeping, Node, NoopWorkers, Stopped};
+use node::{Config, Keeping, Node, NoopWorkers, Place, Stopped};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -46,14 +46,19 @@ enum End {
     Unserved(Failure),
 }
 
-pub(super) fn serve(args: Args, api: SocketAddr, data_dir: PathBuf) -> Result<u8, Failure> {
+pub(super) fn serve(
+    args: Args,
+    place: Place,
+    api: SocketAddr,
+    data_dir: PathBuf,
+) -> Result<u8, Failure> {
     let listener = listen(api, &data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-    let result = runtime.block_on(live(args, listener, data_dir));
+    let result = runtime.block_on(live(args, place, listener, data_dir));
     runtime.shutdown_timeout(RUNTIME_EXIT);
     result
 }
@@ -73,7 +78,12 @@ fn listen(api: SocketAddr, data_dir: &Path) -> Result<TcpListener, Failure> {
     })
 }
 
-async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8, Failure> {
+async fn live(
+    args: Args,
+    place: Place,
+    listener: TcpListener,
+    data_dir: PathBuf,
+) -> Result<u8, Failure> {
     if let Some(path) = &args.ready_file {
         // One from an earlier start would tell whoever waits for it the wrong thing.
         let _ = std::fs::remove_file(path);
@@ -83,37 +93,44 @@ async fn live(args: Args, listener: TcpListener, data_dir: PathBuf) -> Result<u8
     let addr = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
     let collector = traces::collector(&args);
     let mut node = tokio::select! {
-        node = node::start(config(&args, data_dir, collector.is_some())?) => node.map_err(|error| start_failed(&error))?,
+        node = node::start(config(&args, place, data_dir, collector.is_some())?) => node.map_err(|error| start_failed(&error))?,
         // A start may take long, behind a slow disk or what an earlier supervisor has left.
         _ = signals.next() => return Ok(0),
     };
-    let handle = node.handle();
-    let token = token::ensure(&handle.info().data_dir)?;
-
+    let token = token::ensure(&node.info().data_dir)?;
     let traces = Traces::start(&mut node, collector);
-
     let (stop, stopped) = oneshot::channel::<()>();
     let check = api::TokenCheck::new(&token);
-    let serving = api::serve(listener, handle.clone(), check, async {
+    let stopped = async {
         let _ = stopped.await;
-    });
-    let mut serving = tokio::spawn(serving);
+    };
+    let mut serving = match node.handle() {
+        Some(handle) => tokio::spawn(api::serve(listener, handle, check, stopped)),
+        // It has nothing to tell that the control nodes do not tell as well.
+        None => {
+            drop(listener);
+            tokio::spawn(async {
+                stopped.await;
+                Ok(())
+            })
+        }
+    };
     // A service may have no home; its clients then name the token's file themselves.
     let pointer = Pointer::leave(&addr.to_string(), &token)
         .inspect_err(|failure| tracing::warn!("{}", failure.message));
     announce(&args, &node, addr)?;
     tell_systemd(&[NotifyState::Ready]);
-    let info = handle.info();
+    let info = node.info();
     tracing::info!(node = %info.node, name = info.name, %addr, version = info.version, "the node serves");
 
     let end = tokio::select! {
         end = signals.next() => end,
-        why = handle.stopped() => End::Stopped(why),
+        why = node.stopped() => End::Stopped(why),
         served = &mut serving => End::Unserved(unserved(served)),
     };
     tell_systemd(&[NotifyState::Stopping]);
     let interrupted = matches!(end, End::Interrupt);
-    let tasks = handle.running();
+    let tasks = node.running();
     tracing::info!(tasks, down = matches!(end, End::Stopped(Stopped::Down)), "the node goes down");
     drop(pointer);
     let _ = stop.send(());
@@ -168,7 +185,7 @@ async fn close(node: Node, signals: &mut Signals) {
     }
 }
 
-fn config(args: &Args, data_dir: PathBuf, traced: bool) -> Result<Config, Failure> {
+fn config(args: &Args, place: Place, data_dir: PathBuf, traced: bool) -> Result<Config, Failure> {
     let exe = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find this binary again: {error}")))?;
     let capacity =
@@ -181,8 +198,11 @@ fn config(args: &Args, data_dir: PathBuf, traced: bool) -> Result<Config, Failur
         exe,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         keeping: keeping(args),
+        place,
+        api_address: String::new(),
         noop: NoopWorkers { count: args.noop_workers, slots: args.noop_slots },
         traced: traced.then_some(args.otlp_sample),
+        lease_ms: args.lease.unwrap_or(model::LEASE_MS_DEFAULT),
     })
 }
 
@@ -202,10 +222,13 @@ pub(super) fn machine_name() -> String {
 }
 
 fn announce(args: &Args, node: &Node, addr: SocketAddr) -> Result<(), Failure> {
-    let handle: Handle = node.handle();
-    let info = handle.info();
+    let info = node.info();
+    let serves = node.handle().is_some();
     let ready = Ready {
-        api: addr.to_string(),
+        api: if serves { addr.to_string() } else { String::new() },
+        peer: node.peer_address(),
+        cluster: info.cluster.to_string(),
+        roles: info.roles.to_string(),
         data_dir: info.data_dir.clone(),
         node_id: info.node.to_string(),
         node_name: info.name.clone(),

@@ -1,0 +1,110 @@
+//! The cluster: its members, and what lets others in.
+
+use proto::api;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{at_ms, text};
+
+/// The cluster, as the answering node knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ClusterStatus {
+    /// Its id.
+    pub cluster: String,
+    /// Raised by a restore or a recovery.
+    pub incarnation: u32,
+    /// The id of the node that leads; `null`: none is known.
+    pub leader: Option<String>,
+    /// The leader's term.
+    pub term: u64,
+    /// The last entry of the journal that the answering node has applied.
+    pub applied: u64,
+    /// Who votes is being changed.
+    pub changing: bool,
+    /// What an acknowledged submit survives, in words.
+    pub survives: String,
+    /// By name.
+    pub members: Vec<Member>,
+}
+
+/// A node that belongs to the cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `control,worker`, `control` or `worker`.
+    pub roles: String,
+    /// `voter`, `learner` or `none`.
+    pub vote: String,
+    /// `leads`, `follows`, `silent` or `lost` (its disk was emptied or put back); `null` where the answering node does
+    /// not know.
+    pub state: Option<String>,
+    /// How many entries of the journal it is behind; `null` where the answering node does not lead.
+    pub behind: Option<u64>,
+    /// Where other nodes reach it; `null`: nowhere.
+    pub address: Option<String>,
+    /// Where people and programs reach it; `null`: on its own machine alone.
+    pub api_address: Option<String>,
+    /// When it came in.
+    pub joined_at: Option<String>,
+}
+
+impl From<&api::GetClusterResponse> for ClusterStatus {
+    fn from(cluster: &api::GetClusterResponse) -> ClusterStatus {
+        ClusterStatus {
+            cluster: cluster.cluster.clone(),
+            incarnation: cluster.incarnation,
+            leader: text(&cluster.leader),
+            term: cluster.term,
+            applied: cluster.applied,
+            changing: cluster.changing,
+            survives: cluster.survives.clone(),
+            members: cluster.members.iter().map(Member::from).collect(),
+        }
+    }
+}
+
+impl From<&api::ClusterMember> for Member {
+    fn from(member: &api::ClusterMember) -> Member {
+        Member {
+            id: member.id.clone(),
+            name: member.name.clone(),
+            roles: member.roles.clone(),
+            vote: member.vote.clone(),
+            state: text(&member.state),
+            behind: member.behind,
+            address: text(&member.address),
+            api_address: text(&member.api_address),
+            joined_at: at_ms(member.joined_ms),
+        }
+    }
+}
+
+/// What lets machines join; the only answer that has its text.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct JoinToken {
+    /// For `windlass join`.
+    pub text: String,
+    /// Where to join.
+    pub address: String,
+    /// The roles that its nodes may have.
+    pub roles: String,
+    /// How many nodes it lets in.
+    pub uses_max: u32,
+    /// When it lets nobody in any more.
+    pub expires_at: Option<String>,
+}
+
+impl From<&api::CreateJoinTokenResponse> for JoinToken {
+    fn from(made: &api::CreateJoinTokenResponse) -> JoinToken {
+        JoinToken {
+            text: made.text.clone(),
+            address: made.address.clone(),
+            roles: made.roles.clone(),
+            uses_max: made.uses_max,
+            expires_at: at_ms(made.expires_ms),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Nodes as processes on loopback, each with a directory of its own, and commands to them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take here.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A place for a cluster.
+pub(crate) struct Ground {
+    dir: TempDir,
+}
+
+/// A node's process; what runs on it ends with this.
+pub(crate) struct Node {
+    pub(crate) name: &'static str,
+    child: Child,
+    pub(crate) ready: Value,
+    dir: PathBuf,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Ground {
+        Ground { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The binary, with nothing of the caller's own around it.
+    pub(crate) fn windlass(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("XDG_STATE_HOME", self.path("state")).env("USER", "tester");
+        command
+    }
+
+    /// Starts a node with these words and waits until it serves.
+    pub(crate) fn start(&self, name: &'static str, words: &[&str]) -> Node {
+        let (dir, ready) = (self.path(name), self.path(&format!("{name}.ready")));
+        let _ = std::fs::remove_file(&ready);
+        let log = std::fs::File::create(self.path(&format!("{name}.log"))).unwrap();
+        let mut command = self.windlass();
+        command.args(words).args(["--name", name, "--api", "127.0.0.1:0", "--cpus", "2"]);
+        command.args(["--lease", "2s", "--log", "info"]);
+        command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut node = Node { name, child, ready: Value::Null, dir };
+        node.ready = until(&format!("node {name} is ready"), || -> Option<Value> {
+            assert!(node.child.try_wait().unwrap().is_none(), "{}", self.log(name));
+            serde_json::from_str(&std::fs::read_to_string(&ready).ok()?).ok()
+        });
+        node
+    }
+
+    /// The first node of a cluster, to which others can come.
+    pub(crate) fn found(&self, name: &'static str) -> Node {
+        self.start(name, &["up", "--peer", "127.0.0.1:0"])
+    }
+
+    /// A node that joins the cluster of `first`.
+    pub(crate) fn join(&self, name: &'static str, first: &Node, roles: &str) -> Node {
+        let token = self.token(first, &["--roles", roles]);
+        let peer = first.ready["peer"].as_str().unwrap();
+        self.start(name, &["join", peer, "--token", &token, "--peer", "127.0.0.1:0"])
+    }
+
+    pub(crate) fn token(&self, node: &Node, words: &[&str]) -> String {
+        let words = [&["cluster", "token"], words].concat();
+        let made = self.ask(node, &words);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        text(&made.stdout).trim().to_owned()
+    }
+
+    /// What a command to the node answers.
+    pub(crate) fn ask(&self, node: &Node, words: &[&str]) -> Output {
+        let api = node.ready["api"].as_str().unwrap();
+        // The address comes before what is to be run.
+        let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+        let (verb, rest) = words.split_at(at);
+        let mut command = self.windlass();
+        command.args(verb).args(["-N", api]).args(rest).output().unwrap()
+    }
+
+    /// The same, in JSON. The flag comes before what is to be run.
+    pub(crate) fn json(&self, node: &Node, words: &[&str]) -> Option<Value> {
+        let at = words.iter().position(|word| *word == "--").unwrap_or(words.len());
+        let words = [&words[..at], &["--json"], &words[at..]].concat();
+        let answer = self.ask(node, &words);
+        serde_json::from_slice(&answer.stdout).ok().filter(|_| answer.status.success())
+    }
+
+    pub(crate) fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default()
+    }
+
+    /// The name of the node that leads, once so many vote.
+    pub(crate) fn leader(&self, node: &Node, voters: usize) -> String {
+        until(&format!("{voters} vote"), || {
+            let cluster = self.json(node, &["cluster", "status"])?;
+            let members = cluster["members"].as_array()?;
+            let votes = members.iter().filter(|member| member["vote"] == "voter").count();
+            let leads = members.iter().find(|member| member["id"] == cluster["leader"])?;
+            (votes == voters).then(|| leads["name"].as_str().unwrap().to_owned())
+        })
+    }
+}
+
+impl Node {
+    /// Ends the daemon as a power cut would; its supervisor and its tasks go on.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let pid = self.ready["supervisor_pid"].as_i64().unwrap_or_default();
+        if pid > 0 && is_supervisor_of(pid, &self.dir) {
+            let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// A number of a process may be another's by now.
+fn is_supervisor_of(pid: i64, dir: &Path) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    text(&line).contains(&dir.display().to_string())
+}
+
+/// Looks until there is something, or fails saying what was waited for.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(LOOK);
+    }
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
