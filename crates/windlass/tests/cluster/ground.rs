@@ -49,7 +49,7 @@ impl Ground {
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).unwrap();
         let mut command = self.windlass();
         command.args(words).args(["--name", name, "--api", "127.0.0.1:0", "--cpus", "2"]);
-        command.args(["--lease", "2s", "--log", "info"]);
+        command.args(["--lease", "5s", "--log", "info"]);
         command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut node = Node { name, child, ready: Value::Null, dir };

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use ground::{Ground, text, until};
 
-/// Tasks note their start and their end with their fence outside of the cluster.
+/// Tasks note their start and their end with their fence outside of the cluster. They take longer than a lease, so what
+/// the dead node ran is ended there.
 const NOTES: &str = "echo $WINDLASS_INDEX start $WINDLASS_FENCE $(date +%s%N) >> $0; \
-    sleep 3; echo $WINDLASS_INDEX end $WINDLASS_FENCE $(date +%s%N) >> $0; echo done $WINDLASS_INDEX";
+    sleep 9; echo $WINDLASS_INDEX end $WINDLASS_FENCE $(date +%s%N) >> $0; echo done $WINDLASS_INDEX";
 
 #[test]
 fn any_of_three_nodes_takes_requests_and_shows_all_output() {
