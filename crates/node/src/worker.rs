@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use model::{Attempt, NodeId, SupervisorId};
 use peer::Dialer;
-use proto::peer::{Placed, ask, told};
 use proto::session::{self, ToControl};
 use proto::supervisor::{FromSupervisor, ToSupervisor, from_supervisor, to_supervisor};
 use reactor::worker::{Effect, Event, Worker};
@@ -20,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::{Clock, since_boot};
 use crate::cluster::contacts::Contacts;
-use crate::cluster::ways::ask_at;
+use crate::cluster::ways::ask_placed;
 use crate::handle::Handle;
 use crate::info::Stopped;
 use crate::live::LiveOutput;
@@ -86,12 +85,9 @@ impl Truth {
                     }
                 }
                 Truth::There { dialer, contacts } => {
-                    for (node, _) in contacts.all() {
-                        let asked = Placed { supervisor_id: supervisor.to_bytes() };
-                        let told = ask_at(dialer, node, ask::Kind::Placed(asked)).await;
-                        if let Ok(told::Kind::Placed(list)) = told {
-                            return list.attempts.into_iter().map(Attempt::from).collect();
-                        }
+                    let placed = ask_placed(dialer, contacts, supervisor.to_bytes()).await;
+                    if let Some(placed) = placed {
+                        return placed;
                     }
                 }
             }

@@ -232,7 +232,7 @@ async fn enter(
 ) -> Result<Own, StartError> {
     let cluster = join.token.cluster;
     let node = known.map_or_else(|| NodeId(Uuid::new_v4()), |identity| identity.node());
-    let roles = place.roles.unwrap_or_else(|| default_roles(&join.token));
+    let roles = place.roles.unwrap_or(join.token.roles);
     let address = match roles.control {
         true => advertised(place, Some(&join.address)),
         false => String::new(),
@@ -248,11 +248,6 @@ async fn enter(
     let own = restart(data_dir, files, identity, place)?;
     own.contacts.set(joined.members.into_iter());
     Ok(own)
-}
-
-/// What a token allows, where nothing else was asked for.
-fn default_roles(token: &JoinToken) -> Roles {
-    token.roles
 }
 
 /// Asks until somebody answers, always with the same key: so an answer that was lost is no loss.
@@ -329,7 +324,6 @@ pub(crate) fn reached_at(bound: SocketAddr, towards: Option<&str>) -> SocketAddr
     SocketAddr::new(ip, bound.port())
 }
 
-/// The cluster and the node that a data directory belongs to, for messages.
 impl Own {
     pub(crate) fn cluster(&self) -> ClusterId {
         self.identity.cluster()

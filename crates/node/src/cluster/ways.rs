@@ -3,16 +3,18 @@
 //! Whoever waits for a leader waits as long as an election takes, and is told then. What may have
 //! been done is never said to be undone: [`Unasked`] keeps the two apart.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use journal::raft::Raft;
 use journal::{Journal, LeaderId, Leadership};
-use model::NodeId;
+use model::{Attempt, NodeId};
 use peer::{Dialer, Uncallable, journal_number};
 use prost::Message;
-use proto::peer::{Ask, Told, ask, told};
+use proto::peer::{Ask, Placed, Told, ask, told};
 
+use super::contacts::Contacts;
 use super::wire;
 use crate::error::Refused;
 
@@ -119,6 +121,22 @@ pub(crate) async fn ask_at(
         Some(told) => Ok(told),
         None => Err(Unasked::Unknown),
     }
+}
+
+/// What is placed on this node, which holds no state, and was not started by this supervisor;
+/// `None` where no control node answers.
+pub(crate) async fn ask_placed(
+    dialer: &Dialer,
+    contacts: &Contacts,
+    supervisor_id: Vec<u8>,
+) -> Option<BTreeSet<Attempt>> {
+    for (node, _) in contacts.all() {
+        let asked = Placed { supervisor_id: supervisor_id.clone() };
+        if let Ok(told::Kind::Placed(list)) = ask_at(dialer, node, ask::Kind::Placed(asked)).await {
+            return Some(list.attempts.into_iter().map(Attempt::from).collect());
+        }
+    }
+    None
 }
 
 /// What a request is told that finds no leader.

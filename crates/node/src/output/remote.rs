@@ -124,6 +124,11 @@ impl Remote {
         self.lock().nodes.contains_key(&node)
     }
 
+    /// Whether a node is one of this process that never has any output.
+    pub(crate) fn is_silent(&self, node: NodeId) -> bool {
+        self.lock().nodes.get(&node).is_some_and(|session| session.messages.is_none())
+    }
+
     /// Changes when a node gets a session here.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()

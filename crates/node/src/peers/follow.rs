@@ -17,6 +17,8 @@ pub(crate) struct Follower {
     pub(crate) door: Arc<Door>,
     pub(crate) data_dir: PathBuf,
     pub(crate) views: watch::Receiver<Arc<View>>,
+    /// That there are others is noted on disk.
+    pub(crate) has_others: bool,
 }
 
 impl Follower {
@@ -36,7 +38,7 @@ impl Follower {
         }
     }
 
-    async fn take(&self, members: &Members) {
+    async fn take(&mut self, members: &Members) {
         if members.is_empty() {
             return; // Nothing is known yet, or everybody is still to join again.
         }
@@ -52,8 +54,13 @@ impl Follower {
             }
         });
         let others = members.iter().any(|(node, _)| node != self.own.node());
-        if others && let Err(error) = self.own.has_others(&self.data_dir) {
-            tracing::warn!(%error, "this node could found its cluster anew if its journal were lost");
+        if others && !self.has_others {
+            match self.own.has_others(&self.data_dir) {
+                Ok(()) => self.has_others = true,
+                Err(error) => {
+                    tracing::warn!(%error, "this node could found its cluster anew if its journal were lost");
+                }
+            }
         }
         if (others || members.join_tokens().next().is_some())
             && let Err(error) = self.door.open(None).await

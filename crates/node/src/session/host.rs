@@ -90,9 +90,10 @@ impl Host {
         let (messages, mut inbox) = mpsc::unbounded_channel();
         let stops = || Turned::Unavailable("the node stops".to_owned());
         tracing::debug!(%node, session, "a worker's session begins");
-        // Of this node's own output nobody has to ask, and its tails are here.
-        let elsewhere = (node != self.ways.node && !self.outputs.remote.has(node))
-            .then(|| self.outputs.remote.opened(node, messages.clone()));
+        // Of this node's own output nobody has to ask, and its tails are here. A node that comes
+        // back is read through its new session, though the old one may not be over yet.
+        let is_here = node == self.ways.node || self.outputs.remote.is_silent(node);
+        let elsewhere = (!is_here).then(|| self.outputs.remote.opened(node, messages.clone()));
         let opened = Input::SessionOpened { session, messages };
         self.control.send(opened).await.map_err(|_| stops())?;
         let up = async {

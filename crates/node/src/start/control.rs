@@ -250,6 +250,7 @@ fn spawn_cluster(
         door: parts.door.clone(),
         data_dir: data_dir.path.clone(),
         views: parts.views.clone(),
+        has_others: own.identity.joined,
     };
     tokio::spawn(follower.run());
     let introduction = introduction(config, parts);

@@ -2,14 +2,12 @@
 //!
 //! It opens a session with any control node, and asks control nodes whatever it has to know.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use model::Attempt;
 use peer::renew;
-use proto::peer::{Contacts as Asked, Placed, ask, told};
+use proto::peer::{Contacts as Asked, ask, told};
 use proto::record;
 use reactor::worker::Worker as WorkerReactor;
 use runner::output::{Limits, Store};
@@ -19,7 +17,7 @@ use super::{SUPERVISOR_WITHIN, capacity, spawn_closer};
 use crate::clock::Clock;
 use crate::cluster::contacts::Contacts;
 use crate::cluster::own::Own;
-use crate::cluster::ways::ask_at;
+use crate::cluster::ways::{ask_at, ask_placed};
 use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::info::{Config, Info, Stopped};
@@ -230,7 +228,10 @@ fn note(contacts: &Contacts, list: proto::peer::ContactList) {
 async fn sweep(output: Arc<Store>, own: Arc<Own>, bytes_max: u64) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;
-        let Some(held) = placed(&own).await else { continue };
+        // No supervisor has this id, so nothing that is placed here is left out.
+        let nobody = vec![0; 16];
+        let held = ask_placed(&own.dialer, &own.contacts, nobody).await;
+        let Some(held) = held else { continue };
         let limits = Limits { bytes_max, oldest_us: upkeep::oldest_us() };
         let output = output.clone();
         let swept = tokio::task::spawn_blocking(move || {
@@ -245,17 +246,4 @@ async fn sweep(output: Arc<Store>, own: Arc<Own>, bytes_max: u64) {
             tracing::warn!(%error, "old output could not be removed");
         }
     }
-}
-
-/// All that is placed here; `None` where nobody answers.
-async fn placed(own: &Own) -> Option<BTreeSet<Attempt>> {
-    for (node, _) in own.contacts.all() {
-        // No supervisor has this id, so nothing is left out.
-        let asked = Placed { supervisor_id: vec![0; 16] };
-        let told = ask_at(&own.dialer, node, ask::Kind::Placed(asked)).await;
-        if let Ok(told::Kind::Placed(list)) = told {
-            return Some(list.attempts.into_iter().map(Attempt::from).collect());
-        }
-    }
-    None
 }

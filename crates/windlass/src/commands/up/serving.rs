@@ -116,8 +116,10 @@ async fn live(
         }
     };
     // A service may have no home; its clients then name the token's file themselves.
-    let pointer = Pointer::leave(&addr.to_string(), &token)
-        .inspect_err(|failure| tracing::warn!("{}", failure.message));
+    let pointer = node.handle().map(|_| {
+        Pointer::leave(&addr.to_string(), &token)
+            .inspect_err(|failure| tracing::warn!("{}", failure.message))
+    });
     announce(&args, &node, addr)?;
     tell_systemd(&[NotifyState::Ready]);
     let info = node.info();
