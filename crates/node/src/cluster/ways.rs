@@ -20,6 +20,8 @@ use crate::error::Refused;
 
 /// How long a request waits for a leader: an election, and some more.
 pub(crate) const LEADER_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether the leader's address is known by now.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long one question may take.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -61,6 +63,7 @@ impl Ways {
     /// Who leads, once somebody does.
     pub(crate) async fn wait(&self) -> Result<Way, Refused> {
         let mut leadership = self.journal.leadership();
+        let mut membership = self.journal.membership();
         let found = async {
             loop {
                 let now = leadership.borrow_and_update().clone();
@@ -70,7 +73,14 @@ impl Ways {
                 if let Some(way) = self.way(&now) {
                     return Ok(way);
                 }
-                if leadership.changed().await.is_err() {
+                // Who the leader is may be known later than that there is one: a node that has just
+                // come in hears of it first, and then of the members.
+                let changed = tokio::select! {
+                    changed = leadership.changed() => changed,
+                    changed = membership.changed() => changed,
+                    () = tokio::time::sleep(LOOK) => Ok(()),
+                };
+                if changed.is_err() {
                     return Err(Refused::Unavailable("the node stops".to_owned()));
                 }
             }

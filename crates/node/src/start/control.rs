@@ -349,25 +349,20 @@ async fn caught_up(parts: &Parts) -> Result<Arc<View>, StartError> {
     let mut views = parts.views.clone();
     let up = async {
         loop {
-            let mut leadership = parts.journal.leadership();
-            let known = leadership.wait_for(|now| {
-                matches!(now, Leadership::Leader(_) | Leadership::Dead(_))
-                    || parts.ways.now().is_some()
-            });
-            let known = known.await.map_err(|error| dead(error.to_string()))?.clone();
-            if let Leadership::Dead(reason) = known {
-                return Err(dead(reason.to_string()));
-            }
-            let index = match parts.ways.now() {
-                Some(Way::There(leader)) => {
+            let index = match parts.ways.wait().await {
+                Ok(Way::There(leader)) => {
                     let barrier = proto::peer::Barrier::default();
                     match parts.ways.ask(leader, ask::Kind::Barrier(barrier)).await {
                         Ok(told::Kind::Confirmed(confirmed)) => Some(confirmed.index),
                         _ => None,
                     }
                 }
-                _ => parts.journal.barrier().await.ok(),
+                Ok(Way::Here) => parts.journal.barrier().await.ok(),
+                Err(_) => None,
             };
+            if let Leadership::Dead(reason) = &*parts.journal.leadership().borrow() {
+                return Err(dead(reason.to_string()));
+            }
             let Some(index) = index else {
                 tokio::time::sleep(KEYS_AGAIN).await;
                 continue;
