@@ -270,3 +270,15 @@ fn a_far_deadline_is_waited_for_in_short_steps_that_a_suspend_may_stretch() {
     world.handle(Event::Timer);
     assert_eq!(world.timers_ms, [10_000; 2], "it is not over, and asked for again");
 }
+
+#[test]
+fn whoever_asks_where_another_node_leads_is_told_at_once() {
+    let mut world = World::founded();
+    let ask = |id| Event::Request { id, command: Kind::Wake(record::Wake {}) };
+    world.handle(Event::Leadership(None));
+    world.handle(ask(7));
+    assert_eq!(world.answers, [(7, Err(Unavailable::NotLeader))]);
+    world.handle(Event::Leadership(Some((2, 1))));
+    world.handle(ask(8));
+    assert_eq!(world.answers.len(), 1, "one that leads, and has to catch up, keeps it");
+}

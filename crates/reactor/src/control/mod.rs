@@ -200,7 +200,11 @@ impl Control {
         }
     }
 
+    /// Where another node leads, whoever asks is told at once: it would wait for an election here.
     fn request(&mut self, id: RequestId, command: Kind, effects: &mut Vec<Effect>) {
+        if self.leader.is_none() {
+            return effects.extend(unavailable([Origin::Request(id)], Unavailable::NotLeader));
+        }
         if let Err(origin) = self.batcher.push(Origin::Request(id), command) {
             effects.extend(unavailable([origin], Unavailable::Overloaded));
         }
