@@ -142,12 +142,6 @@ impl Service {
         Ok(convert::detail(self.handle.run(&id, &states, limit(most)).await?))
     }
 
-    pub(crate) async fn list_nodes(&self, caller: &Caller) -> Result<ListNodesResponse, Refused> {
-        caller.need(Role::Viewer, "list nodes")?;
-        let nodes = self.handle.nodes().await?;
-        Ok(ListNodesResponse { nodes: nodes.into_iter().map(convert::node).collect() })
-    }
-
     pub(crate) async fn get_server(&self, caller: &Caller) -> Result<GetServerResponse, Refused> {
         caller.need(Role::Viewer, "look at the node")?;
         Ok(convert::server(&self.handle, &*self.handle.view().await?))

@@ -132,6 +132,13 @@ pub(crate) fn node(node: query::NodeStatus) -> api::NodeStatus {
         version: node.version,
         containment: node.containment,
         labels: node.labels.into_iter().collect::<HashMap<_, _>>(),
+        drain: node.drain.map(|drain| api::Drain {
+            because: Some(drain.because.into()),
+            since_ms: drain.since_ms,
+            until_ms: drain.until_ms,
+            stops: drain.stops,
+        }),
+        elements: Vec::new(),
     }
 }
 

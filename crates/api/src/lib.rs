@@ -24,6 +24,7 @@ mod cluster;
 mod convert;
 mod details;
 mod filter;
+mod nodes;
 mod output;
 mod refusal;
 mod rest;

@@ -43,6 +43,9 @@ pub(crate) fn kind(refused: &Refused) -> Kind {
         Refused::Unfit(_) => {
             (Code::InvalidArgument, Http::UNPROCESSABLE_ENTITY, "unfit", "that cannot be done so")
         }
+        Refused::InTheWay(_) => {
+            (Code::FailedPrecondition, Http::CONFLICT, "in-the-way", "something is in the way")
+        }
         Refused::Forbidden(_) => {
             (Code::PermissionDenied, Http::FORBIDDEN, "forbidden", "the token does not allow it")
         }

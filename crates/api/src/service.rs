@@ -167,6 +167,30 @@ impl Windlass for Service {
         plain(Service::get_node(self, &caller, request).await)
     }
 
+    async fn drain_node(
+        &self,
+        request: Request<DrainNodeRequest>,
+    ) -> Result<Response<NodeStatus>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::drain_node(self, &caller, request).await)
+    }
+
+    async fn resume_node(
+        &self,
+        request: Request<ResumeNodeRequest>,
+    ) -> Result<Response<ResumeNodeResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::resume_node(self, &caller, request).await)
+    }
+
+    async fn remove_node(
+        &self,
+        request: Request<RemoveNodeRequest>,
+    ) -> Result<Response<RemoveNodeResponse>, Status> {
+        let (caller, request) = open(request)?;
+        plain(Service::remove_node(self, &caller, request).await)
+    }
+
     async fn list_nodes(
         &self,
         request: Request<ListNodesRequest>,

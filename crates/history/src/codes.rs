@@ -37,6 +37,7 @@ fn of_stop(cause: Option<StopCause>) -> u64 {
         Some(StopCause::Down) => 3,
         Some(StopCause::Deadline) => 4,
         Some(StopCause::Lease) => 5,
+        Some(StopCause::Drain) => 6,
     }
 }
 
@@ -52,6 +53,7 @@ pub(crate) fn read_stop(bytes: &mut In<'_>) -> Option<Option<StopCause>> {
         3 => Some(StopCause::Down),
         4 => Some(StopCause::Deadline),
         5 => Some(StopCause::Lease),
+        6 => Some(StopCause::Drain),
         _ => return None,
     })
 }

@@ -39,10 +39,16 @@ pub enum Action {
     Restore,
     /// The cluster goes on without the majority it had.
     Recover,
+    /// A node was taken out of work.
+    DrainNode,
+    /// A node was taken back into work.
+    ResumeNode,
+    /// A node was forgotten.
+    RemoveNode,
 }
 
 impl Action {
-    const ALL: [Action; 14] = [
+    const ALL: [Action; 17] = [
         Action::Submit,
         Action::Rerun,
         Action::Cancel,
@@ -57,6 +63,9 @@ impl Action {
         Action::AdmitNode,
         Action::Restore,
         Action::Recover,
+        Action::DrainNode,
+        Action::ResumeNode,
+        Action::RemoveNode,
     ];
 
     /// Its word everywhere.
@@ -76,6 +85,9 @@ impl Action {
             Action::AdmitNode => "admit-node",
             Action::Restore => "restore",
             Action::Recover => "recover",
+            Action::DrainNode => "drain-node",
+            Action::ResumeNode => "resume-node",
+            Action::RemoveNode => "remove-node",
         }
     }
 }

@@ -8,6 +8,7 @@ use model::{
 };
 
 use crate::context::Context;
+use crate::drain;
 use crate::event::{AttemptEnded, Event};
 use crate::give_up;
 use crate::run::{Failure, Live, Run, TaskRun, Tries};
@@ -76,6 +77,7 @@ pub(crate) fn attempt(
     if let Some(node) = state.node_mut(node) {
         node.release(live.seq);
     }
+    drain::tell_if_empty(state, context, node);
     match verdict {
         Verdict::Again { .. } => {
             state.waiting += 1;
@@ -129,7 +131,8 @@ fn verdict(
     attempt: Attempt,
     outcome: &Outcome,
 ) -> Verdict {
-    let stopped = run_canceled || live.stop.is_some();
+    let drained = matches!(live.stop, Some((StopCause::Drain, _)));
+    let stopped = run_canceled || (live.stop.is_some() && !drained);
     let (failures, losses) = (live.failures, live.losses);
     if outcome.is_transient() && !stopped {
         let (base_ms, max_ms) = LACK;
@@ -142,8 +145,10 @@ fn verdict(
             false => Verdict::Final(TaskState::Dead),
         };
     }
-    let lacked = outcome.is_transient();
-    if let Some(state) = outcome.state(&spec.success_codes).filter(|_| !lacked) {
+    // A supervisor that knows no drain calls it a cancel.
+    let misnamed = drained && outcome.stopped == Some(StopCause::Cancel);
+    let returned = outcome.is_transient() || misnamed;
+    if let Some(state) = outcome.state(&spec.success_codes).filter(|_| !returned) {
         let again = !matches!(state, TaskState::Succeeded | TaskState::Canceled)
             && !stopped
             && !task.given_up
@@ -157,15 +162,18 @@ fn verdict(
             false => Verdict::Final(state),
         };
     }
-    // From here on the attempt was lost: nobody saw its end, or its node was brought down.
+    // From here on the attempt was lost: nobody saw its end, or its node was brought down or drained.
     match &live.stop {
         Some((StopCause::Deadline, _)) => return Verdict::Final(TaskState::TimedOut),
-        Some(_) => return Verdict::Final(TaskState::Canceled),
-        None if run_canceled => return Verdict::Final(TaskState::Canceled),
-        None => {}
+        Some(_) if !drained => return Verdict::Final(TaskState::Canceled),
+        _ if run_canceled => return Verdict::Final(TaskState::Canceled),
+        _ => {}
     }
     let unstarted = matches!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
-    let lost = outcome.ending == Ending::Gone || outcome.stopped == Some(StopCause::Lease);
+    let lost = match outcome.stopped {
+        Some(StopCause::Lease | StopCause::Drain) => true,
+        _ => misnamed || outcome.ending == Ending::Gone,
+    };
     let losses = losses + u32::from(lost && !unstarted);
     let forbidden = spec.at_most_once || spec.on_lost == OnLost::Fail;
     if !unstarted && (forbidden || losses > spec.losses_max) {

@@ -32,6 +32,18 @@ pub enum Answer {
     },
     /// What ran in former incarnations runs no more.
     Recovered,
+    /// The node is drained from now on.
+    Draining,
+    /// The node takes work.
+    Resumed {
+        /// It did not before.
+        was_drained: bool,
+    },
+    /// The node is forgotten.
+    NodeRemoved {
+        /// How many attempts that were placed there were returned.
+        returned: u64,
+    },
     /// The job has a run.
     Submitted {
         /// The run's number.
@@ -197,6 +209,14 @@ pub enum Refusal {
         /// The command's.
         given: u32,
     },
+    /// Something of the node may run, or is to run there.
+    #[error("node {node} cannot be removed: {why}")]
+    NotRemovable {
+        /// The node.
+        node: NodeId,
+        /// What is in the way.
+        why: &'static str,
+    },
     /// The node has said hello since, elsewhere.
     #[error("node {node} was registered by hello {last} already, and this is hello {given}")]
     StaleHello {
@@ -238,6 +258,8 @@ pub enum PickRefusal {
     NotQueued,
     /// One of the elements came back to the queue in the same batch, and waits for the next.
     JustReturned,
+    /// The node is drained.
+    Draining,
     /// The node has no room for them.
     NoRoom,
     /// More of the task's elements would be placed at once than it allows.
@@ -248,13 +270,14 @@ pub enum PickRefusal {
 
 impl PickRefusal {
     /// All of them, in their order.
-    pub const ALL: [PickRefusal; 9] = [
+    pub const ALL: [PickRefusal; 10] = [
         PickRefusal::NodeEpoch,
         PickRefusal::Recovering,
         PickRefusal::RunEnded,
         PickRefusal::RunCanceled,
         PickRefusal::NotQueued,
         PickRefusal::JustReturned,
+        PickRefusal::Draining,
         PickRefusal::NoRoom,
         PickRefusal::Parallel,
         PickRefusal::Invalid,
@@ -269,6 +292,7 @@ impl PickRefusal {
             PickRefusal::RunCanceled => "run_canceled",
             PickRefusal::NotQueued => "not_queued",
             PickRefusal::JustReturned => "just_returned",
+            PickRefusal::Draining => "draining",
             PickRefusal::NoRoom => "no_room",
             PickRefusal::Parallel => "parallel",
             PickRefusal::Invalid => "invalid",
@@ -300,6 +324,28 @@ pub enum Event {
         /// Its epoch from now on.
         epoch: u64,
     },
+    /// A node is drained from now on; or it was, and for another reason or with another time now.
+    NodeDraining {
+        /// The node.
+        node: NodeId,
+    },
+    /// Nothing is left on a node that is drained.
+    NodeDrained {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node that was drained takes work again.
+    NodeResumed {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node is forgotten.
+    NodeRemoved {
+        /// The node.
+        node: NodeId,
+        /// The name it had.
+        name: String,
+    },
     /// Somebody changed something, for the audit.
     Changed(Box<Change>),
     /// A run was made.
@@ -330,6 +376,13 @@ pub enum Event {
         run: RunId,
         /// Why.
         reason: PickRefusal,
+    },
+    /// Attempts are to be taken back where they have not started.
+    Withdraw {
+        /// Where they are placed.
+        node: NodeId,
+        /// Which.
+        attempts: Vec<Attempt>,
     },
     /// Attempts are to be stopped.
     Stop {

@@ -6,6 +6,7 @@ use model::{Because, RangeSet, RunId, StopCause, TaskPosition, TaskState};
 
 use crate::command;
 use crate::context::Context;
+use crate::drain;
 use crate::end;
 use crate::give_up::{self, GiveUp};
 use crate::state::State;
@@ -18,6 +19,10 @@ const TIMERS_MAX: usize = 1024;
 pub(crate) fn due(state: &mut State, context: &mut Context) {
     for _ in 0..TIMERS_MAX {
         if command::token::expire(state, context) || state.members.expire(context.now_ms) {
+            continue;
+        }
+        if let Some(node) = state.timers.take_drain(context.now_ms) {
+            drain::stop(state, context, node);
             continue;
         }
         let Some(((_, run, task, kind), ordinals)) = state.timers.take_due(context.now_ms) else {

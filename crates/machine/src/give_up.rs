@@ -44,7 +44,8 @@ pub(crate) fn apply(state: &mut State, context: &mut Context, give_up: &GiveUp<'
         stopping += ordinals.len() as u64;
         for ordinal in ordinals {
             let Some(live) = task.live.get_mut(&ordinal) else { continue };
-            if live.stop.is_none() {
+            // What a drain stops would run again; now it must not.
+            if live.stop.as_ref().is_none_or(|(cause, _)| *cause == StopCause::Drain) {
                 live.stop = Some((cause, because.clone()));
                 let element = Element { run: run_id, task: position, index: array.index(ordinal) };
                 stops.push((live.node, Attempt { element, number: live.number }));

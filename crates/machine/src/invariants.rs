@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{NodeId, RangeSet, Resources, RunId};
 
+use crate::node::{Assigned, Node};
 use crate::queue::Shape;
 use crate::run::TaskRun;
-use crate::state::State;
+use crate::state::{Cluster, State};
 use crate::timers::TimerKind;
 
 impl State {
@@ -112,6 +113,13 @@ impl State {
                 self.check_live(run_id, position as u32, task, &mut placed, broken);
             }
         }
+        let drains = self.nodes.iter().filter_map(|(id, node)| {
+            let drain = node.drain.as_ref().filter(|drain| !drain.stops)?;
+            Some((drain.until_ms?, *id))
+        });
+        if !drains.collect::<BTreeSet<_>>().iter().eq(self.timers.drains()) {
+            broken.push("timers: they disagree with what is drained".to_owned());
+        }
         for (id, node) in &self.nodes {
             let mut fault = |what: &str| broken.push(format!("node {id}: {what}"));
             if placed.get(id).copied().unwrap_or_default() != node.assigned.len() as u64 {
@@ -128,23 +136,25 @@ impl State {
             if node.assigned.get_max().is_some_and(|(seq, _)| *seq > node.last_seq) {
                 fault("an assignment is numbered above the last one");
             }
-            // Only a recovery gives up a node without a lease: for all it knows, that is gone.
-            let founder = self.cluster.is_none_or(|cluster| cluster.epochs_from() == 0);
-            if node.kept_seq > node.last_seq || (node.is_lost && node.lease_ms == 0 && founder) {
-                fault("it is lost and cannot be");
-            }
-            if self.cluster.is_some_and(|cluster| node.epoch < cluster.epochs_from()) {
-                fault("its epoch is one of a former incarnation");
-            }
-            if node.is_lost && node.assigned.get_max().is_some_and(|(seq, _)| *seq > node.kept_seq)
-            {
-                fault("it is lost and something is placed there");
-            }
+            let epochs_from = self.cluster.map_or(0, Cluster::epochs_from);
+            node.fault(epochs_from).into_iter().chain(self.goes_on(node)).for_each(&mut fault);
             let low = node.assigned.iter().find(|(_, assigned)| assigned.ahead);
             if low.is_some_and(|(seq, _)| *seq < node.ahead_from) {
                 fault("something placed ahead lies below its mark");
             }
         }
+    }
+
+    /// What is wrong with a drained node where something is not stopped in time.
+    pub(crate) fn goes_on(&self, node: &Node) -> Option<&'static str> {
+        let stops = |at: &Assigned| {
+            let run = self.runs.touched(at.run);
+            let live = run.and_then(|run| run.tasks[at.task as usize].live.get(&at.ordinal));
+            live.is_some_and(|live| live.stop.is_some())
+        };
+        let is_over = node.drain.as_ref().is_some_and(|drain| drain.stops);
+        (is_over && !node.assigned.values().all(stops))
+            .then_some("the time of its drain is over and something is not being stopped")
     }
 
     fn check_live(

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use imbl::OrdMap;
-use model::{Resources, RunId, SupervisorId, TaskPosition};
+use model::{Because, Resources, RunId, SupervisorId, TaskPosition};
 
 /// One node.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +33,8 @@ pub struct Node {
     pub lease_ms: u64,
     /// Its lease has run out, and it has not come back since.
     pub is_lost: bool,
+    /// It is drained: nothing is placed there.
+    pub drain: Option<Drain>,
     /// The number of the last assignment.
     pub last_seq: u64,
     /// Assignments up to this number are of an epoch before: the node was lost while it ran them,
@@ -63,9 +65,51 @@ pub struct Assigned {
     pub ahead: bool,
 }
 
+/// The drain of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Who wants it, and why.
+    pub because: Because,
+    /// Since when, Unix milliseconds.
+    pub since_ms: u64,
+    /// Until when what runs there may go on, Unix milliseconds; `None`: as long as it takes.
+    pub until_ms: Option<u64>,
+    /// That time is over: what ran is being stopped.
+    pub stops: bool,
+}
+
+impl Drain {
+    /// Who or what ends the attempts, as each of them remembers it.
+    pub(crate) fn because(&self, node: &str) -> Because {
+        let Because { actor, reason } = &self.because;
+        let colon = if reason.is_empty() { "" } else { ": " };
+        Because::new("drain", format!("node {node} is drained by {actor}{colon}{reason}"))
+    }
+}
+
 impl Node {
     /// Attempts placed ahead on one node at most.
     pub const AHEAD_MAX: u64 = 4096;
+
+    /// Whether anything may be placed there, if it is connected and has room.
+    pub fn takes_work(&self) -> bool {
+        !self.is_lost && self.drain.is_none()
+    }
+
+    /// What is wrong with it, looked at alone. `epochs_from` is where the epochs of the cluster's
+    /// incarnation begin.
+    pub(crate) fn fault(&self, epochs_from: u64) -> Option<&'static str> {
+        // Only a recovery gives up a node without a lease: for all it knows, that is gone.
+        let kept_for_ever = self.lease_ms == 0 && epochs_from == 0;
+        if self.kept_seq > self.last_seq || (self.is_lost && kept_for_ever) {
+            return Some("it is lost and cannot be");
+        }
+        if self.epoch < epochs_from {
+            return Some("its epoch is one of a former incarnation");
+        }
+        let last = self.assigned.get_max().map_or(0, |(seq, _)| *seq);
+        (self.is_lost && last > self.kept_seq).then_some("it is lost and something is placed there")
+    }
 
     pub(crate) fn assign(&mut self, assigned: Assigned) -> u64 {
         self.last_seq += 1;

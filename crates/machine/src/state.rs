@@ -38,6 +38,8 @@ pub struct State {
     pub(crate) keys: Keys,
     pub(crate) tokens: Tokens,
     pub(crate) members: Members,
+    /// The highest epoch of a node that was removed.
+    pub(crate) epoch_floor: u64,
 }
 
 /// Which cluster this is.

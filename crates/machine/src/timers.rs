@@ -3,8 +3,8 @@
 //! The time is that of the batches, so every control node fires the same timers at the same index;
 //! the leader commits a batch for the next of them when nothing else brings the time.
 
-use imbl::OrdMap;
-use model::{RangeSet, RunId, TaskPosition, TaskSpec};
+use imbl::{OrdMap, OrdSet};
+use model::{NodeId, RangeSet, RunId, TaskPosition, TaskSpec};
 
 /// What a timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,15 +24,24 @@ pub type Timer = (u64, RunId, TaskPosition, TimerKind);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timers {
     due: OrdMap<Timer, RangeSet>,
+    /// When the time of a drain is over.
+    drains: OrdSet<(u64, NodeId)>,
 }
 
 impl Timers {
     /// When the next is due, Unix milliseconds.
     pub fn next_ms(&self) -> Option<u64> {
-        self.due.get_min().map(|((at_ms, ..), _)| *at_ms)
+        let of_tasks = self.due.get_min().map(|((at_ms, ..), _)| *at_ms);
+        let of_drains = self.drains.get_min().map(|(at_ms, _)| *at_ms);
+        of_tasks.into_iter().chain(of_drains).min()
     }
 
-    /// All of them.
+    /// When the time of which drain is over.
+    pub fn drains(&self) -> impl Iterator<Item = &(u64, NodeId)> {
+        self.drains.iter()
+    }
+
+    /// Those of tasks.
     pub fn iter(&self) -> impl Iterator<Item = (&Timer, &RangeSet)> {
         self.due.iter()
     }
@@ -59,6 +68,23 @@ impl Timers {
                 self.due.remove(&timer);
             }
         }
+    }
+
+    /// What runs on a node may go on until `at_ms`.
+    pub(crate) fn drain(&mut self, at_ms: u64, node: NodeId) {
+        self.drains.insert((at_ms, node));
+    }
+
+    /// It may go on longer.
+    pub(crate) fn undrain(&mut self, at_ms: u64, node: NodeId) {
+        self.drains.remove(&(at_ms, node));
+    }
+
+    /// Takes a node whose drain's time is over at `now_ms`.
+    pub(crate) fn take_drain(&mut self, now_ms: u64) -> Option<NodeId> {
+        let first = *self.drains.get_min().filter(|(at_ms, _)| *at_ms <= now_ms)?;
+        self.drains.remove(&first);
+        Some(first.1)
     }
 
     /// Takes the next that is due at `now_ms`.

@@ -53,6 +53,8 @@ pub enum StopCause {
     Deadline,
     /// Its node has not heard of a leader for as long as its lease.
     Lease,
+    /// Its node is drained, and its time there is over.
+    Drain,
 }
 
 /// Where an attempt's `End` frame lies in its node's output segments.
@@ -113,7 +115,8 @@ impl Outcome {
     /// `on_lost` decides. `success_codes` widens what counts as success; 0 always does.
     pub fn state(&self, success_codes: &[u8]) -> Option<TaskState> {
         match (&self.ending, self.stopped) {
-            (_, Some(StopCause::Down | StopCause::Lease)) | (Ending::Gone, _) => None,
+            (_, Some(StopCause::Down | StopCause::Lease | StopCause::Drain))
+            | (Ending::Gone, _) => None,
             (_, Some(StopCause::Timeout | StopCause::Deadline)) => Some(TaskState::TimedOut),
             (_, Some(StopCause::Cancel)) => Some(TaskState::Canceled),
             (Ending::Exited { code }, None) => {
@@ -253,6 +256,7 @@ mod tests {
         check(exited(0), Some(StopCause::Timeout), Some(TaskState::TimedOut), 124);
         check(signaled(15), Some(StopCause::Down), None, 143);
         check(exited(0), Some(StopCause::Lease), None, 0);
+        check(exited(0), Some(StopCause::Drain), None, 0);
         check(Ending::Gone, None, None, 125);
         let missing = Ending::NotStarted(NotStarted::NotFound("no such file".into()));
         check(missing, None, Some(TaskState::Dead), 127);

@@ -99,7 +99,7 @@ impl FromStr for TaskState {
 /// Who or what caused a change of state, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Because {
-    /// `user:NAME`, `timeout`, `node-lost`, `supervisor-lost`, `down`, `node:NAME`, …
+    /// `user:NAME`, `timeout`, `node-lost`, `supervisor-lost`, `down`, `drain`, `node:NAME`, …
     pub actor: String,
     /// In words, for people; may be empty.
     pub reason: String,

@@ -119,6 +119,7 @@ fn is_idempotent(command: &Kind) -> bool {
     match command {
         Kind::SubmitJob(submit) => !submit.idempotency_key.is_empty(),
         Kind::SetMember(_) | Kind::AdmitNode(_) | Kind::Cancel(_) => true,
+        Kind::DrainNode(_) | Kind::ResumeNode(_) => true,
         _ => false,
     }
 }
@@ -134,6 +135,8 @@ fn refused(refusal: Refusal) -> Refused {
         }
         Refusal::UnknownToken { .. } => Refused::NotFound(refusal.to_string()),
         Refusal::TokenThere { .. } | Refusal::TokensFull => Refused::Unfit(refusal.to_string()),
+        Refusal::UnknownNode { node } => Refused::NotFound(format!("there is no node `{node}`")),
+        Refusal::NotRemovable { .. } => Refused::InTheWay(refusal.to_string()),
         Refusal::JoinTokensFull
         | Refusal::UnknownJoinToken
         | Refusal::JoinTokenRoles { .. }

@@ -165,6 +165,9 @@ pub enum Refused {
         /// That run.
         run: RunId,
     },
+    /// Something is in the way; it says what, and what to do.
+    #[error("{0}")]
+    InTheWay(String),
     /// Too much is waiting.
     #[error("{why}; try again in {} s", retry_after.as_secs().max(1))]
     Overloaded {

@@ -144,6 +144,7 @@ pub(crate) fn stop_words(cause: StopCause) -> &'static str {
         StopCause::Timeout => "it ran longer than its timeout",
         StopCause::Down => "its node goes down",
         StopCause::Deadline => "it took longer than its total timeout",
+        StopCause::Drain => "its node is drained",
         StopCause::Lease => "its node has not heard of a leader for as long as its lease",
     }
 }

@@ -18,6 +18,7 @@ mod commit;
 mod connected;
 mod control;
 mod data_dir;
+mod drain;
 mod error;
 pub mod events;
 mod facts;
@@ -57,6 +58,7 @@ mod worker;
 
 pub use blobs::Stored;
 pub use cluster::{Join, Place};
+pub use drain::NodeDetail;
 pub use error::{Refused, StartError};
 pub use handle::{Canceled, Handle, Submitted};
 pub use history::{Change, ChangeFilter, Changes, Position};

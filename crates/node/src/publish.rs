@@ -148,6 +148,11 @@ impl News {
             | Event::NodeRegistered { .. }
             | Event::NodeLost { .. }
             | Event::NodeVoided { .. }
+            | Event::NodeDraining { .. }
+            | Event::NodeDrained { .. }
+            | Event::NodeResumed { .. }
+            | Event::NodeRemoved { .. }
+            | Event::Withdraw { .. }
             | Event::PickRefused { .. }
             | Event::Changed(_) => {}
         }
@@ -167,6 +172,18 @@ fn log(index: u64, event: &Event) {
         }
         Event::NodeLost { node, epoch } => {
             tracing::warn!(%node, epoch, index, "a node is lost: what it ran is returned");
+        }
+        Event::NodeDraining { node } => {
+            tracing::info!(%node, index, "a node is drained from now on");
+        }
+        Event::NodeDrained { node } => {
+            tracing::info!(%node, index, "nothing is left on a drained node");
+        }
+        Event::NodeResumed { node } => {
+            tracing::info!(%node, index, "a node is taken back into work");
+        }
+        Event::NodeRemoved { node, name } => {
+            tracing::info!(%node, name, index, "a node is removed");
         }
         Event::PickRefused { run, reason } => {
             let reason = reason.name();

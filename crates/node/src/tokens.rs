@@ -185,7 +185,7 @@ fn check(new: &NewToken, because: &Because) -> Result<(), Refused> {
     check_texts(because)
 }
 
-fn check_texts(because: &Because) -> Result<(), Refused> {
+pub(crate) fn check_texts(because: &Because) -> Result<(), Refused> {
     if because.reason.len() > REASON_BYTES_MAX || because.actor.len() > NAME_BYTES_MAX {
         return Err(Refused::Unfit(format!("reason: must be at most {REASON_BYTES_MAX} bytes")));
     }

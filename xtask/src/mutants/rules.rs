@@ -77,6 +77,30 @@ pub(super) const RULES: &[Rule] = &[
         to: "const PAUSED_MS: u64 = u64::MAX;",
     },
     Rule {
+        name: "a drained node is given work",
+        file: "crates/machine/src/command/place.rs",
+        from: "    if node.drain.is_some() {",
+        to: "    if node.drain.is_some() && node.is_lost {",
+    },
+    Rule {
+        name: "a drain outlives its time",
+        file: "crates/machine/src/fire.rs",
+        from: "state.timers.take_drain(context.now_ms)",
+        to: "state.timers.take_drain(context.now_ms.saturating_sub(2_000))",
+    },
+    Rule {
+        name: "what is taken back has started",
+        file: "crates/reactor/src/worker/mod.rs",
+        from: "effects.push(to_supervisor(to_supervisor::Kind::Withdraw(withdraw)));",
+        to: "let cause = proto::job::StopCause::Drain as i32;\n                let stop = supervisor::Stop { attempts: withdraw.attempts, cause };\n                effects.push(to_supervisor(to_supervisor::Kind::Stop(stop)));",
+    },
+    Rule {
+        name: "a removed node begins anew",
+        file: "crates/machine/src/command/register_node.rs",
+        from: "None => state.epoch_floor + 1,",
+        to: "None => 1,",
+    },
+    Rule {
         name: "given up and welcome",
         file: "crates/reactor/src/control/sessions.rs",
         from: "session.hello.number == hello && !session.is_void",

@@ -44,7 +44,8 @@ pub struct Change {
     /// When.
     pub at: Option<String>,
     /// `submit`, `rerun`, `cancel`, `purge`, `create-token`, `revoke-token`, `expire-token`, `down`,
-    /// `register-node`, `lose-node`, `restore`, `recover`, `create-join-token` or `admit-node`.
+    /// `register-node`, `lose-node`, `create-join-token`, `admit-node`, `drain-node`, `resume-node`,
+    /// `remove-node`, `restore` or `recover`.
     #[schema(example = "cancel")]
     pub action: String,
     /// What it was done to.

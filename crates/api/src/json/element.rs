@@ -98,7 +98,8 @@ pub struct Outcome {
     pub not_started: Option<String>,
     /// The process is proved gone and nobody saw how it ended.
     pub gone: bool,
-    /// Why it was stopped: `cancel`, `timeout` (start or run), `deadline` (total) or `down`.
+    /// Why it was stopped: `cancel`, `timeout` (start or run), `deadline` (total), `down`, `lease` or
+    /// `drain`.
     #[schema(example = "timeout")]
     pub stopped: Option<&'static str>,
     /// Processor time of all of its processes, in microseconds.
@@ -138,6 +139,7 @@ impl From<&job::Outcome> for Outcome {
                 job::StopCause::Down => Some("down"),
                 job::StopCause::Deadline => Some("deadline"),
                 job::StopCause::Lease => Some("lease"),
+                job::StopCause::Drain => Some("drain"),
             },
             cpu_us: outcome.cpu_us,
             memory_peak_bytes: outcome.memory_peak_bytes,

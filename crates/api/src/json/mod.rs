@@ -38,7 +38,7 @@ pub use event::Event;
 pub use history::{History, PastRun};
 pub use job::{Job, Keep, Retention};
 pub use members::{ClusterStatus, JoinToken, Member};
-pub use node::{Node, NodeDetail, Nodes};
+pub use node::{Drain, Draining, Node, NodeDetail, Nodes, Remove, Removed, Resume, Resumed};
 pub use output::{Encoding, Line, Output, Stream};
 pub use page::{
     Cancel, Cluster, Down, ElementList, GoingDown, List, Purge, Rerun, RunDetail, RunList,

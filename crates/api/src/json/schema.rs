@@ -6,8 +6,8 @@ use utoipa::openapi::{RefOr, Schema};
 
 use super::{
     Audit, Cancellation, Change, ClusterSnapshot, ClusterStatus, CreatedToken, Ends, Event,
-    History, JoinToken, Line, NodeDetail, Nodes, Purged, RunPage, RunStatus, Settings, Submitted,
-    Tokens, Versions, Whys,
+    History, JoinToken, Line, Node, NodeDetail, Nodes, Purged, Removed, Resumed, RunPage,
+    RunStatus, Settings, Submitted, Tokens, Versions, Whys,
 };
 
 /// Where the schemas of parts stand in OpenAPI, and where in a schema of its own.
@@ -38,7 +38,10 @@ pub fn schemas() -> Vec<CommandSchema> {
         lines("events", schema::<Event>("events")),
         one("history", schema::<History>("history")),
         lines("logs", schema::<Line>("logs")),
+        one("node drain", schema::<Node>("node drain")),
         one("node ls", schema::<Nodes>("node ls")),
+        one("node resume", schema::<Resumed>("node resume")),
+        one("node rm", schema::<Removed>("node rm")),
         one("node status", schema::<NodeDetail>("node status")),
         one("ps", schema::<RunPage>("ps")),
         one("purge", schema::<Purged>("purge")),

@@ -10,13 +10,17 @@ use futures::stream::unfold;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use node::Refused;
+use proto::api::{self, GetNodeRequest};
 
 use super::Rest;
 use super::negotiate::{BYTES, choose};
 use super::problem::Problem;
 use super::request::Body;
 use crate::caller::Caller;
-use crate::json::{Cluster, Down, GoingDown, Node, Nodes, Version};
+use crate::json::{
+    Cluster, Down, Drain, GoingDown, Node, NodeDetail, Nodes, Remove, Removed, Resume, Resumed,
+    Version,
+};
 
 /// How long the node may take to see all that was acknowledged before it counts as not ready.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -38,11 +42,82 @@ pub(super) async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Node>, Problem> {
-    let nodes = rest.service.list_nodes(&caller).await?.nodes;
-    let is_it = |node: &&proto::api::NodeStatus| node.id == id || node.name == id;
-    let none = || Problem::from(Refused::NotFound(format!("there is no node `{id}`")));
-    let node = nodes.iter().find(is_it);
-    Ok(Json(Node::from(node.ok_or_else(|| none().hint("`windlass node ls` lists all nodes"))?)))
+    Ok(Json(Node::from(&rest.service.get_node(&caller, GetNodeRequest { id }).await?)))
+}
+
+/// List what is placed on a node
+///
+/// In the order it came there, at most 100 elements: what still keeps a node that is drained.
+#[utoipa::path(get, path = "/v1/nodes/{node}/elements", tag = "nodes",
+    operation_id = "list_node_elements",
+    params(("node" = String, Path, description = "A node's id or name")),
+    responses((status = 200, description = "The node and its elements", body = NodeDetail)))]
+pub(super) async fn elements(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<NodeDetail>, Problem> {
+    Ok(Json(NodeDetail::from(&rest.service.get_node(&caller, GetNodeRequest { id }).await?)))
+}
+
+/// Take a node out of work
+///
+/// Nothing more is placed there. What runs there may go on for a while, and is then stopped and waits
+/// for another node; no failure is counted. Takes the role operator.
+#[utoipa::path(post, path = "/v1/nodes/{node}/drain", tag = "nodes", operation_id = "drain_node",
+    params(("node" = String, Path, description = "A node's id or name")),
+    request_body = Drain,
+    responses((status = 200, description = "The node", body = Node)))]
+pub(super) async fn drain(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Body<Drain>,
+) -> Result<Json<Node>, Problem> {
+    let Drain { wait_ms, reason, actor } = body.whole()?;
+    let (reason, actor) = (reason.unwrap_or_default(), actor.unwrap_or_default());
+    let request = api::DrainNodeRequest { id, wait_ms, reason, actor };
+    Ok(Json(Node::from(&rest.service.drain_node(&caller, request).await?)))
+}
+
+/// Take a node back into work
+///
+/// What is being stopped already stays so. Takes the role operator.
+#[utoipa::path(post, path = "/v1/nodes/{node}/resume", tag = "nodes", operation_id = "resume_node",
+    params(("node" = String, Path, description = "A node's id or name")),
+    request_body = Resume,
+    responses((status = 200, description = "The node", body = Resumed)))]
+pub(super) async fn resume(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Body<Resume>,
+) -> Result<Json<Resumed>, Problem> {
+    let Resume { reason, actor } = body.whole()?;
+    let (reason, actor) = (reason.unwrap_or_default(), actor.unwrap_or_default());
+    let request = api::ResumeNodeRequest { id, reason, actor };
+    Ok(Json(Resumed::from(&rest.service.resume_node(&caller, request).await?)))
+}
+
+/// Forget a node
+///
+/// One that is connected stays, and without `force` also one whose lease has not run out or where
+/// something is placed. With `force` whoever asks vouches that its machine is dead: what is placed
+/// there is started elsewhere, also what waits for it. Takes the role operator, with `force` admin.
+#[utoipa::path(post, path = "/v1/nodes/{node}/remove", tag = "nodes", operation_id = "remove_node",
+    params(("node" = String, Path, description = "A node's id or name")),
+    request_body = Remove,
+    responses((status = 200, description = "The node that was", body = Removed)))]
+pub(super) async fn remove(
+    State(rest): State<Rest>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Body<Remove>,
+) -> Result<Json<Removed>, Problem> {
+    let Remove { force, reason, actor } = body.whole()?;
+    let (reason, actor) = (reason.unwrap_or_default(), actor.unwrap_or_default());
+    let request = api::RemoveNodeRequest { id, force, reason, actor };
+    Ok(Json(Removed::from(&rest.service.remove_node(&caller, request).await?)))
 }
 
 /// Take the node that is asked down

@@ -24,7 +24,8 @@ use super::{audit, elements, events, lists, negotiate, nodes, output, runs, secu
         runs::list, submit::submit, runs::get, elements::list, elements::tasks, elements::get,
         submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, events::all,
         events::of_run, events::why, lists::upload,
-        nodes::list, nodes::get, nodes::down, nodes::cluster, nodes::snapshot, nodes::version, security::list,
+        nodes::list, nodes::get, nodes::elements, nodes::drain, nodes::resume, nodes::remove,
+        nodes::down, nodes::cluster, nodes::snapshot, nodes::version, security::list,
         security::create, security::revoke, audit::list, audit::follow, serve,
     ),
     components(schemas(super::Problem, crate::json::Output, crate::json::Event)),
@@ -71,7 +72,8 @@ impl Modify for Common {
 }
 
 /// Operations whose body may be left out.
-const BODY_OPTIONAL: &[&str] = &["cancel_run", "rerun", "go_down", "revoke_token"];
+const BODY_OPTIONAL: &[&str] =
+    &["cancel_run", "rerun", "go_down", "revoke_token", "drain_node", "resume_node", "remove_node"];
 
 fn refusals(path: &str, operation: &mut Operation) {
     let mut common = vec![
@@ -86,6 +88,9 @@ fn refusals(path: &str, operation: &mut Operation) {
     ];
     if path.contains('{') {
         common.push(("404", "There is no such thing"));
+    }
+    if operation.operation_id.as_deref() == Some("remove_node") {
+        common.push(("409", "Something of the node may run still"));
     }
     if let Some(body) = &mut operation.request_body {
         let id = operation.operation_id.as_deref().unwrap_or_default();

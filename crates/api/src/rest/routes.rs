@@ -24,7 +24,7 @@ const REQUESTS_MAX: usize = 512;
 const STREAMS_MAX: usize = 256;
 
 /// The routes that answer with JSON.
-fn plain() -> [(&'static str, MethodRouter<Rest>); 20] {
+fn plain() -> [(&'static str, MethodRouter<Rest>); 24] {
     [
         ("/v1/runs", get(runs::list).post(submit::submit)),
         ("/v1/runs/purge", post(submit::purge)),
@@ -39,6 +39,10 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 20] {
         ("/v1/lists", post(lists::upload)),
         ("/v1/nodes", get(nodes::list)),
         ("/v1/nodes/{node}", get(nodes::get)),
+        ("/v1/nodes/{node}/elements", get(nodes::elements)),
+        ("/v1/nodes/{node}/drain", post(nodes::drain)),
+        ("/v1/nodes/{node}/resume", post(nodes::resume)),
+        ("/v1/nodes/{node}/remove", post(nodes::remove)),
         ("/v1/node/down", post(nodes::down)),
         ("/v1/tokens", get(security::list).post(security::create)),
         ("/v1/tokens/{token}/revoke", post(security::revoke)),

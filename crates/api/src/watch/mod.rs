@@ -59,20 +59,6 @@ impl Service {
         })
     }
 
-    pub(crate) async fn get_node(
-        &self,
-        caller: &Caller,
-        request: api::GetNodeRequest,
-    ) -> Result<api::NodeStatus, Refused> {
-        caller.need(Role::Viewer, "look at a node")?;
-        let nodes = self.handle.nodes().await?;
-        let is_meant = |node: &node::query::NodeStatus| {
-            node.name == request.id || node.id.to_string() == request.id
-        };
-        let unknown = || Refused::NotFound(format!("there is no node `{}`", request.id));
-        nodes.into_iter().find(is_meant).map(converted::node).ok_or_else(unknown)
-    }
-
     /// The changes that a request wants.
     pub(crate) async fn events(
         &self,

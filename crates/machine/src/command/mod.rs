@@ -1,6 +1,7 @@
 //! The commands, one file each. Each checks everything before it changes anything.
 
 pub(crate) mod cancel;
+pub(crate) mod drain_node;
 pub(crate) mod found;
 pub(crate) mod lose_node;
 pub(crate) mod member;
@@ -8,6 +9,7 @@ pub(crate) mod note;
 pub(crate) mod place;
 pub(crate) mod recover;
 pub(crate) mod register_node;
+pub(crate) mod remove_node;
 pub(crate) mod report;
 pub(crate) mod submit_job;
 pub(crate) mod token;

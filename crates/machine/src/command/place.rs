@@ -63,6 +63,9 @@ fn check(state: &State, node: NodeId, pick: &Pick, fence: Fence) -> Result<u64, 
     let count = count(task, pick, fence)?;
     let spec = &run.spec.tasks[pick.task as usize];
     let node = state.node(node).filter(|node| !node.is_lost).ok_or(PickRefusal::NodeEpoch)?;
+    if node.drain.is_some() {
+        return Err(PickRefusal::Draining);
+    }
     let room = if pick.ahead {
         // What waits on a node gets whatever becomes free there, and keeps no headroom.
         spec.placement.may_go_ahead()

@@ -42,7 +42,7 @@ pub(crate) fn apply(
         return_attempts(state, context, node, because, |_| true);
     }
     let epoch = match old {
-        None => 1 + state.cluster.map_or(0, Cluster::epochs_from),
+        None => 1 + state.epoch_floor.max(state.cluster.map_or(0, Cluster::epochs_from)),
         Some((epoch, old)) => epoch + u64::from(old != supervisor),
     };
     let entry = state.nodes.entry(node).or_insert_with(|| Arc::new(Node::default()));

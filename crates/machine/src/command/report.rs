@@ -69,6 +69,15 @@ fn started(
     true
 }
 
+/// Why a node took an attempt back before it started.
+fn drained(state: &State, node: NodeId) -> Option<Arc<Because>> {
+    let home = state.node(node)?;
+    Some(Arc::new(match &home.drain {
+        Some(drain) => drain.because(&home.name),
+        None => Because::new("drain", format!("node {} was drained", home.name)),
+    }))
+}
+
 fn ended(
     state: &mut State,
     context: &mut Context,
@@ -89,6 +98,9 @@ fn ended(
         ))),
         Some(StopCause::Cancel | StopCause::Deadline) => {
             live.stop.as_ref().map(|(_, because)| because.clone())
+        }
+        Some(StopCause::Drain) => {
+            live.stop.as_ref().map(|(_, because)| because.clone()).or_else(|| drained(state, node))
         }
     };
     end::attempt(state, context, node, attempt, outcome, because);

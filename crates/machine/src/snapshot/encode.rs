@@ -67,6 +67,7 @@ fn header(state: &State) -> Kind {
         cluster_id: state.cluster.map(|cluster| cluster.id.to_bytes()).unwrap_or_default(),
         incarnation: state.cluster.map_or(0, |cluster| cluster.incarnation.into()),
         is_recovering: state.is_recovering,
+        epoch_floor: state.epoch_floor,
     })
 }
 
@@ -87,12 +88,17 @@ fn node(id: NodeId, node: &Node) -> SnapshotNode {
         recovered: Vec::new(),
         hello: node.hello,
     };
+    let drain = node.drain.as_ref();
     SnapshotNode {
         node: Some(register),
         epoch: node.epoch,
         last_seq: node.last_seq,
         is_lost: node.is_lost,
         kept_seq: node.kept_seq,
+        drain: drain.map(|drain| drain.because.clone().into()),
+        drain_since_ms: drain.map_or(0, |drain| drain.since_ms),
+        drain_until_ms: drain.and_then(|drain| drain.until_ms),
+        drain_stops: drain.is_some_and(|drain| drain.stops),
     }
 }
 

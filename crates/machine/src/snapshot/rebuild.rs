@@ -14,7 +14,7 @@ use proto::record::{
 
 use crate::command;
 use crate::keys::{KeyAnswer, KeyHash};
-use crate::node::{Assigned, Node};
+use crate::node::{Assigned, Drain, Node};
 use crate::run::{Failure, Live, Run, TaskRun, Tries};
 use crate::runs::Kept;
 use crate::state::{Cluster, Head, State};
@@ -71,6 +71,12 @@ impl Rebuild {
             }
             node.restore(seq, assigned);
         }
+        for node in self.state.nodes.values() {
+            let epochs_from = self.state.cluster.map_or(0, Cluster::epochs_from);
+            if let Some(fault) = node.fault(epochs_from).or_else(|| self.state.goes_on(node)) {
+                return Err(format!("node {}: {fault}", node.name));
+            }
+        }
         Ok(self.state)
     }
 
@@ -81,6 +87,7 @@ impl Rebuild {
         let state = &mut self.state;
         (state.applied, state.time_ms) = (header.applied, header.time_ms);
         state.last_run = RunId(header.last_run);
+        state.epoch_floor = header.epoch_floor;
         if !header.cluster_id.is_empty() {
             let id = ClusterId::from_bytes(&header.cluster_id).ok_or("no cluster has this id")?;
             let incarnation =
@@ -94,6 +101,16 @@ impl Rebuild {
     fn node(&mut self, item: SnapshotNode) -> Taken {
         let register = item.node.ok_or("a node has no description")?;
         let id = node_id(&register.node_id)?;
+        let drain = item.drain.map(|because| Drain {
+            because: because.into(),
+            since_ms: item.drain_since_ms,
+            until_ms: item.drain_until_ms,
+            stops: item.drain_stops,
+        });
+        let timer = drain.as_ref().filter(|drain| !drain.stops).and_then(|drain| drain.until_ms);
+        if let Some(until_ms) = timer {
+            self.state.timers.drain(until_ms, id);
+        }
         let node = Node {
             name: register.name,
             capacity: register.capacity.ok_or("a node has no capacity")?.into(),
@@ -108,13 +125,13 @@ impl Rebuild {
             is_lost: item.is_lost,
             last_seq: item.last_seq,
             kept_seq: item.kept_seq,
+            drain,
             ..Node::default()
         };
-        if self.state.cluster.is_some_and(|cluster| node.epoch < cluster.epochs_from()) {
-            return Err("a node's epoch is one of a former incarnation".to_owned());
+        match self.state.nodes.insert(id, Arc::new(node)) {
+            None => Ok(()),
+            Some(_) => Err("a node is there twice".to_owned()),
         }
-        self.state.nodes.insert(id, Arc::new(node));
-        Ok(())
     }
 
     fn fresh(&mut self, fresh: &FreshRun) -> Taken {

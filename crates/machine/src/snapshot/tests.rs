@@ -43,6 +43,12 @@ fn state() -> State {
     let ordinals = vec![record::Range { first: 2, last: 4 }];
     let picks = vec![record::Pick { run: 2, task: 0, ordinals, ahead: false }];
     apply(Kind::Place(record::Place { node_id: vec![2; 16], epoch: 1, picks }));
+    apply(Kind::DrainNode(record::DrainNode {
+        node_id: vec![2; 16],
+        wait_ms: Some(60_000),
+        because: Some(proto::job::Because { actor: "user:ann".into(), reason: "disk".into() }),
+        ..Default::default()
+    }));
     state
 }
 

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod drained;
 mod full;
 mod naive;
 mod recovered;

@@ -63,5 +63,8 @@ pub(crate) fn check(state: &State) {
     let kept: Timers =
         state.timers().iter().map(|(timer, of)| (*timer, of.iter().collect())).collect();
     assert_eq!(kept, timers(state), "the timers");
-    assert_eq!(state.timers().next_ms(), kept.keys().next().map(|timer| timer.0));
+    let drains = state.nodes().values().filter_map(|node| node.drain.as_ref());
+    let drains = drains.filter(|drain| !drain.stops).filter_map(|drain| drain.until_ms);
+    let next_ms = kept.keys().map(|timer| timer.0).chain(drains).min();
+    assert_eq!(state.timers().next_ms(), next_ms);
 }

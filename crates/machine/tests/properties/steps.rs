@@ -12,6 +12,9 @@ use uuid::Uuid;
 pub(crate) enum Step {
     Register { node: u8, supervisor: u8, cpus: u8 },
     Lose { node: u8, stale: bool },
+    Drain { node: u8, wait_ms: Option<u16> },
+    Resume { node: u8 },
+    Remove { node: u8, force: bool, stale: bool },
     Submit { elements: u8, cpus: u8, key: u8, flavor: u8 },
     Place { node: u8, skip: u8, count: u8, ahead: bool, stale: bool },
     TurnAway { skip: u8, first: u8, last: u8 },
@@ -31,13 +34,18 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (0..3u8, 0..3u8, 1..4u8)
             .prop_map(|(node, supervisor, cpus)| Step::Register { node, supervisor, cpus }),
         1 => (0..3u8, prop::bool::weighted(0.1)).prop_map(|(node, stale)| Step::Lose { node, stale }),
+        1 => (0..3u8, prop::option::weighted(0.8, 0..3u16))
+            .prop_map(|(node, wait)| Step::Drain { node, wait_ms: wait.map(|wait| wait * 150) }),
+        1 => (0..3u8).prop_map(|node| Step::Resume { node }),
+        1 => (0..3u8, prop::bool::weighted(0.3), prop::bool::weighted(0.1))
+            .prop_map(|(node, force, stale)| Step::Remove { node, force, stale }),
         2 => (1..12u8, 1..3u8, 0..4u8, 0..192u8)
             .prop_map(|(elements, cpus, key, flavor)| Step::Submit { elements, cpus, key, flavor }),
         6 => (0..3u8, 0..3u8, 1..5u8, any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(node, skip, count, ahead, stale)| Step::Place { node, skip, count, ahead, stale }),
         2 => (0..3u8, 0..12u8, 0..12u8)
             .prop_map(|(skip, first, last)| Step::TurnAway { skip, first, last }),
-        6 => (0..3u8, any::<u8>(), 0..10u8, prop::bool::weighted(0.1))
+        6 => (0..3u8, any::<u8>(), 0..12u8, prop::bool::weighted(0.1))
             .prop_map(|(node, which, how, stale)| Step::Report { node, which, how, stale }),
         1 => (any::<u8>(), 0..12u8, 0..12u8)
             .prop_map(|(run, first, last)| Step::Cancel { run, first, last }),
@@ -90,6 +98,31 @@ pub(crate) fn recover(state: &State, last_run: u8, above: u8) -> Kind {
 pub(crate) fn end_recovery(state: &State, stale: bool) -> Kind {
     let current = state.cluster().map_or(0, |cluster| u32::from(cluster.incarnation));
     Kind::EndRecovery(record::EndRecovery { incarnation: current - u32::from(stale) })
+}
+
+pub(crate) fn drain(node: u8, wait_ms: Option<u16>) -> Kind {
+    Kind::DrainNode(record::DrainNode {
+        node_id: node_id(node).to_bytes(),
+        wait_ms: wait_ms.map(Into::into),
+        because: Some(proto::job::Because { actor: "user:ann".into(), reason: "disk".into() }),
+        ..Default::default()
+    })
+}
+
+pub(crate) fn resume(node: u8) -> Kind {
+    let node_id = node_id(node).to_bytes();
+    Kind::ResumeNode(record::ResumeNode { node_id, ..Default::default() })
+}
+
+/// A stale one was asked for before the node's last hello.
+pub(crate) fn remove(state: &State, node: u8, force: bool, stale: bool) -> Kind {
+    let hello = state.node(node_id(node)).map_or(0, |node| node.hello);
+    Kind::RemoveNode(record::RemoveNode {
+        node_id: node_id(node).to_bytes(),
+        force,
+        hello: hello.saturating_sub(stale.into()),
+        ..Default::default()
+    })
 }
 
 pub(crate) fn submit(elements: u8, cpus: u8, key: u8, flavor: u8) -> Kind {
@@ -212,6 +245,8 @@ pub(crate) fn report(state: &State, node: u8, which: u8, how: u8, stale: bool) -
         6 => (Ending::NotStarted(NotStarted::default()), StopCause::Cancel),
         7 => (Ending::NotStarted(NotStarted { kind: 4, why: String::new() }), StopCause::None),
         8 => (Ending::Signaled(9), StopCause::Deadline),
+        9 => (Ending::Signaled(15), StopCause::Drain),
+        10 => (Ending::NotStarted(NotStarted::default()), StopCause::Drain),
         _ => (Ending::Signaled(9), StopCause::Timeout),
     };
     let outcome = Outcome { ending: Some(ending), stopped: stopped as i32, ..Outcome::default() };

@@ -17,6 +17,8 @@ pub(crate) struct Store {
     keys: BTreeMap<String, String>,
     /// What the machine says has ended, by its own keys.
     ended: BTreeMap<String, String>,
+    /// The last epoch of each node there ever was.
+    epochs: BTreeMap<NodeId, u64>,
     /// First index and step of each run's array.
     arrays: BTreeMap<RunId, (u32, u32)>,
 }
@@ -30,10 +32,12 @@ impl Store {
                 | Event::NodeLost { node, epoch }
                 | Event::NodeVoided { node, epoch } => {
                     let key = format!("/node/{node}");
-                    let before = self.keys.get(&key).map_or(0, |epoch| epoch.parse().unwrap());
+                    let before = self.epochs.insert(*node, *epoch).unwrap_or_default();
                     assert!(before <= *epoch, "an epoch never falls");
+                    assert!(self.keys.contains_key(&key) || before < *epoch, "it is another");
                     self.keys.insert(key, epoch.to_string());
                 }
+                Event::NodeRemoved { node, .. } => _ = self.delete(&format!("/node/{node}")),
                 Event::RunCreated { run } => {
                     let Kind::SubmitJob(submit) = kind else { panic!("only a submit makes a run") };
                     self.submit(*run, submit);
@@ -55,6 +59,8 @@ impl Store {
                 Event::RunEnded { run, .. } => {
                     assert!(self.arrays.remove(run).is_some(), "a run ends once");
                 }
+                Event::NodeDraining { .. } | Event::NodeDrained { .. } => {}
+                Event::NodeResumed { .. } | Event::Withdraw { .. } => {}
                 Event::Changed(_) | Event::PickRefused { .. } => {}
             }
         }

@@ -9,8 +9,8 @@ use proto::record::{self, Batch, Command, Header, command::Kind};
 
 use crate::naive;
 use crate::steps::{
-    Step, cancel, create_token, end_recovery, lose, place, recover, register, report, rerun,
-    revoke_token, submit, turn_away,
+    Step, cancel, create_token, drain, end_recovery, lose, place, recover, register, remove,
+    report, rerun, resume, revoke_token, submit, turn_away,
 };
 use crate::store::Store;
 
@@ -95,8 +95,9 @@ impl World {
                 assert!(self.state.node(node).unwrap().is_lost);
                 assert_eq!(epoch >> 32, u64::from(incarnation) - 1, "epochs of other incarnations");
             }
-            Event::Assigned { run, items, fence, .. } => {
+            Event::Assigned { node, run, items, fence, .. } => {
                 assert!(!self.state.is_recovering(), "nothing is placed in a recovery");
+                assert!(self.state.node(node).unwrap().takes_work());
                 for (index, number) in items {
                     let before = self.fences.insert((run, index), (fence.0, number));
                     let (old_fence, old_number) = before.unwrap_or_default();
@@ -114,6 +115,13 @@ impl World {
                     run.spec.tasks[at.task as usize].on_lost == OnLost::Wait
                 };
                 assert!(node.assigned.values().all(waits), "only what waits for it stays");
+            }
+            Event::NodeDrained { node } => {
+                let node = self.state.node(node).unwrap();
+                assert!(node.drain.is_some() && node.assigned.is_empty());
+            }
+            Event::NodeRemoved { node, .. } => {
+                assert!(self.state.node(node).is_none(), "it is forgotten");
             }
             Event::AttemptEnded(end) if end.state.is_some() => {
                 let element = (end.attempt.element.run, end.ordinal);
@@ -139,6 +147,9 @@ impl World {
         let kind = match step {
             Step::Register { node, supervisor, cpus } => Some(register(node, supervisor, cpus)),
             Step::Lose { node, stale } => lose(&self.state, node, stale),
+            Step::Drain { node, wait_ms } => Some(drain(node, wait_ms)),
+            Step::Resume { node } => Some(resume(node)),
+            Step::Remove { node, force, stale } => Some(remove(&self.state, node, force, stale)),
             Step::Submit { elements, cpus, key, flavor } => {
                 Some(submit(elements, cpus, key, flavor))
             }
@@ -175,6 +186,9 @@ impl World {
     pub(crate) fn finish(&mut self) {
         self.apply(register(0, 200, 3), (1, 1));
         self.apply(end_recovery(&self.state, false), (1, 1));
+        for node in 0..3 {
+            self.apply(resume(node), (1, 1));
+        }
         for _ in 0..10_000 {
             if self.state.runs().is_empty() {
                 break;

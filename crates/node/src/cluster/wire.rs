@@ -28,6 +28,10 @@ pub(crate) fn committed(answer: &Answer) -> Option<Committed> {
         Answer::JoinTokenCreated => plain(Plain::JoinTokenCreated),
         Answer::Admitted => plain(Plain::Admitted),
         Answer::MemberSet => plain(Plain::MemberSet),
+        Answer::Draining => plain(Plain::Draining),
+        Answer::Resumed { was_drained: true } => plain(Plain::Resumed),
+        Answer::Resumed { was_drained: false } => plain(Plain::WasNotDrained),
+        Answer::NodeRemoved { returned } => Sent::NodeRemoved(returned),
         Answer::Founded
         | Answer::Registered { .. }
         | Answer::NodeLost { .. }
@@ -53,12 +57,16 @@ pub(crate) fn answer(committed: Committed) -> Option<Answer> {
             Answer::Canceled { ended, stopping, already_ended }
         }
         Sent::TokenCreated(expires_ms) => Answer::TokenCreated { expires_ms },
+        Sent::NodeRemoved(returned) => Answer::NodeRemoved { returned },
         Sent::Plain(plain) => match Plain::try_from(plain).ok()? {
             Plain::TokenRevoked => Answer::TokenRevoked,
             Plain::Noted => Answer::Noted,
             Plain::JoinTokenCreated => Answer::JoinTokenCreated,
             Plain::Admitted => Answer::Admitted,
             Plain::MemberSet => Answer::MemberSet,
+            Plain::Draining => Answer::Draining,
+            Plain::Resumed => Answer::Resumed { was_drained: true },
+            Plain::WasNotDrained => Answer::Resumed { was_drained: false },
             Plain::Unspecified => return None,
         },
     })
@@ -81,6 +89,7 @@ pub(crate) fn refusal(refused: &Refused) -> Refusal {
         Refused::NoSpace { why, retry_after } => later(Code::NoSpace, why, *retry_after),
         Refused::NotFound(_) => plain(Code::NotFound),
         Refused::Forbidden(_) => plain(Code::Forbidden),
+        Refused::InTheWay(_) => plain(Code::InTheWay),
         Refused::Unavailable(_) => plain(Code::Unavailable),
         Refused::OutcomeUnknown => plain(Code::OutcomeUnknown),
         Refused::Failed(_) => plain(Code::Failed),
@@ -99,6 +108,7 @@ pub(crate) fn refused(refusal: Refusal) -> Refused {
         Code::Unfit => Refused::Unfit(text),
         Code::NotFound => Refused::NotFound(text),
         Code::Forbidden => Refused::Forbidden(text),
+        Code::InTheWay => Refused::InTheWay(text),
         Code::KeyUsed => Refused::KeyUsed { run: RunId(run) },
         Code::Overloaded => Refused::Overloaded { why: text, retry_after },
         Code::NoSpace => Refused::NoSpace { why: text, retry_after },
@@ -123,6 +133,10 @@ mod tests {
             Answer::JoinTokenCreated,
             Answer::Admitted,
             Answer::MemberSet,
+            Answer::Draining,
+            Answer::Resumed { was_drained: true },
+            Answer::Resumed { was_drained: false },
+            Answer::NodeRemoved { returned: 4 },
         ] {
             assert_eq!(answer(committed(&told).unwrap()), Some(told));
         }
@@ -136,6 +150,7 @@ mod tests {
             Refused::Unfit("a".to_owned()),
             Refused::NotFound("b".to_owned()),
             Refused::Forbidden("c".to_owned()),
+            Refused::InTheWay("i".to_owned()),
             Refused::KeyUsed { run: RunId(9) },
             Refused::Overloaded { why: "d".to_owned(), retry_after },
             Refused::NoSpace { why: "e".to_owned(), retry_after },

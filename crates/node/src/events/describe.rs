@@ -115,18 +115,31 @@ impl Batch<'_> {
     fn take(&mut self, event: &machine::Event) {
         match event {
             machine::Event::NodeRegistered { node, epoch } => {
-                let mut event = empty(EventKind::NodeRegistered, self.state.time_ms());
-                event.node = Some(*node);
-                event.node_name = node_name(self.state, *node);
-                event.summary = format!("in epoch {epoch}");
-                self.push(event, 0, None);
+                self.of_node(EventKind::NodeRegistered, *node, format!("in epoch {epoch}"));
             }
             machine::Event::NodeLost { node, epoch } => {
-                let mut event = empty(EventKind::NodeLost, self.state.time_ms());
-                event.node = Some(*node);
-                event.node_name = node_name(self.state, *node);
-                event.summary = format!("not heard of for longer than its lease; epoch {epoch}");
-                self.push(event, 0, None);
+                let summary = format!("not heard of for longer than its lease; epoch {epoch}");
+                self.of_node(EventKind::NodeLost, *node, summary);
+            }
+            machine::Event::NodeDraining { node } => {
+                let drain = self.state.node(*node).and_then(|home| home.drain.as_ref());
+                let because = drain.map(|drain| Arc::new(drain.because.clone()));
+                self.of_node(
+                    EventKind::NodeDraining,
+                    *node,
+                    "nothing more is placed there".into(),
+                )
+                .because = because;
+            }
+            machine::Event::NodeDrained { node } => {
+                self.of_node(EventKind::NodeDrained, *node, "nothing is left there".into());
+            }
+            machine::Event::NodeResumed { node } => {
+                self.of_node(EventKind::NodeResumed, *node, "it may take work again".into());
+            }
+            machine::Event::NodeRemoved { node, name } => {
+                self.of_node(EventKind::NodeRemoved, *node, "it is forgotten".into()).node_name =
+                    name.as_str().into();
             }
             machine::Event::RunCreated { run } => {
                 let job = self.job(*run);
@@ -202,8 +215,18 @@ impl Batch<'_> {
             // when their node is lost.
             machine::Event::Changed(_)
             | machine::Event::PickRefused { .. }
-            | machine::Event::NodeVoided { .. } => {}
+            | machine::Event::NodeVoided { .. }
+            | machine::Event::Withdraw { .. } => {}
         }
+    }
+
+    fn of_node(&mut self, kind: EventKind, node: NodeId, summary: String) -> &mut Event {
+        let mut event = empty(kind, self.state.time_ms());
+        event.node = Some(node);
+        event.node_name = node_name(self.state, node);
+        event.summary = summary;
+        self.push(event, 0, None);
+        &mut self.drafts.last_mut().expect("it was pushed just now").event
     }
 
     fn job(&mut self, run: RunId) -> Option<Job> {

@@ -49,6 +49,14 @@ pub enum EventKind {
     NodeRegistered,
     /// A node was not heard of for longer than its lease; what it ran is returned.
     NodeLost,
+    /// A node is drained from now on, or otherwise than before.
+    NodeDraining,
+    /// Nothing is left on a node that is drained.
+    NodeDrained,
+    /// A node that was drained takes work again.
+    NodeResumed,
+    /// A node was forgotten; what it ran is returned.
+    NodeRemoved,
     /// A node takes work.
     NodeConnected,
     /// A node takes no work: it does not answer, or its supervisor is lost.
@@ -61,7 +69,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [EventKind; 13] = [
+    pub const ALL: [EventKind; 17] = [
         EventKind::RunCreated,
         EventKind::Assigned,
         EventKind::Started,
@@ -71,6 +79,10 @@ impl EventKind {
         EventKind::RunEnded,
         EventKind::NodeRegistered,
         EventKind::NodeLost,
+        EventKind::NodeDraining,
+        EventKind::NodeDrained,
+        EventKind::NodeResumed,
+        EventKind::NodeRemoved,
         EventKind::NodeConnected,
         EventKind::NodeDisconnected,
         EventKind::NodeDegraded,
@@ -100,6 +112,10 @@ impl EventKind {
             EventKind::RunEnded => "run_ended",
             EventKind::NodeRegistered => "node_registered",
             EventKind::NodeLost => "node_lost",
+            EventKind::NodeDraining => "node_draining",
+            EventKind::NodeDrained => "node_drained",
+            EventKind::NodeResumed => "node_resumed",
+            EventKind::NodeRemoved => "node_removed",
             EventKind::NodeConnected => "node_connected",
             EventKind::NodeDisconnected => "node_disconnected",
             EventKind::NodeDegraded => "node_degraded",

@@ -17,10 +17,14 @@ use tokio::sync::watch;
 
 use super::work::State as StateLabel;
 use crate::clock::since_boot;
+use crate::query::node_state;
 use crate::view::View;
 
 /// Shapes that are looked at for the oldest that waits.
 const SHAPES_MAX: usize = 1000;
+
+/// Every state of a node.
+const NODE_STATES: [&str; 5] = ["ready", "degraded", "draining", "drained", "disconnected"];
 
 /// Where everything is looked up.
 pub(crate) struct Now {
@@ -84,15 +88,13 @@ impl Now {
     }
 
     fn nodes(&self, view: &View, out: &mut Out<'_, '_>) -> fmt::Result {
-        let (mut ready, mut degraded, mut away, mut leased) = (0, 0, 0, 0);
+        let mut states = NODE_STATES.map(|state| (state, 0));
+        let mut leased = 0;
         let (mut capacity, mut reserved, mut memory, mut memory_reserved) = (0, 0, 0, 0);
         for (id, node) in view.state.nodes() {
-            match view.connections.get(id) {
-                Some(connection) if connection.ready && connection.degraded.is_empty() => {
-                    ready += 1
-                }
-                Some(connection) if connection.ready => degraded += 1,
-                _ => away += 1,
+            let state = node_state(node, view.connections.get(id));
+            if let Some((_, count)) = states.iter_mut().find(|(name, _)| *name == state) {
+                *count += 1;
             }
             leased += u64::from(node.lease_ms > 0 && !node.is_lost);
             capacity += node.capacity.cpu_milli;
@@ -100,7 +102,6 @@ impl Now {
             memory += node.capacity.memory_bytes;
             memory_reserved += node.seated.memory_bytes;
         }
-        let states = [("ready", ready), ("degraded", degraded), ("disconnected", away)];
         out.by_state("nodes", "Nodes, by state", &states)?;
         out.gauge("nodes_leased", "Nodes with a lease that has not run out", leased)?;
         let help = "How long ago the oldest of the heartbeats arrived that leases count from; 0 where this node gives none";

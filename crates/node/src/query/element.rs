@@ -320,26 +320,12 @@ fn statuses(
         return Vec::new();
     }
     let spec = &resolved.spec.tasks[position as usize];
-    let array = spec.indices();
     let run = view.state.run(resolved.run);
     let live = run.as_ref().map(|run| &run.tasks[position as usize]);
     let mut facts = facts_of(history, resolved.run, position, ordinals);
     let taken = taken_over(view, history, resolved, position, ordinals, &mut facts);
     let status = |ordinal: u32| {
-        let index = array.index(ordinal);
-        let element = Element { run: resolved.run, task: position, index };
-        let mut id = format!("{}/{}", resolved.run, spec.name);
-        if spec.array.is_some() {
-            id.push_str(&format!("[{index}]"));
-        }
-        let mut status = ElementStatus {
-            element,
-            id,
-            task: spec.name.clone(),
-            state: TaskState::Queued,
-            attempts: Vec::new(),
-            because: None,
-        };
+        let mut status = unstarted(resolved.run, position, spec, ordinal);
         told_status(
             view,
             live,
@@ -355,6 +341,28 @@ fn statuses(
         status
     };
     ordinals.iter().map(status).collect()
+}
+
+/// An element of which nothing has happened.
+pub(super) fn unstarted(
+    run: RunId,
+    task: TaskPosition,
+    spec: &TaskSpec,
+    ordinal: u32,
+) -> ElementStatus {
+    let index = spec.indices().index(ordinal);
+    let mut id = format!("{run}/{}", spec.name);
+    if spec.array.is_some() {
+        id.push_str(&format!("[{index}]"));
+    }
+    ElementStatus {
+        element: Element { run, task, index },
+        id,
+        task: spec.name.clone(),
+        state: TaskState::Queued,
+        attempts: Vec::new(),
+        because: None,
+    }
 }
 
 /// Adds the facts of those that this run did not repeat; says whose they are.
@@ -416,18 +424,24 @@ fn is_live(view: &View, task: Option<&TaskRun>, ordinal: u32, status: &mut Eleme
     if status.attempts.iter().any(|attempt| attempt.number == live.number) {
         return true; // History is newer than the state: the attempt has ended and waits for its next.
     }
-    status.state = shown_state(view, live.node, live.state());
-    status.attempts.push(AttemptStatus {
+    let attempt = current_attempt(view, live);
+    status.state = attempt.state;
+    status.attempts.push(attempt);
+    true
+}
+
+/// The attempt of an element that is placed.
+pub(super) fn current_attempt(view: &View, live: &Live) -> AttemptStatus {
+    AttemptStatus {
         number: live.number,
-        state: status.state,
+        state: shown_state(view, live.node, live.state()),
         node: view.node_name(live.node),
         fence: live.fence,
         placed_ms: live.placed_ms,
         started_us: live.started_us,
         outcome: None,
         because: live.stop.as_ref().map(|(_, because)| (**because).clone()),
-    });
-    true
+    }
 }
 
 fn ended_attempt(view: &View, spec: &TaskSpec, fact: AttemptFact) -> AttemptStatus {

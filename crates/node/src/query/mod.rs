@@ -25,7 +25,7 @@ pub use why::{GROUPS_MAX, Holder, Reason, ReasonCode, Usual, Why};
 
 use element::{Wanted, selected};
 pub(crate) use list::runs;
-pub(crate) use nodes::nodes;
+pub(crate) use nodes::{node, nodes, placed, state as node_state};
 pub(crate) use page::{elements, is_within};
 pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};
@@ -176,9 +176,9 @@ pub struct NodeStatus {
     pub id: model::NodeId,
     /// Its name.
     pub name: String,
-    /// `ready`, `degraded` or `disconnected`.
+    /// `ready`, `degraded`, `draining`, `drained` or `disconnected`.
     pub state: &'static str,
-    /// Why it is degraded.
+    /// Why it is degraded, or drained.
     pub reason: String,
     /// What it has.
     pub capacity: Resources,
@@ -196,4 +196,19 @@ pub struct NodeStatus {
     pub containment: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// Nothing is placed there.
+    pub drain: Option<Draining>,
+}
+
+/// The drain of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draining {
+    /// Who wants it, and why.
+    pub because: Because,
+    /// Since when, Unix milliseconds.
+    pub since_ms: u64,
+    /// Until when what runs there may go on, Unix milliseconds; `None`: as long as it takes.
+    pub until_ms: Option<u64>,
+    /// That time is over, and what ran is being stopped.
+    pub stops: bool,
 }

@@ -87,6 +87,7 @@ impl From<Option<StopCause>> for job::StopCause {
             Some(StopCause::Down) => job::StopCause::Down,
             Some(StopCause::Deadline) => job::StopCause::Deadline,
             Some(StopCause::Lease) => job::StopCause::Lease,
+            Some(StopCause::Drain) => job::StopCause::Drain,
         }
     }
 }
@@ -100,6 +101,7 @@ impl From<job::StopCause> for Option<StopCause> {
             job::StopCause::Down => Some(StopCause::Down),
             job::StopCause::Deadline => Some(StopCause::Deadline),
             job::StopCause::Lease => Some(StopCause::Lease),
+            job::StopCause::Drain => Some(StopCause::Drain),
         }
     }
 }

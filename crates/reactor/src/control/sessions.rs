@@ -15,7 +15,7 @@ use model::{Attempt, Ending, NodeId, Outcome, StopCause};
 use proto::record::{self, command::Kind};
 use proto::session::{
     Assign, Assignment, End, Hello, Item, LeaseAck, ReportAck, SayHello, Stop, ToControl, ToWorker,
-    Welcome, to_control, to_worker,
+    Welcome, Withdraw, to_control, to_worker,
 };
 
 use super::batch::{Batcher, Origin};
@@ -326,6 +326,17 @@ impl Sessions {
                         effects.push(stop(id, attempts, *cause));
                     }
                 }
+                machine::Event::Withdraw { node, attempts } => {
+                    let Some((id, session)) = self.of_node(*node) else { continue };
+                    if session.epoch.is_some() {
+                        effects.push(withdraw(id, attempts));
+                    }
+                }
+                // If it lives after all it comes back, as a new one.
+                machine::Event::NodeRemoved { node, .. } => {
+                    self.lose(*node, effects);
+                    effects.push(Effect::Connections(self.connections()));
+                }
                 machine::Event::AttemptEnded(ended) => {
                     if let Some((_, session)) = self.of_node(ended.node) {
                         session.pace.ended(now.steady_ms);
@@ -361,8 +372,8 @@ impl Sessions {
     }
 }
 
-/// Sends what the node has not seen, and the stops under way. Returns the ends of what it has seen
-/// and does not hold.
+/// Sends what the node has not seen, and what it is to stop or to take back. Returns the ends of
+/// what it has seen and does not hold.
 fn catch_up(
     state: &State,
     id: SessionId,
@@ -374,12 +385,17 @@ fn catch_up(
     let mut gone = Vec::new();
     let mut assignments: Vec<Assignment> = Vec::new();
     let mut stops = BTreeSet::new();
+    let mut unstarted = Vec::new();
+    let mut unknown = held.clone();
     for (&seq, at) in &node.assigned {
         let Some(run) = state.run(at.run) else { continue };
         let Some(live) = run.tasks[at.task as usize].live.get(&at.ordinal) else { continue };
         let attempt = run.attempt(at.run, at.task, at.ordinal, live.number);
-        if let Some((cause, _)) = &live.stop {
-            stops.insert((*cause, attempt));
+        unknown.remove(&attempt);
+        match &live.stop {
+            Some((cause, _)) => _ = stops.insert((*cause, attempt)),
+            None if node.drain.is_some() && live.started_us == 0 => unstarted.push(attempt),
+            None => {}
         }
         if seq <= seen.max(node.kept_seq) {
             if !held.contains(&attempt) {
@@ -410,6 +426,11 @@ fn catch_up(
     if !assignments.is_empty() {
         effects.push(assign(id, node.epoch, assignments));
     }
+    if !unstarted.is_empty() {
+        effects.push(withdraw(id, &unstarted));
+    }
+    // What it holds of a time before it was removed may have been started elsewhere since.
+    stops.extend(unknown.into_iter().map(|attempt| (StopCause::Cancel, attempt)));
     let stops: Vec<(StopCause, Attempt)> = stops.into_iter().collect();
     for same in stops.chunk_by(|a, b| a.0 == b.0) {
         let attempts: Vec<Attempt> = same.iter().map(|(_, attempt)| *attempt).collect();
@@ -434,6 +455,11 @@ fn stop(session: SessionId, attempts: &[Attempt], cause: StopCause) -> Effect {
     let attempts = attempts.iter().map(|attempt| (*attempt).into()).collect();
     let cause = proto::job::StopCause::from(Some(cause)) as i32;
     send(session, to_worker::Kind::Stop(Stop { attempts, cause }))
+}
+
+fn withdraw(session: SessionId, attempts: &[Attempt]) -> Effect {
+    let attempts = attempts.iter().map(|attempt| (*attempt).into()).collect();
+    send(session, to_worker::Kind::Withdraw(Withdraw { attempts }))
 }
 
 fn record_report(

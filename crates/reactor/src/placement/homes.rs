@@ -67,7 +67,7 @@ pub(super) struct Want {
 impl<'a> Homes<'a> {
     pub(super) fn new(state: &'a State, room: &Room) -> Homes<'a> {
         let home = |(id, spare): (&NodeId, &Spare)| {
-            let node = state.node(*id)?;
+            let node = state.node(*id).filter(|node| node.takes_work())?;
             let home = Home {
                 node,
                 asks: spare.asks,

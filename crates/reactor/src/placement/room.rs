@@ -10,7 +10,8 @@ use proto::record::{Place, TurnAway};
 pub struct Room {
     /// The nodes that take placements.
     pub nodes: BTreeMap<NodeId, Spare>,
-    /// They are all there are but for those that are lost: what finds no room among them finds none.
+    /// They are all there are but for those that are lost or drained: what finds no room among them
+    /// finds none.
     pub is_whole: bool,
     /// The node that `round_robin` gave to last.
     pub turn: Option<NodeId>,

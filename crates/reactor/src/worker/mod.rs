@@ -238,6 +238,10 @@ impl Worker {
                 let stop = supervisor::Stop { attempts: stop.attempts, cause: stop.cause };
                 effects.push(to_supervisor(to_supervisor::Kind::Stop(stop)));
             }
+            Some(to_worker::Kind::Withdraw(withdraw)) => {
+                let withdraw = supervisor::Withdraw { attempts: withdraw.attempts };
+                effects.push(to_supervisor(to_supervisor::Kind::Withdraw(withdraw)));
+            }
             Some(to_worker::Kind::ReportAck(ack)) => {
                 let attempts = self.outbox.acknowledged(ack.number);
                 if !attempts.is_empty() {

@@ -41,6 +41,13 @@ impl Kernel {
                     self.stop_attempt(attempt.into(), cause);
                 }
             }
+            Some(Asked::Withdraw(withdraw)) => {
+                for attempt in withdraw.attempts.into_iter().map(Attempt::from) {
+                    if let Some(State::Waits { .. }) = self.held.get(&attempt) {
+                        self.withdraw(attempt, StopCause::Drain);
+                    }
+                }
+            }
             Some(Asked::Forget(forget)) => {
                 for attempt in forget.attempts.into_iter().map(Attempt::from) {
                     if let Some(State::Ended(_)) = self.held.get(&attempt) {

@@ -4,6 +4,7 @@ use std::fs;
 
 use model::{Ending, NotStarted, Outcome, StopCause};
 use proto::job::Variable;
+use proto::supervisor::Withdraw;
 use proto::supervisor::to_supervisor::Kind as Ask;
 
 use super::support::*;
@@ -231,6 +232,23 @@ fn a_stop_waits_for_the_grace_and_the_first_cause_stays() {
     node.stop(1, StopCause::Timeout);
     let outcome = node.end(1);
     assert_eq!((outcome.stopped, exited(&outcome)), (Some(StopCause::Cancel), 5));
+}
+
+#[test]
+fn what_waits_is_taken_back_and_what_has_started_goes_on() {
+    let mut node = Node::with(None, 1000);
+    node.started(&task(&["sleep", "1000"]), 1);
+    node.start(&task(&["sleep", "1000"]), &[2]);
+    let attempts = [1, 2, 3].map(|index| attempt(index).into()).to_vec();
+    node.ask(Ask::Withdraw(Withdraw { attempts }));
+    let outcome = node.end(2);
+    assert_eq!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
+    assert_eq!(outcome.stopped, Some(StopCause::Drain));
+    // What came behind it was heard too.
+    node.stop(1, StopCause::Drain);
+    let outcome = node.end(1);
+    assert_eq!(outcome.ending, Ending::Signaled { signal: 15 });
+    assert_eq!(outcome.stopped, Some(StopCause::Drain));
 }
 
 #[test]

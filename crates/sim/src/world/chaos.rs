@@ -67,6 +67,10 @@ impl World {
         for pid in self.processes.on_node(node) {
             self.processes.die(pid, None);
         }
+        if self.rng.chance(100) {
+            let removal = self.removal(node, true);
+            self.ask(removal);
+        }
     }
 
     /// A node is cut off, perhaps for longer than its lease.

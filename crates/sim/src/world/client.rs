@@ -55,7 +55,8 @@ impl World {
     }
 
     fn act(&mut self) {
-        match self.rng.below(10) {
+        match self.rng.below(11) {
+            10 => self.operate(),
             0..6 => self.submit_new(),
             6 => self.submit_again(),
             _ => {
@@ -106,6 +107,28 @@ impl World {
             return self.ask(Ask::Submit { key, payload, job, rerun: None });
         }
         self.ask(Ask::Submit { key, payload, job, rerun: None });
+    }
+
+    /// An operator drains a node, takes one back, or removes one.
+    fn operate(&mut self) {
+        let at = self.rng.below(self.nodes.len() as u64) as usize;
+        let node = self.nodes[at].id;
+        let ask = match self.rng.below(8) {
+            0 => self.removal(at, false),
+            1..5 => {
+                let wait_ms = self.rng.chance(800).then(|| self.rng.skewed(0, 20_000));
+                Ask::Drain { node, wait_ms }
+            }
+            _ => Ask::Resume { node },
+        };
+        self.ask(ask);
+    }
+
+    /// The removal of a node. By force, who asks for it has seen that nothing of it runs.
+    pub(super) fn removal(&self, at: usize, force: bool) -> Ask {
+        let node = self.nodes[at].id;
+        let hello = self.truth.state.node(node).map_or(0, |node| node.hello);
+        Ask::Remove { node, force, hello }
     }
 
     fn draw_cancel(&mut self, run: RunId) -> Ask {
@@ -166,6 +189,10 @@ impl World {
                 self.truth.key_is_of(key, *run, |of| of != *payload)
             }
             (Ask::Cancel { .. }, Refusal::UnknownRun { .. } | Refusal::UnknownTask { .. }) => true,
+            // It has not been registered yet, or was removed.
+            (Ask::Drain { .. } | Ask::Resume { .. }, Refusal::UnknownNode { .. }) => true,
+            (Ask::Remove { .. }, Refusal::UnknownNode { .. }) => true,
+            (Ask::Remove { .. }, Refusal::NotRemovable { .. }) => true,
             _ => false,
         };
         if !fair {
@@ -183,7 +210,8 @@ impl World {
         }
     }
 
-    /// Cancels every run that would not end by itself, until none is left.
+    /// Cancels every run that would not end by itself, until none is left, and takes back what is
+    /// drained.
     fn sweep(&mut self) {
         self.check_timers();
         let nodes: Vec<_> = self.nodes.iter().map(|node| node.capacity).collect();
@@ -191,6 +219,12 @@ impl World {
             let asked = |ask: &Ask| matches!(ask, Ask::Cancel { run: r, task: None, ordinals: None } if *r == run);
             if !self.clients.open.values().any(asked) {
                 self.ask(Ask::Cancel { run, task: None, ordinals: None });
+            }
+        }
+        for node in self.truth.drained() {
+            let asked = |ask: &Ask| matches!(ask, Ask::Resume { node: n } if *n == node);
+            if !self.clients.open.values().any(asked) {
+                self.ask(Ask::Resume { node });
             }
         }
         self.after(SECOND, super::Event::Client(Event::Sweeps));

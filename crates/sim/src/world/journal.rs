@@ -209,7 +209,10 @@ impl World {
             note!(self, "host {host}: is sent the snapshot of {index}");
             self.hosts[host].delivered = index;
             let restored = reactor::control::Event::Restored { index, leader, state };
-            return self.control(life, restored);
+            self.control(life, restored);
+            // What is behind it comes as ever; its leader may wait for that to begin.
+            let delay = self.rng.skewed(10, self.profile.deliver_us);
+            return self.after(delay, super::Event::Journal(Event::Deliver { life }));
         }
         let count = 1 + self.rng.below(behind);
         note!(self, "journal: {count} of {behind} entries are delivered");

@@ -11,6 +11,7 @@ mod client;
 mod clock;
 mod control;
 mod daemon;
+mod drained;
 mod group;
 mod journal;
 mod link;

@@ -248,10 +248,11 @@ fn may_be_tried_again(spec: &TaskSpec, tries: Tries, outcome: &Outcome) -> bool 
     }
 }
 
-/// Whether an attempt ended because its node, or its supervisor, was lost.
+/// Whether an attempt ended because its node, or its supervisor, was lost, or its node drained.
 fn is_loss(outcome: &Outcome) -> bool {
     let started = !matches!(outcome.ending, Ending::NotStarted(_));
-    outcome.ending == Ending::Gone || (started && outcome.stopped == Some(StopCause::Lease))
+    let returned = matches!(outcome.stopped, Some(StopCause::Lease | StopCause::Drain));
+    outcome.ending == Ending::Gone || (started && returned)
 }
 
 /// The shortest wait before the try that follows so many.

@@ -140,6 +140,14 @@ impl World {
                     self.stop(node, id, attempt.into(), cause);
                 }
             }
+            Some(to_supervisor::Kind::Withdraw(withdraw)) => {
+                for attempt in withdraw.attempts.into_iter().map(Attempt::from) {
+                    let held = self.held(node, id, attempt);
+                    if held.is_some_and(|held| matches!(held.phase, Phase::Waiting)) {
+                        self.stop(node, id, attempt, StopCause::Drain);
+                    }
+                }
+            }
             Some(to_supervisor::Kind::Forget(forget)) => {
                 for attempt in forget.attempts {
                     self.forget(node, id, attempt.into());

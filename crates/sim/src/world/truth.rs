@@ -35,6 +35,10 @@ pub(super) struct Truth {
     pub(super) deadlines: BTreeSet<Deadline>,
     /// Attempts that ended with their node, as far as the cluster can know.
     pub(super) lost_with_node: BTreeSet<Attempt>,
+    /// Nodes that take no work.
+    pub(super) drained: BTreeSet<NodeId>,
+    /// Attempts whose nodes' drains were over while they ran.
+    drained_away: BTreeSet<Attempt>,
     /// How each attempt ended, as the cluster has it.
     outcomes: BTreeMap<Attempt, Outcome>,
 }
@@ -224,6 +228,9 @@ impl World {
         if let Some(what) = self.truth.outlives_its_deadline(now) {
             self.broken(what);
         }
+        if let Some(what) = self.truth.outlives_its_drain(now) {
+            self.broken(what);
+        }
         let kinds = batch.commands.iter().filter_map(|command| command.kind.as_ref());
         for (kind, answer) in kinds.zip(&applied.answers) {
             if let Some(id) = ask::mark(kind) {
@@ -293,7 +300,10 @@ impl World {
                 self.truth.note_deadlines(*run);
                 before.map(|_| format!("run {run} is made twice"))
             }
-            Event::Assigned { run, task, items, .. } => {
+            Event::Assigned { node, run, task, items, .. } => {
+                if self.truth.drained.contains(node) {
+                    self.broken(format!("run {run} is placed on {node}, which is drained"));
+                }
                 items.iter().find_map(|&(index, number)| {
                     let element = Element { run: *run, task: *task, index };
                     let attempt = Attempt { element, number };
@@ -302,7 +312,8 @@ impl World {
             }
             Event::AttemptEnded(ended) => {
                 self.check_ended(ended, registers);
-                if ended.because.as_ref().is_some_and(|because| because.actor == "node-lost") {
+                let actor = ended.because.as_ref().map(|because| because.actor.as_str());
+                if matches!(actor, Some("node-lost" | "node-removed")) {
                     self.truth.lost_with_node.insert(ended.attempt);
                 }
                 self.truth.outcomes.insert(ended.attempt, ended.outcome.clone());
@@ -324,6 +335,10 @@ impl World {
                 self.truth.runs.entry(*run).and_modify(|run| run.over = true);
                 None
             }
+            Event::Stop { node, attempts, cause: StopCause::Drain } => {
+                self.truth.drained_away.extend(attempts);
+                self.truth.is_drain_early(*node, now)
+            }
             Event::Stop { attempts, cause, .. } => {
                 let early = |attempt: &&Attempt| {
                     *cause == StopCause::Deadline
@@ -342,8 +357,18 @@ impl World {
                 self.lost += 1;
                 None
             }
+            Event::NodeDraining { node } => {
+                self.truth.drained.insert(*node);
+                None
+            }
+            Event::NodeResumed { node } | Event::NodeRemoved { node, .. } => {
+                self.truth.drained.remove(node);
+                None
+            }
             Event::NodeRegistered { .. }
             | Event::NodeVoided { .. }
+            | Event::NodeDrained { .. }
+            | Event::Withdraw { .. }
             | Event::PickRefused { .. }
             | Event::Started { .. }
             | Event::Changed(_) => None,
@@ -362,19 +387,24 @@ impl World {
         }
         let spec = self.truth.runs.get(&attempt.element.run).map(|run| run.spec.clone());
         let task = spec.as_ref().map(|spec| &spec.tasks[attempt.element.task as usize]);
-        let with_node = ended.because.as_ref().is_some_and(|because| because.actor == "node-lost");
+        let is_of = |actor: &str| ended.because.as_ref().is_some_and(|of| of.actor == actor);
+        let with_node = is_of("node-lost");
         let by_loss = outcome.stopped == Some(StopCause::Lease) || with_node;
         if by_loss && task.is_some_and(|task| task.on_lost == OnLost::Wait) {
             return self.broken(format!("{attempt} waits for its node and was given up"));
         }
         let past = self.processes.past(*attempt);
+        let stopped = outcome.stopped == Some(StopCause::Drain) && past.is_some();
+        if stopped && !self.truth.drained_away.contains(attempt) {
+            return self.broken(format!("{attempt} ran and was stopped before its drain was over"));
+        }
         let fair = match outcome.ending {
             Ending::Gone => {
                 let at = self.nodes.iter().find(|at| at.id == *node);
                 let told = registers.get(node).is_some_and(|supervisor| {
                     at.is_some_and(|at| at.was_told(*supervisor, *attempt))
                 });
-                if told && !with_node {
+                if told && !with_node && !is_of("node-removed") {
                     let what = format!("{attempt} is recorded as gone, but its end was found");
                     return self.broken(what);
                 }

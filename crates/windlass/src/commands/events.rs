@@ -21,8 +21,9 @@ Examples:
   windlass events -f --after 4711 --json   go on where a watch was cut off
 
 Kinds: run_created, assigned, started, stopping, attempt_ended,
-elements_ended, run_ended, node_registered, node_lost, node_connected,
-node_disconnected, node_degraded, node_recovered.
+elements_ended, run_ended, node_registered, node_lost, node_draining,
+node_drained, node_resumed, node_removed, node_connected, node_disconnected,
+node_degraded, node_recovered.
 
 The last line on stderr says with which `--after` to go on: nothing is missed
 and nothing told twice, but for how nodes are connected.";

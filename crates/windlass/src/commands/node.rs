@@ -1,5 +1,8 @@
 //! `windlass node`, also `windlass workers`: who runs tasks.
 
+mod drain;
+mod resume;
+mod rm;
 mod status;
 
 use model::text;
@@ -26,6 +29,12 @@ enum Command {
     Ls(ListArgs),
     /// Show one node in full, and what runs there
     Status(status::Args),
+    /// Take a node out of work, and wait until nothing is left there
+    Drain(drain::Args),
+    /// Take a node back into work
+    Resume(resume::Args),
+    /// Forget a node that is gone
+    Rm(rm::Args),
 }
 
 #[derive(clap::Args, Debug)]
@@ -39,6 +48,9 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let args = match args.command {
         Some(Command::Ls(list)) => list,
         Some(Command::Status(args)) => return status::execute(args, target).await,
+        Some(Command::Drain(args)) => return drain::execute(args, target).await,
+        Some(Command::Resume(args)) => return resume::execute(args, target).await,
+        Some(Command::Rm(args)) => return rm::execute(args, target).await,
         None => args.list,
     };
     let mut client = Client::connect(&target).await?;

@@ -1,14 +1,12 @@
 //! `windlass purge`: forgets runs that have ended.
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use api::json::Purged;
 use proto::api::{PurgeRequest, PurgeResponse, RunFilter};
 
 use crate::client::{self, Client, Target};
 use crate::commands::filter::FilterArgs;
 use crate::failure::Failure;
-use crate::show::{out, time};
+use crate::show::{ask, out, time};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +60,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         });
     }
     let asks = !args.yes && !args.dry_run;
-    if asks && !std::io::stdin().is_terminal() {
+    if asks && !ask::is_possible() {
         return Err(Failure::usage("nobody is there to be asked")
             .hint("give `-y` to purge, or `--dry-run` to count"));
     }
@@ -102,13 +100,7 @@ async fn purge(
 }
 
 fn is_wanted(would: &PurgeResponse) -> Result<bool, Failure> {
-    let failed = |error| Failure::new(format!("cannot ask: {error}"));
-    let mut stderr = std::io::stderr().lock();
-    write!(stderr, "{} will go. Go on? [y/N] ", words(would)).map_err(failed)?;
-    stderr.flush().map_err(failed)?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    ask::whether(&format!("{} will go. Go on?", words(would)))
 }
 
 fn words(purged: &PurgeResponse) -> String {

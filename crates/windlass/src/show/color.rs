@@ -61,7 +61,7 @@ pub(crate) fn of_state(state: &str) -> Tone {
         "succeeded" | "ready" => Tone::Good,
         "failed" | "timed_out" | "lost" | "dead" | "disconnected" => Tone::Bad,
         "running" => Tone::Busy,
-        "stopping" | "unknown" | "degraded" | "canceled" => Tone::Odd,
+        "stopping" | "unknown" | "degraded" | "draining" | "drained" | "canceled" => Tone::Odd,
         "queued" | "scheduled" | "blocked" => Tone::Quiet,
         _ => Tone::Plain,
     }

@@ -2,6 +2,7 @@
 //!
 //! It must never call a node.
 
+pub(crate) mod ask;
 pub(crate) mod color;
 pub(crate) mod fold;
 pub(crate) mod out;

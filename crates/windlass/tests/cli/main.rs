@@ -16,6 +16,7 @@ mod audit;
 mod config;
 mod cut_off;
 mod documented;
+mod drain;
 mod gate;
 mod grpc;
 mod helped;

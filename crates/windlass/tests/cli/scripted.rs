@@ -191,6 +191,27 @@ impl Windlass for Scripted {
         unasked()
     }
 
+    async fn drain_node(
+        &self,
+        _: Request<DrainNodeRequest>,
+    ) -> Result<Response<NodeStatus>, Status> {
+        unasked()
+    }
+
+    async fn resume_node(
+        &self,
+        _: Request<ResumeNodeRequest>,
+    ) -> Result<Response<ResumeNodeResponse>, Status> {
+        unasked()
+    }
+
+    async fn remove_node(
+        &self,
+        _: Request<RemoveNodeRequest>,
+    ) -> Result<Response<RemoveNodeResponse>, Status> {
+        unasked()
+    }
+
     async fn list_elements(
         &self,
         _: Request<ListElementsRequest>,

@@ -56,6 +56,14 @@ fn each_role_may_what_it_may_and_no_more() {
     may_not(&node, &submitter, &["cancel", "2", "1"], "takes the role operator");
     may_not(&node, &submitter, &["purge", "--all", "-y"], "takes the role operator");
     may_not(&node, &submitter, &["down"], "takes the role operator");
+    for verb in ["drain", "resume", "rm"] {
+        may_not(&node, &submitter, &["node", verb, "alpha"], "takes the role operator");
+    }
+    let force = ["node", "rm", "alpha", "--force", "-y"];
+    may_not(&node, &operator, &force, "takes the role admin");
+    may_not(&node, &admin, &force, "it is connected");
+    may(&node, &operator, &["node", "drain", "alpha", "--no-deadline", "-d"]);
+    may(&node, &operator, &["node", "resume", "alpha"]);
     may(&node, &submitter, &["cancel", "2"]);
     node.windlass(&["wait", "2"]);
     may(&node, &submitter, &["rerun", "2"]);

@@ -7,6 +7,7 @@ use machine::node::Assigned;
 use model::{NodeId, Resources, RunId, TaskSpec, text};
 use reactor::placement::Room;
 
+use super::super::nodes::words;
 use super::{Asked, Holder, Reason, ReasonCode, count_of};
 
 /// Nodes that an answer tells of one by one.
@@ -74,7 +75,14 @@ impl Asked<'_> {
         let (name, wants) = (self.view.node_name(id), task.resources);
         let limit = task.placement.limit(node.capacity);
         let headroom = task.placement.headroom_percent;
-        let mut reason = if !self.view.is_ready(id) {
+        let mut reason = if let Some(drain) = &node.drain {
+            let silent = if self.view.is_ready(id) { "" } else { ", and does not answer" };
+            Reason::new(
+                ReasonCode::NodeDrained,
+                format!("node {name} takes no work: it is {}{silent}", words(&drain.because)),
+                format!("`windlass node resume {name}` takes it back"),
+            )
+        } else if !self.view.is_ready(id) {
             Reason::new(
                 ReasonCode::NodeNotReady,
                 format!(

@@ -119,6 +119,8 @@ codes! {
     Headroom = "headroom",
     /// A node does not answer, or its supervisor is not ready.
     NodeNotReady = "node_not_ready",
+    /// A node is drained.
+    NodeDrained = "node_drained",
     /// A node's room is kept for something else that has waited long.
     KeptFree = "kept_free",
     /// Others stand before it.

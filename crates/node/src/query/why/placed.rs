@@ -6,6 +6,7 @@ use machine::{Live, Run};
 use model::{Because, NodeId, RangeSet, StopCause, TaskPosition, TaskState, text};
 
 use super::super::live::shown_state;
+use super::super::nodes::words as drained;
 use super::{Asked, Reason, ReasonCode, Why};
 use crate::facts::stop_words;
 
@@ -127,6 +128,14 @@ fn runs(
         until_ms = started_ms.saturating_add(timeout_ms);
         change
             .push_str(&format!(", its timeout of {} at the latest", text::duration_ms(timeout_ms)));
+    }
+    if let Some(drain) = asked.view.state.node(live.node).and_then(|node| node.drain.as_ref()) {
+        words.push_str(&format!("; the node is {}", drained(&drain.because)));
+        if let Some(at_ms) = drain.until_ms {
+            let left = since(asked.situation.now_ms, at_ms);
+            change.push_str(&format!(", the drain of its node in {left}"));
+            until_ms = if until_ms == 0 { at_ms } else { until_ms.min(at_ms) };
+        }
     }
     Reason { until_ms, ..Reason::new(ReasonCode::Runs, words, change) }
 }

@@ -156,6 +156,30 @@ fn exited(code: i32) -> Option<Outcome> {
 }
 
 #[test]
+fn a_drained_node_is_named_with_who_drains_it() {
+    let mut world = World::new(&[2]);
+    world.submit(task(1000));
+    world.place();
+    let because = Some(Because::new("user:ann", "disk").into());
+    let drain =
+        record::DrainNode { node_id: id(0), wait_ms: Some(60_000), because, ..Default::default() };
+    world.apply(Kind::DrainNode(drain));
+    world.submit(task(1000));
+    let why = world.why("2");
+    let reason = &why[0].reasons[0];
+    assert_eq!(reason.code, ReasonCode::NodeDrained, "{why:?}");
+    assert_eq!(reason.text, "node n0 takes no work: it is drained by user:ann: disk");
+    assert_eq!(reason.change, "`windlass node resume n0` takes it back");
+    assert!(world.plan().is_empty());
+    world.report(1, None);
+    let why = world.why("1");
+    let reason = &why[0].reasons[0];
+    assert!(reason.text.ends_with("; the node is drained by user:ann: disk"), "{reason:?}");
+    assert!(reason.change.ends_with(", the drain of its node in 1m 0s"), "{reason:?}");
+    assert_eq!(reason.until_ms, 61_000);
+}
+
+#[test]
 fn what_waits_hears_everything_that_keeps_it() {
     let mut world = World::new(&[]);
     world.submit(task(1_000));

@@ -1,8 +1,9 @@
 //! Where work may go: the nodes that are welcome, and which of them have asked for some.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use machine::State;
+use machine::{Node, State};
 use model::NodeId;
 use proto::session::{ToControl, to_control};
 
@@ -30,10 +31,11 @@ impl Sessions {
     ) -> Room {
         let welcome: BTreeSet<NodeId> =
             self.by_id.values().filter(|s| s.epoch.is_some()).map(|s| s.node).collect();
-        let here = |id: &NodeId, is_lost| is_lost || welcome.contains(id);
-        let is_whole = state.nodes().iter().all(|(id, node)| here(id, node.is_lost));
+        let here = |(id, node): (&NodeId, &Arc<Node>)| !node.takes_work() || welcome.contains(id);
+        let is_whole = state.nodes().iter().all(here);
         let mut nodes: BTreeMap<NodeId, Spare> = (self.by_id.values_mut())
             .filter(|session| session.epoch.is_some())
+            .filter(|session| state.node(session.node).is_some_and(Node::takes_work))
             .map(|session| (session.node, session.spare(now)))
             .collect();
         if nodes.len() == 1 {

@@ -1,26 +1,15 @@
-//! `windlass node status`: one node in full, and what runs there.
+//! `windlass node status`: one node in full, and what is placed there.
 
 use api::json;
 use model::text;
-use proto::api::{
-    ElementStatus, GetNodeRequest, GetRunRequest, GetServerRequest, ListRunsRequest, NodeStatus,
-    RunFilter, RunSummary,
-};
+use proto::api::{Drain, GetNodeRequest, GetServerRequest, NodeStatus};
 use proto::job::Resources;
-use tonic::Code;
 
 use crate::client::{Client, Target};
 use crate::commands::status::attempt_took;
 use crate::failure::Failure;
 use crate::show::table::{Align, Table, plain};
 use crate::show::{color, out, time};
-
-/// Elements that are shown.
-const ELEMENTS_MAX: usize = 20;
-/// Runs that are asked for them, the latest first.
-const RUNS_MAX: u32 = 50;
-/// What of an element that is placed there is under way.
-const THERE: [&str; 3] = ["running", "stopping", "unknown"];
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -42,59 +31,29 @@ pub(super) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
             answer.into_inner().node_id
         }
     };
-    let answer = client.rpc.get_node(GetNodeRequest { id: id.clone() }).await;
+    let answer = client.rpc.get_node(GetNodeRequest { id }).await;
     let node = answer.map_err(|status| client.failure("show a node", &status))?;
     let node = node.into_inner();
-    let elements = elements(&mut client, &node.name).await?;
     if args.json {
-        let elements = elements.iter().map(json::Element::from).collect();
-        out::json(&json::NodeDetail { node: json::Node::from(&node), elements })?;
+        out::json(&json::NodeDetail::from(&node))?;
         return Ok(0);
     }
-    out::data(page(&node, &elements, time::now_ms()))?;
-    if (elements.len() as u64) < node.running {
-        out::note(format!(
-            "{} of {} elements that run there; `windlass ps` shows the runs",
-            elements.len(),
-            node.running
-        ));
+    out::data(page(&node, time::now_ms()))?;
+    let (shown, placed) = (node.elements.len() as u64, node.running + node.waiting);
+    if shown < placed {
+        let note = format!("{shown} of {placed} elements there; `windlass ps` shows the runs");
+        out::note(note);
     }
     Ok(0)
 }
 
-/// The elements of the latest runs that are under way on a node.
-async fn elements(client: &mut Client, node: &str) -> Result<Vec<ElementStatus>, Failure> {
-    let what = "ask what runs there";
-    let states = THERE.map(str::to_owned).to_vec();
-    let filter = Some(RunFilter { states: states.clone(), ..Default::default() });
-    let request = ListRunsRequest { limit: RUNS_MAX, filter, ..Default::default() };
-    let runs = client.rpc.list_runs(request).await;
-    let runs = runs.map_err(|status| client.failure(what, &status))?.into_inner().runs;
-    let mut found: Vec<ElementStatus> = Vec::new();
-    for RunSummary { run, .. } in runs {
-        if found.len() >= ELEMENTS_MAX {
-            break;
-        }
-        let limit = ELEMENTS_MAX as u32;
-        let request = GetRunRequest { id: run.to_string(), limit, states: states.clone() };
-        let elements = match client.rpc.get_run(request).await {
-            Ok(answer) => answer.into_inner().elements,
-            // It has ended and was purged since.
-            Err(status) if status.code() == Code::NotFound => continue,
-            Err(status) => return Err(client.failure(what, &status)),
-        };
-        let here = |one: &ElementStatus| one.attempts.last().is_some_and(|last| last.node == node);
-        found.extend(elements.into_iter().filter(here));
-    }
-    found.truncate(ELEMENTS_MAX);
-    Ok(found)
-}
-
-/// The node's facts, then what runs there.
-fn page(node: &NodeStatus, elements: &[ElementStatus], now_ms: u64) -> String {
-    let mut page: String =
-        facts(node).into_iter().map(|(name, value)| format!("{name:<13}{value}\n")).collect();
-    if elements.is_empty() {
+/// The node's facts, then what is placed there.
+fn page(node: &NodeStatus, now_ms: u64) -> String {
+    let mut page: String = facts(node, now_ms)
+        .into_iter()
+        .map(|(name, value)| format!("{name:<13}{value}\n"))
+        .collect();
+    if node.elements.is_empty() {
         return page;
     }
     let mut table = Table::new(&[
@@ -104,7 +63,7 @@ fn page(node: &NodeStatus, elements: &[ElementStatus], now_ms: u64) -> String {
         ("TOOK", Align::Right),
     ])
     .states_in(1);
-    for element in elements {
+    for element in &node.elements {
         let last = element.attempts.last();
         table.row(vec![
             element.id.clone(),
@@ -118,7 +77,7 @@ fn page(node: &NodeStatus, elements: &[ElementStatus], now_ms: u64) -> String {
     page
 }
 
-fn facts(node: &NodeStatus) -> Vec<(&'static str, String)> {
+fn facts(node: &NodeStatus, now_ms: u64) -> Vec<(&'static str, String)> {
     let mut state = color::state(&plain(&node.state));
     if !node.reason.is_empty() {
         state.push_str(&format!(": {}", plain(&node.reason)));
@@ -134,7 +93,8 @@ fn facts(node: &NodeStatus) -> Vec<(&'static str, String)> {
         node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     labels.sort();
     let labels = if labels.is_empty() { "-".to_owned() } else { plain(&labels.join(", ")) };
-    vec![
+    let drain = node.drain.as_ref().map(|drain| ("drain", drained(drain, now_ms)));
+    let mut facts = vec![
         ("node", plain(&node.name)),
         ("id", node.id.clone()),
         ("state", state),
@@ -145,18 +105,31 @@ fn facts(node: &NodeStatus) -> Vec<(&'static str, String)> {
         ("labels", labels),
         ("version", plain(&node.version)),
         ("epoch", node.epoch.to_string()),
-    ]
+    ];
+    facts.splice(3..3, drain);
+    facts
+}
+
+/// Since when it is drained, and what becomes of what is there.
+fn drained(drain: &Drain, now_ms: u64) -> String {
+    let since = time::ago(now_ms, drain.since_ms);
+    let until = match drain.until_ms {
+        None => "waits as long as it takes".to_owned(),
+        Some(_) if drain.stops => "stops what is left".to_owned(),
+        Some(until_ms) => format!("stops what is left in {}", time::ago(until_ms, now_ms)),
+    };
+    format!("for {since}; {until}")
 }
 
 #[cfg(test)]
 mod tests {
-    use proto::api::AttemptStatus;
+    use proto::api::{AttemptStatus, ElementStatus};
 
     use super::*;
 
     #[test]
     fn a_node_is_told_in_full() {
-        let node = NodeStatus {
+        let mut node = NodeStatus {
             id: "0193d3c8-6f3e-7000-8000-000000000001".into(),
             name: "alpha".into(),
             state: "degraded".into(),
@@ -171,6 +144,7 @@ mod tests {
             labels: [("disk", "ssd"), ("zone", "b")]
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .into(),
+            ..Default::default()
         };
         let attempt = AttemptStatus {
             number: 1,
@@ -184,7 +158,8 @@ mod tests {
             attempts: vec![attempt],
             ..Default::default()
         };
-        insta::assert_snapshot!(page(&node, &[element], 3_000), @r"
+        node.elements = vec![element];
+        insta::assert_snapshot!(page(&node, 3_000), @r"
         node         alpha
         id           0193d3c8-6f3e-7000-8000-000000000001
         state        degraded: a task's processes could not be ended
@@ -199,5 +174,17 @@ mod tests {
         ELEMENT      STATE    TRY  TOOK
         812/main[3]  running    1  2.0s
         ");
+
+        node.state = "draining".into();
+        node.reason = "drained by user:ann: new kernel".into();
+        node.elements.clear();
+        node.drain =
+            Some(Drain { since_ms: 1_000, until_ms: Some(3_603_000), ..Default::default() });
+        let told = page(&node, 3_000);
+        assert!(
+            told.contains("state        draining: drained by user:ann: new kernel\n"),
+            "{told}"
+        );
+        assert!(told.contains("drain        for 2s; stops what is left in 1h\n"), "{told}");
     }
 }

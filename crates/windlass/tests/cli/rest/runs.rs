@@ -173,6 +173,36 @@ fn what_has_ended_is_repeated_and_forgotten() {
 }
 
 #[test]
+fn a_node_is_drained_and_taken_back() {
+    let node = Home::new().up();
+    let run = Call::post(&node, "/v1/runs", &json!({ "tasks": [{ "command": ["sleep", "600"] }] }));
+    run.answer().with(201);
+    let placed = || Call::get(&node, "/v1/nodes/alpha/elements").answer().with(200);
+    node.until(&["ps", "--json"], |runs| runs["runs"][0]["counts"]["running"] == 1);
+    assert_eq!(placed()["elements"][0]["id"], "1/main");
+
+    let body = json!({ "wait_ms": 3_600_000, "reason": "disk" });
+    let drained = Call::post(&node, "/v1/nodes/alpha/drain", &body).answer().with(200);
+    assert_eq!(
+        (&drained["state"], &drained["drain"]["stops"]),
+        (&json!("draining"), &json!(false))
+    );
+    assert!(drained["drain"]["until_at"].is_string(), "{drained}");
+    assert_eq!(drained["drain"]["because"], json!({ "actor": "user:api", "reason": "disk" }));
+    let refused = Call::new(&node, "POST", "/v1/nodes/alpha/remove").answer().with(409);
+    assert_eq!(refused["type"], "urn:windlass:problem:in-the-way");
+    assert!(refused["hint"].is_string(), "{refused}");
+    let resumed = Call::new(&node, "POST", "/v1/nodes/alpha/resume").answer().with(200);
+    assert_eq!(
+        (&resumed["node"]["state"], &resumed["was_drained"]),
+        (&json!("ready"), &json!(true))
+    );
+    Call::new(&node, "POST", "/v1/nodes/omega/drain").answer().with(404);
+    let wrong = json!({ "deadline": "1h" });
+    assert!(Call::post(&node, "/v1/nodes/alpha/drain", &wrong).answer().status >= 400);
+}
+
+#[test]
 fn nodes_and_the_cluster_are_shown() {
     let node = Home::new().up();
     let nodes = Call::get(&node, "/v1/nodes").answer().with(200);

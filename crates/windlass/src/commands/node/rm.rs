@@ -1,0 +1,108 @@
+//! `windlass node rm`: forgets a node.
+
+use api::json;
+use proto::api::{GetNodeRequest, NodeStatus, RemoveNodeRequest};
+
+use crate::client::{self, Client, Target};
+use crate::failure::Failure;
+use crate::show::table::plain;
+use crate::show::{ask, out};
+
+const EXAMPLES: &str = "\
+Examples:
+  windlass node rm alpha
+  windlass node rm alpha --force --reason 'its disk is broken'
+
+A node that is connected stays: drain it and end it first. So does one whose
+lease has not run out, or where something is placed.
+
+With `--force` you vouch that its machine is off, and will not come back with
+what it ran: what is placed there is started elsewhere at once, also tasks
+submitted with `--on-lost wait`. If it does run still, they run twice.";
+
+#[derive(clap::Args, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Its name or its id
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::nodes))]
+    name: String,
+    /// Its machine is surely off: start elsewhere what it ran
+    #[arg(long)]
+    force: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Say why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+    let Args { name, force, yes, reason, json } = args;
+    let asks = force && !yes;
+    if asks && !ask::is_possible() {
+        return Err(Failure::usage("nobody is there to be asked")
+            .hint("give `-y` to vouch that its machine is off"));
+    }
+    let mut client = Client::connect(&target).await?;
+    let what = format!("remove `{name}`");
+    if asks {
+        let answer = client.rpc.get_node(GetNodeRequest { id: name.clone() }).await;
+        let node = answer.map_err(|status| client.failure(&what, &status))?.into_inner();
+        if !ask::whether(&question(&node))? {
+            return Ok(1);
+        }
+    }
+    let actor = format!("user:{}", client::user());
+    let request = RemoveNodeRequest { id: name, force, reason, actor };
+    let answer = client.rpc.remove_node(request).await;
+    let answer = answer.map_err(|status| client.failure(&what, &status))?.into_inner();
+    if json {
+        out::json(&json::Removed::from(&answer))?;
+        return Ok(0);
+    }
+    let name = plain(&answer.node.unwrap_or_default().name);
+    out::line(match answer.returned {
+        0 => format!("{name} is removed"),
+        1 => format!("{name} is removed; 1 attempt is given back"),
+        count => format!("{name} is removed; {count} attempts are given back"),
+    })?;
+    Ok(0)
+}
+
+fn question(node: &NodeStatus) -> String {
+    let name = plain(&node.name);
+    let placed = match node.running + node.waiting {
+        0 => "Nothing is placed there".to_owned(),
+        1 => "What is placed there (1 attempt) is started elsewhere at once".to_owned(),
+        count => format!("What is placed there ({count} attempts) is started elsewhere at once"),
+    };
+    format!(
+        "Is the machine of {name} ({}) surely off? {placed}, and runs twice if it is not.",
+        node.state
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_learns_what_they_vouch_for() {
+        let node = |running, waiting| NodeStatus {
+            name: "alpha".into(),
+            state: "disconnected".into(),
+            running,
+            waiting,
+            ..Default::default()
+        };
+        assert_eq!(
+            question(&node(2, 1)),
+            "Is the machine of alpha (disconnected) surely off? What is placed there (3 attempts) is started elsewhere at once, and runs twice if it is not."
+        );
+        assert!(question(&node(1, 0)).contains("(1 attempt)"));
+    }
+}
