@@ -13,7 +13,7 @@ use crate::bytes::{In, Out};
 use crate::cover::Ranges;
 use crate::fact::States;
 
-const NAME: &str = "gone.log";
+pub(crate) const NAME: &str = "gone.log";
 const INTERIM: &str = "gone.tmp";
 /// The log is written anew once it is so much larger than what it says.
 const WASTE_BYTES: u64 = 1 << 20;

@@ -15,12 +15,15 @@
 //! sake of one element, and a damaged one costs only itself. Merging, letting old runs go and
 //! purging are done in bounded steps by whoever has the time ([`History::tend`]).
 //!
+//! Another node's files can take the place of one's own ([`History::adopt`]).
+//!
 //! It must never decide what a fact means, and never change one.
 
 mod audit;
 mod block;
 mod bytes;
 mod codes;
+mod copy;
 mod cover;
 mod elements;
 mod error;
@@ -28,6 +31,7 @@ mod fact;
 mod filter;
 pub mod fuzz;
 mod gone;
+mod incoming;
 mod keep;
 mod memory;
 mod merge;
@@ -39,11 +43,13 @@ mod tend;
 mod walk;
 
 pub use audit::{Change, ChangeFilter, Changes, Later, Position};
+pub use copy::Copied;
 pub use elements::{Elements, Told};
 pub use error::{Error, OpenError};
 pub use fact::{AttemptFact, ElementsEnd, Fact, Profile, RunFact, RunHead, States};
 pub use filter::{RunFacts, RunFilter};
+pub use incoming::Incoming;
 pub use keep::Settings;
 pub use purge::{Purge, Purged};
 pub use runs::{Found, Page};
-pub use store::{History, Pending};
+pub use store::{History, OWN_ENTRIES_MAX, Pending};

@@ -11,6 +11,7 @@ use crate::cover::Ranges;
 use crate::error::failed;
 use crate::fact::Fact;
 use crate::gone::Gone;
+use crate::incoming::adopt_incoming;
 use crate::keep::Settings;
 use crate::memory::{self, Memory};
 use crate::part::{self, Part, Writer};
@@ -18,17 +19,17 @@ use crate::tend::Tender;
 use crate::{Error, OpenError};
 
 /// Entries of the journal's own that may come before the first with facts.
-const OWN_ENTRIES_MAX: u64 = 64;
+pub const OWN_ENTRIES_MAX: u64 = 64;
 /// The part in the making by a flush.
 const FLUSH: &str = "flush.tmp";
 
 /// Facts of what has ended. Everything may be called by any thread.
 pub struct History {
     pub(crate) dir: PathBuf,
-    inner: RwLock<Inner>,
+    pub(crate) inner: RwLock<Inner>,
     /// Whoever changes files; one at a time.
     pub(crate) tender: Mutex<Tender>,
-    audit: Audit,
+    pub(crate) audit: Audit,
 }
 
 /// What readers look at.
@@ -62,6 +63,7 @@ impl History {
             let path = path.to_owned();
             move |source| OpenError::Directory { what, path, source }
         };
+        adopt_incoming(dir)?;
         fs::create_dir_all(dir).map_err(failed("create", dir))?;
         let mut names = Vec::new();
         for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
@@ -126,6 +128,12 @@ impl History {
             .next()
             .filter(|(first, _)| *first <= 1)
             .map_or(0, |(_, last)| last)
+    }
+
+    /// The last journal entry that was given, or is on disk.
+    pub(crate) fn last(&self) -> u64 {
+        let inner = self.read();
+        inner.given.unwrap_or_default().max(inner.durable.last().unwrap_or_default())
     }
 
     /// Whether the facts of a journal entry are still wanted: not if they are on disk. So an entry

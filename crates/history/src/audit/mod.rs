@@ -127,6 +127,18 @@ impl Audit {
         }
     }
 
+    /// The files there are, with their names.
+    pub(crate) fn paths(&self) -> Vec<(String, PathBuf)> {
+        let files = self.lock().files.clone();
+        let named = |first: &u64| (format!("{first:020}.audit"), path(&self.dir, *first));
+        files.iter().map(named).collect()
+    }
+
+    /// From here on this is the log: its files are where the others were.
+    pub(crate) fn replace(&self, other: Audit) {
+        *self.lock() = other.inner.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
     /// Bytes of memory that wait to be written, about.
     pub(crate) fn pending(&self) -> usize {
         self.lock().waiting_bytes
@@ -289,6 +301,11 @@ impl Changes {
 
 fn path(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:020}.audit"))
+}
+
+/// Whether a file of this name can be one of the log.
+pub(crate) fn is_name(name: &str) -> bool {
+    first_of(name).is_some_and(|first| name == format!("{first:020}.audit"))
 }
 
 fn first_of(name: &str) -> Option<u64> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod copied;
 mod damage;
 mod facts;
 mod full;
