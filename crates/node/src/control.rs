@@ -17,8 +17,8 @@ use proto::session::{ToControl, ToWorker, to_worker};
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::blobs::{Blobs, hand_out};
 use crate::clock::Clock;
+use crate::copies::{Lists, hand_out};
 use crate::metrics::{Metrics, Placement};
 use crate::publish::Publish;
 use crate::traces::{self, Flights, Traces};
@@ -65,7 +65,7 @@ pub(crate) struct Task<J> {
     control: Control,
     journal: Arc<J>,
     /// For the items of elements that are assigned.
-    blobs: Arc<Blobs>,
+    lists: Arc<Lists>,
     follow: Follow,
     leadership: watch::Receiver<Leadership>,
     inputs: mpsc::Receiver<Input>,
@@ -103,7 +103,7 @@ impl<J: Journal> Task<J> {
         config: Config,
         journal: Arc<J>,
         follow: Follow,
-        blobs: Arc<Blobs>,
+        lists: Arc<Lists>,
         channels: Channels,
         metrics: Arc<Metrics>,
         traces: Option<Arc<Traces>>,
@@ -114,7 +114,7 @@ impl<J: Journal> Task<J> {
             follow,
             leadership: journal.leadership(),
             journal,
-            blobs,
+            lists,
             inputs,
             own,
             publish,
@@ -232,7 +232,7 @@ impl<J: Journal> Task<J> {
                 Event::Request { id: self.last_request, command }
             }
             Input::SessionOpened { session, messages } => {
-                let messages = hand_out(self.blobs.clone(), messages);
+                let messages = hand_out(self.lists.clone(), messages);
                 self.sessions.insert(session, messages);
                 return None;
             }

@@ -17,6 +17,7 @@ pub mod cluster_snapshot;
 mod commit;
 mod connected;
 mod control;
+mod copies;
 mod data_dir;
 mod drain;
 mod error;

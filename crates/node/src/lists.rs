@@ -1,14 +1,15 @@
 //! What a [`Handle`] does with lists of items: takes them in, and checks jobs that name one.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use model::job::Fault as JobFault;
 use model::{ItemsKind, JobSpec};
 
 use crate::blobs::{Fault, Stored, Upload, hex};
+use crate::copies::named_by_live_runs;
 use crate::error::Refused;
 use crate::handle::Handle;
-use crate::view::View;
 
 /// When to try again where room has to be made first.
 const ROOM_WITHIN: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ impl Handle {
             let now = SystemTime::now();
             if blobs.has_old(now).map_err(|error| Fault::io("look through", error))? {
                 let live = named_by_live_runs(&view);
+                let live: BTreeSet<_> = live.into_iter().map(|items| items.blob).collect();
                 let swept = blobs.sweep(now, &|blob| live.contains(blob));
                 swept.map_err(|error| Fault::io("remove", error))?;
             }
@@ -44,16 +46,18 @@ impl Handle {
         }
     }
 
-    /// What is wrong with the lists that a job names. From now on they are kept for a while.
+    /// What is wrong with the lists that a job names. From now on they are kept for a while, by a
+    /// majority of the nodes that vote.
     pub(crate) async fn items_faults(&self, spec: &JobSpec) -> Result<Vec<JobFault>, Refused> {
         let mut faults = Vec::new();
         for (i, task) in spec.tasks.iter().enumerate() {
             let (Some(items), Some(array)) = (task.items, task.array) else { continue };
-            let blobs = self.shared.blobs.clone();
-            let counted = tokio::task::spawn_blocking(move || blobs.count(items)).await;
-            let counted = counted.map_err(|error| Refused::Failed(error.to_string()))?;
-            let (field, problem) = match counted {
-                Ok(count) if array.last <= count => continue,
+            let lists = &self.shared.lists;
+            let (field, problem) = match lists.count(items).await {
+                Ok(count) if array.last <= count => {
+                    lists.spread(items).await?;
+                    continue;
+                }
                 Ok(count) => {
                     ("array", format!("ends at {}, and the list has {count} items", array.last))
                 }
@@ -101,16 +105,8 @@ async fn blocking<T: Send + 'static>(
             why: format!("the list cannot be kept: {why}"),
             retry_after: ROOM_WITHIN,
         },
-        fault @ (Fault::Missing | Fault::Changed | Fault::Io { .. }) => {
+        fault @ (Fault::Missing | Fault::Changed | Fault::Elsewhere(_) | Fault::Io { .. }) => {
             Refused::Failed(format!("the list cannot be kept: {fault}"))
         }
     })
-}
-
-fn named_by_live_runs(view: &View) -> std::collections::BTreeSet<[u8; 32]> {
-    let mut named = std::collections::BTreeSet::new();
-    for (_, run) in view.state.runs().iter() {
-        named.extend(run.spec.tasks.iter().filter_map(|task| Some(task.items?.blob)));
-    }
-    named
 }

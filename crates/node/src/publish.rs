@@ -15,6 +15,7 @@ use model::{Attempt, NodeId, RunId};
 use reactor::control::Connection;
 use tokio::sync::{mpsc, watch};
 
+use crate::copies::{Copier, Filling};
 use crate::events::{self, Ring};
 use crate::facts::{facts, worst};
 use crate::keeper::Keeper;
@@ -28,8 +29,21 @@ use crate::watchers::Watchers;
 pub(crate) enum Publish {
     /// An entry of the journal is applied; `commit` is there where traces tell of it.
     Happened { events: Vec<Event>, state: State, commit: Option<Commit> },
+    /// The files of another node's history are here, or could not be had.
+    Copied(bool),
     /// The workers' sessions changed.
     Connections(Arc<BTreeMap<NodeId, Connection>>),
+}
+
+/// Why nothing more can be published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// History cannot be written.
+    #[error(transparent)]
+    Written(#[from] history::Error),
+    /// Another node's history cannot be opened here.
+    #[error(transparent)]
+    Opened(#[from] history::OpenError),
 }
 
 /// Entries taken at once at most.
@@ -45,6 +59,10 @@ pub(crate) struct Publisher {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: Arc<Ring>,
     pub(crate) traces: Option<Arc<Traces>>,
+    /// Where a snapshot stands for entries that were never seen here.
+    pub(crate) copier: Copier,
+    /// Where that is told; it keeps nobody here.
+    pub(crate) told: mpsc::WeakSender<Publish>,
 }
 
 /// What a stretch of entries amounts to.
@@ -55,15 +73,18 @@ struct News {
     ended: Vec<Attempt>,
     /// What changed, by the index of its entry.
     changes: Vec<(u64, Vec<events::Event>)>,
+    /// The files of another history are here, or not to be had.
+    copied: Option<bool>,
 }
 
 impl Publisher {
     /// Runs until the control part ends. An error means that history cannot be written.
-    pub(crate) fn run(&self, inbox: &mut mpsc::Receiver<Publish>) -> Result<(), history::Error> {
+    pub(crate) fn run(&self, inbox: &mut mpsc::Receiver<Publish>) -> Result<(), Failed> {
         // No other node, and no other life of this one, counts from here.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let connections_version = since.as_micros() as u64;
         let mut view = View { connections_version, ..View::default() };
+        let mut filling: Option<Filling> = None;
         while let Some(first) = inbox.blocking_recv() {
             let mut news = News::default();
             self.take(first, &mut view, &mut news);
@@ -71,11 +92,18 @@ impl Publisher {
                 let Ok(next) = inbox.try_recv() else { break };
                 self.take(next, &mut view, &mut news);
             }
-            let has_facts = news.entries.iter().any(|(_, facts)| !facts.is_empty());
-            self.history.add(news.entries);
-            if has_facts {
-                self.keeper.added()?;
+            if filling.is_none()
+                && let Some(index) = self.lacks(&news.entries)
+            {
+                let told = self.told.clone();
+                self.copier.begin(index, async move |copied| {
+                    if let Some(told) = told.upgrade() {
+                        let _ = told.send(Publish::Copied(copied)).await;
+                    }
+                });
+                filling = Some(Filling::default());
             }
+            self.keep(news.entries, news.copied, &mut filling)?;
             self.views.send_replace(Arc::new(view.clone()));
             self.live.forget(&news.ended);
             // Whoever hears of a change finds it in the view.
@@ -86,8 +114,57 @@ impl Publisher {
         Ok(())
     }
 
+    /// The entry before which history has a hole: what it stands for came as a snapshot.
+    fn lacks(&self, entries: &[(u64, Vec<Fact>)]) -> Option<u64> {
+        let (first, _) = entries.first()?;
+        let (mut before, mut lacking) = (None, None);
+        for (index, _) in entries {
+            let jumps = match before {
+                None => self.history.lacks_before(*first),
+                Some(before) => *index > before + history::OWN_ENTRIES_MAX,
+            };
+            if jumps {
+                lacking = Some(*index);
+            }
+            before = Some(*index);
+        }
+        lacking
+    }
+
+    /// Gives facts to history, or keeps them for it while the files of another one come.
+    fn keep(
+        &self,
+        entries: Vec<(u64, Vec<Fact>)>,
+        copied: Option<bool>,
+        filling: &mut Option<Filling>,
+    ) -> Result<(), Failed> {
+        let Some(mut waiting) = filling.take() else { return self.add(entries) };
+        let may_wait = waiting.add(entries);
+        match copied {
+            None if may_wait => {
+                *filling = Some(waiting);
+                return Ok(());
+            }
+            Some(true) => self.history.adopt()?,
+            None | Some(false) => tracing::error!(
+                "no other node has given the history of the entries before this node's snapshot: what ended before is not told here"
+            ),
+        }
+        self.add(waiting.entries())
+    }
+
+    fn add(&self, entries: Vec<(u64, Vec<Fact>)>) -> Result<(), Failed> {
+        let has_facts = entries.iter().any(|(_, facts)| !facts.is_empty());
+        self.history.add(entries);
+        if has_facts {
+            self.keeper.added()?;
+        }
+        Ok(())
+    }
+
     fn take(&self, publish: Publish, view: &mut View, news: &mut News) {
         match publish {
+            Publish::Copied(copied) => news.copied = Some(copied),
             Publish::Connections(connections) => {
                 if view.connections != connections {
                     let state = &view.state;

@@ -14,6 +14,7 @@ use crate::cluster::own::Own;
 use crate::cluster::ways::Ways;
 use crate::connected::Told;
 use crate::control;
+use crate::copies::Lists;
 use crate::error::Refused;
 use crate::events::Ring;
 use crate::info::{Info, Stopped};
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) views: watch::Receiver<Arc<View>>,
     pub(crate) history: Arc<History>,
     pub(crate) blobs: Arc<Blobs>,
+    pub(crate) lists: Arc<Lists>,
     pub(crate) keeper: Keeper,
     pub(crate) outputs: Arc<output::Ways>,
     pub(crate) disk: Arc<Disk>,

@@ -11,9 +11,9 @@ use proto::peer::door_server::{Door, DoorServer};
 use proto::peer::peer_server::{Peer, PeerServer};
 use proto::peer::raft_snapshot_part::Part;
 use proto::peer::{
-    ForwardReply, ForwardRequest, JoinReply, JoinRequest, KeepTailsReply, KeepTailsRequest,
-    RaftReply, RaftRequest, RaftSnapshotPart, ReadOutputRequest, RenewReply, RenewRequest,
-    join_reply, renew_reply,
+    CopyRequest, ForwardReply, ForwardRequest, JoinReply, JoinRequest, KeepListReply,
+    KeepListRequest, KeepTailsReply, KeepTailsRequest, Piece, RaftReply, RaftRequest,
+    RaftSnapshotPart, ReadOutputRequest, RenewReply, RenewRequest, join_reply, renew_reply,
 };
 use proto::session::{Output, ToControl, ToWorker};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -41,6 +41,8 @@ const SESSIONS_OF_NODE_MAX: u32 = 8;
 const JOINS_MAX: usize = 16;
 /// Messages of output that wait for their reader, beside what the stream has under way.
 const OUTPUTS_MAX: usize = 1;
+/// The same of what is copied.
+const PIECES_MAX: usize = 2;
 /// Streams on one connection.
 const STREAMS_MAX: u32 = 4096;
 /// How long a snapshot may stand still, and how long a join may take.
@@ -135,7 +137,7 @@ impl Adapter {
     fn begin_control<T>(&self, request: &Request<T>) -> Result<(Certified, Call), Status> {
         let (from, call) = self.begin(request)?;
         if !from.identity.roles.control {
-            return Err(Status::permission_denied("only control nodes keep the journal"));
+            return Err(Status::permission_denied("only control nodes do that"));
         }
         Ok((from, call))
     }
@@ -267,6 +269,33 @@ impl Peer for Adapter {
         let node = named(&node_id)?;
         self.service.keep_tails(from, node, tails.unwrap_or_default()).await.map_err(status)?;
         Ok(Response::new(KeepTailsReply {}))
+    }
+
+    async fn keep_list(
+        &self,
+        request: Request<KeepListRequest>,
+    ) -> Result<Response<KeepListReply>, Status> {
+        let (from, _call) = self.begin_control(&request)?;
+        let list = request.into_inner().list.and_then(|list| list.try_into().ok());
+        let list = list.ok_or_else(|| Status::invalid_argument("it names no list"))?;
+        self.service.keep_list(from, list).await.map_err(status)?;
+        Ok(Response::new(KeepListReply {}))
+    }
+
+    type CopyStream = streams::Answers<Piece>;
+
+    async fn copy(
+        &self,
+        request: Request<CopyRequest>,
+    ) -> Result<Response<Self::CopyStream>, Status> {
+        let (from, call) = self.begin_control(&request)?;
+        let wanted = request.into_inner().wanted;
+        let wanted = wanted.ok_or_else(|| Status::invalid_argument("it says what is wanted"))?;
+        let service = self.service.clone();
+        Ok(Response::new(streams::answers(PIECES_MAX, async move |pieces| {
+            let _call = call;
+            service.copy(from, wanted, pieces).await.map_err(status)
+        })))
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {

@@ -23,6 +23,8 @@ pub struct Credentials {
     own: watch::Sender<Shown>,
     clock: Clock,
     provider: Arc<CryptoProvider>,
+    /// Another node of the cluster has said that this one was removed.
+    removed: watch::Sender<bool>,
 }
 
 /// What is shown, and what it says.
@@ -44,7 +46,8 @@ impl Credentials {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let shown = shown(own, &trust.authority, &provider)?;
         let (trust, own) = (watch::Sender::new(trust), watch::Sender::new(shown));
-        Ok(Arc::new(Credentials { trust, own, clock, provider }))
+        let removed = watch::Sender::new(false);
+        Ok(Arc::new(Credentials { trust, own, clock, provider, removed }))
     }
 
     /// Shows this from the next handshake on.
@@ -72,6 +75,17 @@ impl Credentials {
     /// This node.
     pub fn node(&self) -> NodeId {
         self.certified().identity.node
+    }
+
+    /// Returns once another node, which has shown a certificate that counts, has said that this one was
+    /// removed from the cluster.
+    pub async fn removed(&self) {
+        // This holds the sender, so it cannot be gone.
+        let _ = self.removed.subscribe().wait_for(|removed| *removed).await;
+    }
+
+    pub(crate) fn set_removed(&self) {
+        self.removed.send_replace(true);
     }
 
     /// The time that certificates are held to.

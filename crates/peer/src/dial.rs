@@ -303,7 +303,12 @@ async fn connect(
     config: Arc<ClientConfig>,
     credentials: Option<Arc<Credentials>>,
 ) -> Result<Guarded<TlsStream<TcpStream>>, String> {
-    let at = |error: io::Error| format!("{address}: {}", why(&error));
+    let at = |error: io::Error| {
+        if let (true, Some(credentials)) = (verify::is_revoked(&error), &credentials) {
+            credentials.set_removed();
+        }
+        format!("{address}: {}", why(&error))
+    };
     let stream = TcpStream::connect(address).await.map_err(at)?;
     // Small messages are not to wait for others.
     let _ = stream.set_nodelay(true);

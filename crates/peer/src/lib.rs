@@ -18,6 +18,7 @@ mod adapter;
 mod calls;
 mod carrier;
 mod connection;
+mod copies;
 mod credentials;
 mod dial;
 mod join;

@@ -3,12 +3,12 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use proto::peer::Joined;
+use proto::peer::{Joined, Piece, copy_request};
 use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
 
-use model::NodeId;
+use model::{Items, NodeId};
 
 use crate::token::{Secret, TokenId};
 use crate::{Certified, PublicKey, Roles};
@@ -116,6 +116,24 @@ pub trait Service: Send + Sync + 'static {
         tails: Tails,
     ) -> Answer<'_, Result<(), Refused>> {
         let _ = (from, node, tails);
+        not_served()
+    }
+
+    /// Keeps a list of items, which the control node has: it is on disk when this answers.
+    fn keep_list(&self, from: Certified, list: Items) -> Answer<'_, Result<(), Refused>> {
+        let _ = (from, list);
+        not_served()
+    }
+
+    /// What lies on the disk here, for a control node. The last piece has to say that it is the last; where the caller
+    /// is gone this is dropped wherever it stands.
+    fn copy(
+        &self,
+        from: Certified,
+        wanted: copy_request::Wanted,
+        pieces: mpsc::Sender<Piece>,
+    ) -> Answer<'_, Result<(), Refused>> {
+        let _ = (from, wanted, pieces);
         not_served()
     }
 

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use crate::identity::{Certified, Serial};
 
 /// How many revocations are kept; those whose certificates have expired make room.
-pub const REVOKED_MAX: usize = 10_000;
+pub const REVOKED_MAX: usize = 100_000;
 
 /// What a node believes of the certificates of others.
 #[derive(Clone, Debug)]

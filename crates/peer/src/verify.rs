@@ -123,6 +123,12 @@ fn told(refusal: Refusal) -> rustls::Error {
     rustls::Error::InvalidCertificate(error)
 }
 
+/// Whether the other side says that this node's certificate was revoked. It has shown its own before.
+pub(crate) fn is_revoked(error: &std::io::Error) -> bool {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)))
+}
+
 /// The same for people, on both sides.
 pub(crate) fn explain(error: &rustls::Error) -> String {
     let refuses = |why: &str| format!("the other side refuses this node's certificate: {why}");

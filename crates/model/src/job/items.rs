@@ -2,7 +2,7 @@
 
 /// A list that is kept as a blob beside the journal, by the hash of its bytes. The array counts
 /// its items from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Items {
     /// SHA-256 of the list's bytes.
     pub blob: [u8; 32],
@@ -11,7 +11,7 @@ pub struct Items {
 }
 
 /// How a list of items is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ItemsKind {
     /// One item a line, without the line's end.
     Lines,

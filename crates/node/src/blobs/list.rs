@@ -90,7 +90,7 @@ impl Indexer {
 }
 
 /// A list whose bytes are as they were given.
-pub(super) struct List {
+pub(crate) struct List {
     file: File,
     index: Index,
 }
@@ -126,7 +126,7 @@ impl List {
 
     /// The items of these numbers, counted from 1, in the order asked for. Runs of numbers are read
     /// at once.
-    pub(super) fn texts(&self, numbers: &[u32]) -> Result<Vec<String>, Fault> {
+    pub(crate) fn texts(&self, numbers: &[u32]) -> Result<Vec<String>, Fault> {
         let mut texts = Vec::with_capacity(numbers.len());
         let mut cursor: Option<Cursor<'_>> = None;
         for number in numbers {

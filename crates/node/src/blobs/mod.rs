@@ -1,14 +1,13 @@
 //! Lists of items, kept beside the journal by the hash of their bytes.
 //!
 //! A list may be large, and a journal must not be: the job names its list by its hash, and the
-//! elements are given their items where their assignments leave for the worker ([`hand_out`]).
+//! elements are given their items where their assignments leave for the worker.
 //! A list is on disk before anybody hears its name, so no committed job can name one that a crash
 //! took. It is verified whenever it is opened.
 //!
 //! A list that nobody has asked for in a week, and that no live run names, is removed when room is
 //! looked for. It must never be changed, and never trusted without its hash.
 
-mod hand_out;
 mod list;
 mod split;
 mod upload;
@@ -22,8 +21,7 @@ use std::time::{Duration, SystemTime};
 use model::Items;
 use tokio::sync::Semaphore;
 
-pub(crate) use hand_out::hand_out;
-use list::List;
+pub(crate) use list::List;
 pub use upload::Stored;
 pub(crate) use upload::Upload;
 
@@ -55,6 +53,9 @@ pub(crate) enum Fault {
     /// It is too large, or the disk has no room for it.
     #[error("{0}")]
     NoRoom(String),
+    /// Another node, which has it, has not given it.
+    #[error("another node has not given it: {0}")]
+    Elsewhere(String),
     /// The disk refused.
     #[error("cannot {what} it: {error}")]
     Io {
@@ -115,6 +116,11 @@ impl Blobs {
         Ok(list.count())
     }
 
+    /// Whether there is such a file. Whoever opens it sees what is in it.
+    pub(crate) fn is_here(&self, items: Items) -> bool {
+        self.path(&items.blob).exists()
+    }
+
     /// The bytes of a list, which was found whole just now.
     pub(crate) fn verified(&self, items: Items) -> Result<Box<dyn io::Read>, Fault> {
         let open = || {
@@ -157,7 +163,8 @@ impl Blobs {
         Ok(self.files()?.iter().any(|(_, meta)| old(meta)))
     }
 
-    fn list(&self, items: Items) -> Result<Arc<List>, Fault> {
+    /// A list, which is read once in full unless it is open.
+    pub(crate) fn list(&self, items: Items) -> Result<Arc<List>, Fault> {
         if let Some(list) = self.opened(items) {
             return Ok(list);
         }

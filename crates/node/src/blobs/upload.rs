@@ -21,7 +21,7 @@ pub(crate) struct Upload {
     file: File,
     path: PathBuf,
     indexer: Indexer,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A list that is on disk.
@@ -39,6 +39,19 @@ impl Upload {
     /// Begins; `None` where too many are under way. Waits for the disk, as all of this does.
     pub(crate) fn begin(blobs: Arc<Blobs>, kind: ItemsKind) -> Result<Option<Upload>, Fault> {
         let Ok(permit) = blobs.uploads.clone().try_acquire_owned() else { return Ok(None) };
+        Upload::new(blobs, kind, Some(permit)).map(Some)
+    }
+
+    /// Begins with one that another node gives, beside those of clients.
+    pub(crate) fn fetch(blobs: Arc<Blobs>, kind: ItemsKind) -> Result<Upload, Fault> {
+        Upload::new(blobs, kind, None)
+    }
+
+    fn new(
+        blobs: Arc<Blobs>,
+        kind: ItemsKind,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Upload, Fault> {
         let files = blobs.files().map_err(|error| Fault::io("find room for", error))?;
         let taken: u64 = files.iter().map(|(_, meta)| meta.len()).sum();
         let room = blobs.total_bytes_max.saturating_sub(taken);
@@ -47,7 +60,7 @@ impl Upload {
         let options = options.read(true).write(true).create_new(true).mode(0o600);
         let file = options.open(&path).map_err(|error| Fault::io("create", error))?;
         let indexer = Indexer::new(kind);
-        Ok(Some(Upload { blobs, kind, room, file, path, indexer, _permit: permit }))
+        Ok(Upload { blobs, kind, room, file, path, indexer, _permit: permit })
     }
 
     /// Takes the next piece.

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::Head;
 use super::write::{Broken, write};
+use crate::copies::named_by_live_runs;
 use crate::error::Refused;
 use crate::handle::Handle;
 
@@ -44,6 +45,10 @@ impl Handle {
             });
         };
         let view = self.view().await?;
+        for list in named_by_live_runs(&view) {
+            // Where it is nowhere the snapshot goes without it, and says so.
+            let _ = self.shared.lists.count(list).await;
+        }
         let founded = || Refused::Unavailable("the cluster is not founded yet".to_owned());
         let cluster = view.state.cluster().ok_or_else(founded)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

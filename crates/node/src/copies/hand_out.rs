@@ -3,22 +3,27 @@
 //! The reactor decides without reading files; what it wants said passes through here. Reading may
 //! wait for a disk, so it is done aside and in order, and the control part never waits for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Items;
 use proto::session::{Assign, Assignment, Item, ToWorker, to_worker::Kind};
 use tokio::sync::mpsc;
 
-use super::{Blobs, hex};
+use super::Lists;
+use crate::blobs::{Blobs, Fault, hex};
 
+/// How long a worker waits for a list that another node has. It hears nothing meanwhile, so it is
+/// less than a lease.
+const FETCHED_WITHIN: Duration = Duration::from_secs(3);
 /// Bytes of items in one message; a supervisor takes messages of 16 MiB.
 const ITEMS_BYTES_MAX: usize = 1 << 20;
 
 /// What is said to the result reaches `worker` in the same order, with the items put in. An element
 /// whose item cannot be read goes without it; its supervisor refuses to start it then.
 pub(crate) fn hand_out(
-    blobs: Arc<Blobs>,
+    lists: Arc<Lists>,
     worker: mpsc::UnboundedSender<ToWorker>,
 ) -> mpsc::UnboundedSender<ToWorker> {
     let (sender, mut messages) = mpsc::unbounded_channel();
@@ -27,7 +32,11 @@ pub(crate) fn hand_out(
         while let Some(message) = messages.recv().await {
             let given = match message {
                 ToWorker { kind: Some(Kind::Assign(assign)) } if assign.wants_items() => {
-                    let blobs = blobs.clone();
+                    let blobs = lists.blobs.clone();
+                    for items in assign.lacking(&blobs) {
+                        // Where it does not come in time it is said below.
+                        let _ = tokio::time::timeout(FETCHED_WITHIN, lists.count(items)).await;
+                    }
                     let fill = tokio::task::spawn_blocking(move || fill(&blobs, assign));
                     fill.await.unwrap_or_default()
                 }
@@ -45,11 +54,20 @@ pub(crate) fn hand_out(
 
 trait WantsItems {
     fn wants_items(&self) -> bool;
+    /// The lists that it wants and that are not here.
+    fn lacking(&self, blobs: &Blobs) -> BTreeSet<Items>;
 }
 
 impl WantsItems for Assign {
     fn wants_items(&self) -> bool {
         self.assignments.iter().any(|assignment| items_of(assignment).is_some())
+    }
+
+    fn lacking(&self, blobs: &Blobs) -> BTreeSet<Items> {
+        let wanted = self.assignments.iter().filter_map(items_of);
+        let mut wanted: BTreeSet<Items> = wanted.collect();
+        wanted.retain(|items| !blobs.is_here(*items));
+        wanted
     }
 }
 
@@ -94,7 +112,7 @@ fn fill(blobs: &Blobs, assign: Assign) -> Vec<ToWorker> {
     messages.into_iter().map(message).collect()
 }
 
-fn put_in(blobs: &Blobs, items: Items, elements: &mut [Item]) -> Result<(), super::Fault> {
+fn put_in(blobs: &Blobs, items: Items, elements: &mut [Item]) -> Result<(), Fault> {
     let numbers: Vec<u32> = elements.iter().map(|element| element.index).collect();
     let texts = blobs.list(items)?.texts(&numbers)?;
     for (element, text) in elements.iter_mut().zip(texts) {

@@ -8,16 +8,20 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use journal::Journal;
 use journal::raft::Raft;
-use model::{NodeId, SupervisorId};
+use model::{Items, NodeId, SupervisorId};
 use peer::service::{Answer, Newcomer, Refused as Turned};
 use peer::{CertificateDer, Certified, Identity, PublicKey, Service, journal_number};
 use prost::Message;
-use proto::peer::{Ask, Confirmed, Connection, ContactList, Joined, PlacedList, Told, ask, told};
+use proto::peer::{
+    Ask, Barrier, Confirmed, Connection, ContactList, Joined, PlacedList, Told, ask, told,
+};
+use proto::peer::{Piece, copy_request};
 use proto::record::command::Kind;
 use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker};
 use tokio::sync::mpsc;
 
 use crate::cluster::{ways, ways::Way, wire};
+use crate::copies::Copies;
 use crate::error::Refused;
 use crate::handle::Handle;
 use crate::session::Host;
@@ -26,6 +30,7 @@ use crate::session::Host;
 pub(crate) struct Serve {
     pub(crate) journal: Arc<Raft>,
     pub(crate) host: Arc<Host>,
+    pub(crate) copies: Arc<Copies>,
     pub(crate) handle: OnceLock<Handle>,
 }
 
@@ -51,7 +56,7 @@ impl Serve {
                 committed.map(told::Kind::Committed).ok_or_else(|| unfit("nobody waits for that"))
             }
             ask::Kind::Barrier(barrier) if control => {
-                let confirmed = self.confirmed(handle, barrier.connections).await?;
+                let confirmed = self.confirmed(handle, &barrier).await?;
                 Ok(told::Kind::Confirmed(confirmed))
             }
             ask::Kind::Keys(_) if control => {
@@ -73,14 +78,17 @@ impl Serve {
         }
     }
 
-    async fn confirmed(&self, handle: &Handle, known: u64) -> Result<Confirmed, Refused> {
+    async fn confirmed(&self, handle: &Handle, asked: &Barrier) -> Result<Confirmed, Refused> {
         let index = self.journal.barrier().await;
         let index = index.map_err(|error| Refused::Unavailable(error.to_string()))?;
         let view = handle.shared.views.borrow().clone();
         let version = view.connections_version;
-        let connections = (version != known).then(|| view.connections.iter().map(connection));
+        let connections =
+            (version != asked.connections).then(|| view.connections.iter().map(connection));
         let connections = connections.into_iter().flatten().collect();
-        Ok(Confirmed { index, version, connections })
+        let progress = asked.progress.then(|| self.journal.progress());
+        let progress = progress.iter().flatten().map(wire::progress).collect();
+        Ok(Confirmed { index, version, connections, progress })
     }
 }
 
@@ -189,6 +197,19 @@ impl Service for Serve {
             self.host.keeping().keep_here(node, Arc::new(tails)).await;
             Ok(())
         })
+    }
+
+    fn keep_list(&self, from: Certified, list: Items) -> Answer<'_, Result<(), Turned>> {
+        Box::pin(self.copies.keep_list(from.identity.node, list))
+    }
+
+    fn copy(
+        &self,
+        _from: Certified,
+        wanted: copy_request::Wanted,
+        pieces: mpsc::Sender<Piece>,
+    ) -> Answer<'_, Result<(), Turned>> {
+        Box::pin(self.copies.send(wanted, pieces))
     }
 
     fn renew(

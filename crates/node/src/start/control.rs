@@ -15,7 +15,7 @@ use reactor::worker::Worker as WorkerReactor;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::parts::{Parts, deciding, open_journal};
-use super::{SUPERVISOR_WITHIN, capacity, spawn_closer};
+use super::{SUPERVISOR_WITHIN, capacity, spawn_closer, spawn_ousted};
 use crate::clock::Clock;
 use crate::cluster::own::Own;
 use crate::cluster::ways::{Way, ask_at};
@@ -55,10 +55,13 @@ pub(super) struct Control {
     pub(super) handle: Handle,
     pub(super) traced: Option<mpsc::Receiver<traces::Record>>,
     publisher: std::thread::JoinHandle<()>,
+    /// Waits to hear that the node was removed.
+    ousted: tokio::task::JoinHandle<()>,
 }
 
 impl Control {
     pub(super) async fn close(self) {
+        self.ousted.abort();
         let shared = &self.handle.shared;
         shared.door.close().await;
         shared.journal.shutdown().await;
@@ -81,6 +84,7 @@ pub(super) async fn start(
     let serve = Arc::new(Serve {
         journal: parts.journal.clone(),
         host: parts.host.clone(),
+        copies: parts.copies.clone(),
         handle: OnceLock::new(),
     });
     parts.door.serve(serve.clone());
@@ -89,6 +93,7 @@ pub(super) async fn start(
         let opened = parts.door.open(Some(socket)).await;
         opened.map_err(|source| StartError::Peer { address, source })?;
     }
+    let ousted = spawn_ousted(&own, parts.stopped.clone());
     let introducing = tokio::spawn(introduce(own.clone(), introduction(&config, &parts)));
     let caught = caught_up(&parts).await;
     introducing.abort();
@@ -150,7 +155,7 @@ pub(super) async fn start(
         };
         worker::spawn(worker, parts.stopped.clone());
     }
-    spawn_closer(down_rx, Some(parts.inputs.clone()), closed);
+    spawn_closer(down_rx, Some((parts.inputs.clone(), parts.journal.clone())), closed);
     spawn_upkeep(&config, &parts, &handle, info.node);
     spawn_cluster(&config, data_dir, &parts, &handle, own.clone());
     // A supervisor that takes long is not a failed start: it may still have to prove that the
@@ -177,7 +182,7 @@ pub(super) async fn start(
         behind: parts.keeper.behind(),
         supervisor_pid: supervisor_pid.clone(),
     });
-    Ok((Control { handle, traced, publisher }, supervisor_pid))
+    Ok((Control { handle, traced, publisher, ousted }, supervisor_pid))
 }
 
 fn handle(
@@ -199,6 +204,7 @@ fn handle(
         views: parts.views.clone(),
         history: parts.history.clone(),
         blobs: parts.blobs.clone(),
+        lists: parts.copies.lists.clone(),
         keeper: parts.keeper.clone(),
         outputs: parts.outputs.clone(),
         disk: Arc::new(Disk::new(info.data_dir.clone())),
@@ -253,6 +259,7 @@ fn spawn_cluster(
         has_others: own.identity.joined,
     };
     tokio::spawn(follower.run());
+    tokio::spawn(parts.copies.lists.clone().follow(parts.views.clone()));
     let introduction = introduction(config, parts);
     tokio::spawn(introduction.run(handle.clone(), parts.views.clone()));
     let voters = Voters {

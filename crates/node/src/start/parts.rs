@@ -16,6 +16,7 @@ use crate::cluster::door::Door;
 use crate::cluster::own::Own;
 use crate::cluster::ways::{Way, Ways};
 use crate::control::{self, Input};
+use crate::copies::{Copier, Copies, Lists};
 use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::events::Ring;
@@ -24,7 +25,7 @@ use crate::keeper::{self, Keeper};
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
 use crate::output;
-use crate::publish::{Publish, Publisher};
+use crate::publish::{Failed, Publish, Publisher};
 use crate::secrets::Secrets;
 use crate::session::Host;
 use crate::stopping::stop;
@@ -44,6 +45,7 @@ pub(super) struct Parts {
     pub(super) history: Arc<History>,
     pub(super) keeper: Keeper,
     pub(super) blobs: Arc<Blobs>,
+    pub(super) copies: Arc<Copies>,
     pub(super) secrets: Arc<Secrets>,
     pub(super) outputs: Arc<output::Ways>,
     pub(super) live: Arc<LiveOutput>,
@@ -96,11 +98,15 @@ pub(super) fn deciding(
     let host = Host::new(ways.clone(), inputs.clone(), secrets.clone(), outputs.clone(), kept);
     let host = Arc::new(host);
     let door = Door::new(&data_dir.path, config.place.clone(), own.credentials.clone());
+    let (dialer, contacts) = (own.dialer.clone(), own.contacts.clone());
+    let lists = Lists::new(blobs.clone(), journal.clone(), dialer, contacts);
+    let copies = Copies { lists: Arc::new(lists), history: history.clone() };
     let parts = Parts {
         journal,
         history,
         keeper,
         blobs,
+        copies: Arc::new(copies),
         secrets,
         outputs,
         live,
@@ -116,7 +122,15 @@ pub(super) fn deciding(
         metrics,
         own,
     };
+    let copier = Copier {
+        history: parts.history.clone(),
+        dialer: parts.own.dialer.clone(),
+        contacts: parts.own.contacts.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
     let publisher = Publisher {
+        copier,
+        told: publish.downgrade(),
         history: parts.history.clone(),
         keeper: parts.keeper.clone(),
         views: views_tx,
@@ -197,7 +211,7 @@ fn spawn_control(config: &Config, parts: &Parts, channels: control::Channels) {
         reactor_config,
         parts.journal.clone(),
         follow(&parts.history, &parts.journal),
-        parts.blobs.clone(),
+        parts.copies.lists.clone(),
         channels,
         parts.metrics.clone(),
         parts.traces.clone(),
@@ -272,8 +286,10 @@ fn spawn_publisher(
     thread("publisher", move || {
         let mut inbox = inbox;
         // Neither is dropped before the reason is told: the control part notices and tells less.
-        if let Err(error) = publisher.run(&mut inbox) {
-            stop(&stopped, history_failed(&error));
+        match publisher.run(&mut inbox) {
+            Ok(()) => {}
+            Err(Failed::Written(error)) => stop(&stopped, history_failed(&error)),
+            Err(Failed::Opened(error)) => stop(&stopped, Stopped::Failed(error.to_string())),
         }
         publisher.keeper.stop();
         // It has told its reason, unless it had none.

@@ -114,6 +114,11 @@ impl Ground {
 }
 
 impl Node {
+    /// Its data directory.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// What REST answers, without the time that a command takes to start.
     pub(crate) fn rest(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let api = self.ready["api"].as_str().unwrap();
@@ -127,6 +132,22 @@ impl Node {
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 
+    /// Ends the node and all that runs there.
+    pub(crate) fn end(&mut self) {
+        self.kill();
+        self.end_supervisor();
+    }
+
+    /// What the node says when it is started again and ends by itself.
+    pub(crate) fn starts_in_vain(&self, ground: &Ground) -> String {
+        let mut command = ground.windlass();
+        command.args(["up", "--api", "127.0.0.1:0", "--peer", "127.0.0.1:0", "--data-dir"]);
+        let mut child = command.arg(&self.dir).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = until("it ends", || child.try_wait().unwrap());
+        assert!(!ended.success());
+        text(&child.wait_with_output().unwrap().stderr)
+    }
+
     /// Ends the daemon as a power cut would; its supervisor and its tasks go on.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -138,6 +159,12 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.end_supervisor();
+    }
+}
+
+impl Node {
+    fn end_supervisor(&self) {
         let pid = self.ready["supervisor_pid"].as_i64().unwrap_or_default();
         if pid > 0 && is_supervisor_of(pid, &self.dir) {
             let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod copies;
 mod ground;
+mod leaving;
 
 use std::collections::BTreeMap;
 

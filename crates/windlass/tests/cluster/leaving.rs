@@ -1,0 +1,68 @@
+//! Nodes that leave: drained, so that another one votes and leads in their place, and removed.
+
+use serde_json::Value;
+
+use crate::ground::{Ground, Node, text, until};
+
+/// What `cluster status` says of a member, as one of the others knows it.
+fn member(ground: &Ground, asked: &Node, name: &str) -> Option<Value> {
+    let cluster = ground.json(asked, &["cluster", "status"])?;
+    let members = cluster["members"].as_array()?.clone();
+    members.into_iter().find(|member| member["name"] == name)
+}
+
+#[test]
+fn a_node_that_leaves_gives_its_vote_away_and_is_believed_no_more() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let b = ground.join("b", &a, "control,worker");
+    let c = ground.join("c", &a, "control,worker");
+    let spare = ground.join("spare", &a, "control");
+    let leader = ground.leader(&a, 3);
+    let mut nodes = [a, b, c];
+    nodes.sort_by_key(|node| node.name != leader);
+    let [mut leaves, stays, other] = nodes;
+    let name = leaves.name;
+
+    let drained = ground.ask(&leaves, &["node", "drain", name, "--reason", "new disk"]);
+    assert!(drained.status.success(), "{}", text(&drained.stderr));
+    let heir = until("another one leads, and the spare one votes", || {
+        let gone = member(&ground, &stays, name)?;
+        let votes = member(&ground, &stays, "spare")?["vote"] == "voter";
+        let leader = ground.leader(&stays, 3);
+        (gone["vote"] == "learner" && votes && leader != name).then_some(leader)
+    });
+    let shown = ground
+        .ask(&spare, &["run", "--array", "1-4", "--", "sh", "-c", "echo $WINDLASS_NODE_NAME"]);
+    assert_eq!(text(&shown.stdout).lines().count(), 4, "{}", text(&shown.stderr));
+    assert!(!text(&shown.stdout).lines().any(|line| line == name), "{name} takes no work");
+
+    let refused = ground.ask(&stays, &["node", "rm", name]);
+    assert!(text(&refused.stderr).contains("it is connected, so it lives"), "{refused:?}");
+    leaves.end();
+    until("it is removed once it is lost", || {
+        ground.ask(&other, &["node", "rm", name]).status.success().then_some(())
+    });
+    assert_eq!(member(&ground, &stays, name), None);
+    assert!(ground.leader(&stays, 3) == heir, "nobody else was disturbed");
+
+    // It comes back with the certificate it has, and nobody takes it for a node of the cluster.
+    let said = leaves.starts_in_vain(&ground);
+    assert!(said.contains("was removed from the cluster"), "{said}");
+}
+
+#[test]
+fn a_control_node_that_is_gone_is_removed_and_one_that_answers_is_not() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let mut b = ground.join("b", &a, "control");
+    let refused = ground.ask(&a, &["cluster", "remove", "b"]);
+    assert!(text(&refused.stderr).contains("its journal is heard of, so it lives"), "{refused:?}");
+    b.kill();
+    until("it is removed once it is silent", || {
+        ground.ask(&a, &["cluster", "remove", "b"]).status.success().then_some(())
+    });
+    assert_eq!(member(&ground, &a, "b"), None);
+    let audit = text(&ground.ask(&a, &["audit"]).stdout);
+    assert!(audit.contains("remove-node"), "{audit}");
+}
