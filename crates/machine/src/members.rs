@@ -62,6 +62,10 @@ impl Members {
     pub const TOKENS_MAX: usize = 1_000;
     /// No join token lets in more nodes.
     pub const USES_MAX: u32 = 1_000;
+    /// Removed nodes that are remembered at once.
+    pub const REVOKED_MAX: usize = 100_000;
+    /// For so long a removed node is remembered, in milliseconds: no certificate lives longer.
+    pub const REVOKED_MS: u64 = 366 * 24 * 3600 * 1000;
 
     /// A member.
     pub fn get(&self, node: NodeId) -> Option<&Arc<Member>> {
@@ -103,13 +107,29 @@ impl Members {
         self.by_id.ptr_eq(&other.by_id) && self.revoked.ptr_eq(&other.revoked)
     }
 
-    /// When the next join token expires, or the next removal may be forgotten, Unix milliseconds.
+    /// When the next join token expires, Unix milliseconds.
     pub(crate) fn next_ms(&self) -> Option<u64> {
         self.expiries.get_min().map(|(at_ms, _)| *at_ms)
     }
 
     pub(crate) fn set(&mut self, node: NodeId, member: Member) {
         self.by_id.insert(node, Arc::new(member));
+    }
+
+    /// Whether one more removal can be remembered; those whose time is over make room.
+    pub(crate) fn can_revoke(&self, now_ms: u64) -> bool {
+        let kept = || self.revoked.values().filter(|until_ms| **until_ms > now_ms).count();
+        self.revoked.len() < Self::REVOKED_MAX || kept() < Self::REVOKED_MAX
+    }
+
+    /// Takes a member out. Its certificates, which all end by then, count no more.
+    pub(crate) fn revoke(&mut self, node: NodeId, now_ms: u64) -> Option<Arc<Member>> {
+        if self.revoked.len() >= Self::REVOKED_MAX {
+            let kept = self.revoked.iter().filter(|(_, until_ms)| **until_ms > now_ms);
+            self.revoked = kept.map(|(node, until_ms)| (*node, *until_ms)).collect();
+        }
+        self.revoked.insert(node, now_ms.saturating_add(Self::REVOKED_MS));
+        self.by_id.remove(&node)
     }
 
     /// Forgets all: after a recovery everybody joins again.

@@ -5,16 +5,21 @@
 
 use std::time::Duration;
 
+use journal::raft::Progress;
 use machine::Answer;
 use model::{Because, NodeId};
+use peer::journal_number;
 use proto::record::{DrainNode, RemoveNode, ResumeNode, command::Kind};
 
+use crate::cluster::ways::Way;
 use crate::error::Refused;
 use crate::handle::{Handle, unexpected};
 use crate::query::{self, ElementStatus, NodeStatus};
 use crate::tokens::check_texts;
 use crate::view::View;
 
+/// Whose journal has not answered the leader for so long may be gone.
+const SILENT: Duration = Duration::from_secs(3);
 /// The longest time that a drain may let what runs go on. Whoever wants more gives none.
 const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -86,9 +91,11 @@ impl Handle {
         because: Because,
     ) -> Result<(NodeStatus, u64), Refused> {
         check_texts(&because)?;
-        let view = self.view().await?;
-        let node = find(&view, id)?;
-        if let Some(refused) = in_the_way(&view, &node, force) {
+        let (view, progress) = self.view_and_progress(true).await?;
+        let node = find_any(&view, id)?;
+        let heard = || self.is_heard(node.id, &progress);
+        let lives = || heard().then(|| lives(&node.name, "its journal is heard of"));
+        if let Some(refused) = in_the_way(&view, &node, force).or_else(lives) {
             return Err(refused);
         }
         let hello = view.state.node(node.id).map_or(0, |node| node.hello);
@@ -100,6 +107,24 @@ impl Handle {
         }
     }
 
+    /// Whether the node leads, or its journal has answered the leader lately.
+    fn is_heard(&self, node: NodeId, progress: &[Progress]) -> bool {
+        let leads = match self.shared.ways.now() {
+            Some(Way::Here) => self.shared.info.node == node,
+            Some(Way::There(leader)) => leader == node,
+            None => false,
+        };
+        let membership = self.shared.journal.membership();
+        let membership = membership.borrow();
+        let roles = membership.members.iter();
+        let mut of_it = roles.filter(|role| role.member.node == journal_number(node));
+        let answers = |number| {
+            let mut known = progress.iter().filter(|known| known.number == number);
+            known.any(|known| known.silent.is_some_and(|silent| silent < SILENT))
+        };
+        leads || of_it.any(|role| answers(role.number))
+    }
+
     /// A node as it is after what was committed.
     async fn now(&self, node: NodeId) -> Result<NodeStatus, Refused> {
         let gone = || Refused::NotFound(format!("there is no node `{node}` any more"));
@@ -107,9 +132,21 @@ impl Handle {
     }
 }
 
-/// The node with this id, or the only one with this name.
+/// The node that works with this id, or the only one with this name.
 fn find(view: &View, id: &str) -> Result<NodeStatus, Refused> {
-    let nodes = query::nodes(view);
+    find_in(query::nodes(view), id)
+}
+
+/// As [`find`], among all that belong to the cluster: those too that have never had a worker.
+fn find_any(view: &View, id: &str) -> Result<NodeStatus, Refused> {
+    let mut nodes = query::nodes(view);
+    let others = view.state.members().iter();
+    let others = others.filter(|(node, _)| view.state.node(*node).is_none());
+    nodes.extend(others.map(|(node, member)| query::member(node, member)));
+    find_in(nodes, id)
+}
+
+fn find_in(nodes: Vec<NodeStatus>, id: &str) -> Result<NodeStatus, Refused> {
     if let Some(node) = nodes.iter().find(|node| node.id.to_string() == id) {
         return Ok(node.clone());
     }
@@ -123,14 +160,19 @@ fn find(view: &View, id: &str) -> Result<NodeStatus, Refused> {
     }
 }
 
+fn lives(name: &str, why: &str) -> Refused {
+    Refused::InTheWay(format!(
+        "node `{name}` cannot be removed: {why}, so it lives\nhint: `windlass node drain {name}`, then end it with `windlass down` there"
+    ))
+}
+
 /// Why a node cannot go, in words and with what to do, as far as it is seen from here.
 fn in_the_way(view: &View, node: &NodeStatus, force: bool) -> Option<Refused> {
     let NodeStatus { id, name, .. } = node;
     let home = view.state.node(*id)?;
     let placed = home.assigned.len();
     let (why, hint) = if view.is_ready(*id) {
-        let hint = format!("`windlass node drain {name}`, then end it with `windlass down` there");
-        ("it is connected, so it lives".to_owned(), hint)
+        return Some(lives(name, "it is connected"));
     } else if force {
         return None;
     } else if home.lease_ms > 0 && !home.is_lost {

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use journal::raft::Progress;
 use journal::{Journal, JournalError};
 use proto::peer::{Barrier, ask, told};
 use tokio::time::Instant;
 
 use crate::cluster::ways::{LEADER_WITHIN, Unasked, Way, no_leader};
+use crate::cluster::wire;
 use crate::error::Refused;
 use crate::handle::Handle;
 use crate::view::View;
@@ -20,25 +22,41 @@ const AGAIN: Duration = Duration::from_millis(20);
 impl Handle {
     /// A view that holds everything acknowledged before it was asked for.
     pub async fn view(&self) -> Result<Arc<View>, Refused> {
+        self.view_and_progress(false).await.map(|(view, _)| view)
+    }
+
+    /// As [`Handle::view`]; where it is asked for, with how far the leader knows the journals of the
+    /// others to be.
+    pub(crate) async fn view_and_progress(
+        &self,
+        progress: bool,
+    ) -> Result<(Arc<View>, Vec<Progress>), Refused> {
         let until = Instant::now() + LEADER_WITHIN;
         loop {
             let why = match self.shared.ways.wait().await? {
                 Way::Here => match self.shared.journal.barrier().await {
-                    Ok(index) => return self.applied(index).await,
+                    Ok(index) => {
+                        let view = self.applied(index).await?;
+                        let known = progress.then(|| self.shared.journal.progress());
+                        return Ok((view, known.unwrap_or_default()));
+                    }
                     Err(error @ JournalError::Dead { .. }) => {
                         return Err(Refused::Unavailable(error.to_string()));
                     }
                     Err(error) => Refused::Unavailable(error.to_string()),
                 },
                 Way::There(leader) => {
-                    let barrier = Barrier { connections: self.shared.told.version() };
+                    let barrier = Barrier { connections: self.shared.told.version(), progress };
                     match self.shared.ways.ask(leader, ask::Kind::Barrier(barrier)).await {
-                        Ok(told::Kind::Confirmed(confirmed)) => {
+                        Ok(told::Kind::Confirmed(mut confirmed)) => {
                             let view = self.applied(confirmed.index).await?;
+                            let known = std::mem::take(&mut confirmed.progress);
+                            let known = known.iter().map(wire::progress_told).collect();
                             let (connections_version, connections) =
                                 self.shared.told.take(confirmed);
                             let state = view.state.clone();
-                            return Ok(Arc::new(View { state, connections, connections_version }));
+                            let view = View { state, connections, connections_version };
+                            return Ok((Arc::new(view), known));
                         }
                         Err(Unasked::Refused(refused)) => refused,
                         Ok(_) | Err(Unasked::Nothing | Unasked::Unknown) => no_leader(),

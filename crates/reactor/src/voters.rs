@@ -3,6 +3,7 @@
 //! ```text
 //!  a control node without a journal in the group       add it as a learner
 //!  enough that are well for 3, or for 5                promote
+//!  the leader is drained, and another one could lead   let that lead
 //!  a voter that was removed, is drained, or is away    promote another one in its place
 //!  a learner that no control node stands for           remove it
 //! ```
@@ -70,6 +71,9 @@ pub fn next_step(group: &Group) -> Option<Step> {
     if let Some(new) = group.candidates.iter().find(|candidate| !in_group(&candidate.number)) {
         return Some(Step::Add(new.number));
     }
+    if leads_for_now(group) {
+        return Some(Step::Resign);
+    }
     let wanted = wanted(group);
     if wanted != group.voters {
         // Whoever leads is replaced by the next leader, which knows no less.
@@ -84,6 +88,17 @@ pub fn next_step(group: &Group) -> Option<Step> {
     }
     let known: BTreeSet<u64> = group.candidates.iter().map(|candidate| candidate.number).collect();
     group.learners.difference(&known).next().map(|number| Step::Remove(*number))
+}
+
+/// Whether this one leads, is to give its vote away, and another voter can lead as well. It goes on
+/// to vote until somebody takes its place.
+fn leads_for_now(group: &Group) -> bool {
+    let is_drained = |one: &&Candidate| one.number == group.me && one.drained;
+    let heir = |one: &Candidate| {
+        let votes = group.voters.contains(&one.number);
+        votes && !one.drained && !one.lost && is_there(one) && one.behind <= BEHIND_MAX
+    };
+    group.candidates.iter().find(is_drained).is_some() && group.candidates.iter().any(heir)
 }
 
 /// Who should vote after the next step.
@@ -214,8 +229,13 @@ mod tests {
         assert_eq!(next_step(&spare), promote(&[1, 2, 4]));
         let none = group(&[1, 2, 3], vec![well(1), well(2), drained(3)]);
         assert_eq!(next_step(&none), None);
-        let leader = group(&[1, 2, 3], vec![drained(1), well(2), well(3), well(4)]);
-        assert_eq!(next_step(&leader), Some(Step::Resign));
+        for spare in [Vec::new(), vec![well(4)]] {
+            let others = [drained(1), well(2), well(3)];
+            let leader = group(&[1, 2, 3], others.into_iter().chain(spare).collect());
+            assert_eq!(next_step(&leader), Some(Step::Resign));
+        }
+        let all = group(&[1, 2, 3], vec![drained(1), drained(2), drained(3)]);
+        assert_eq!(next_step(&all), None, "somebody has to lead");
         let alone = group(&[1], vec![drained(1)]);
         assert_eq!(next_step(&alone), None);
         let two = group(&[1], vec![drained(1), well(2)]);

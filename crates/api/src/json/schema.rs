@@ -33,6 +33,7 @@ pub fn schemas() -> Vec<CommandSchema> {
         one("audit", schema::<Audit>("audit")),
         lines("audit --follow", schema::<Change>("audit --follow")),
         one("cancel", schema::<Cancellation>("cancel")),
+        one("cluster remove", schema::<Removed>("cluster remove")),
         one("cluster snapshot check", schema::<ClusterSnapshot>("cluster snapshot check")),
         one("config show", schema::<Settings>("config show")),
         lines("events", schema::<Event>("events")),

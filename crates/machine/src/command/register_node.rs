@@ -25,6 +25,9 @@ pub(crate) fn apply(
     let node = NodeId::from_bytes(&register.node_id).ok_or(proto::Invalid("node_id"))?;
     let supervisor =
         SupervisorId::from_bytes(&register.supervisor_id).ok_or(proto::Invalid("supervisor_id"))?;
+    if state.members.is_revoked(node) {
+        return Err(Refusal::NodeRevoked { node });
+    }
     let last = state.node(node).map_or(0, |node| node.hello);
     if register.hello < last {
         return Err(Refusal::StaleHello { node, last, given: register.hello });

@@ -2,8 +2,9 @@
 //!
 //! Without `force` only a node goes of which nothing can run any more: it is lost, or never had a
 //! lease, and nothing is placed there. With it somebody vouches that the machine is dead, so what is
-//! placed there is returned, tasks that wait for it included. Its id may come back, if whoever lets
-//! nodes in lets it: the epoch goes on from where it was, so nothing of before can be taken for it.
+//! placed there is returned, tasks that wait for it included. What was a member is believed no more:
+//! it comes back under a new id, with a join token. Where an id does come back, the epoch goes on
+//! from where it was, so nothing of before can be taken for it.
 
 use model::{Because, NodeId};
 use proto::record::RemoveNode;
@@ -16,29 +17,42 @@ use crate::event::{Answer, Event, Refusal};
 use crate::node::Node;
 use crate::state::State;
 
+/// Why nothing can be removed while too many removals have to be remembered.
+const FULL: &str = "too many nodes were removed within a year";
+
 pub(crate) fn apply(
     state: &mut State,
     context: &mut Context,
     remove: &RemoveNode,
 ) -> Result<Answer, Refusal> {
     let node = NodeId::from_bytes(&remove.node_id).ok_or(proto::Invalid("node_id"))?;
-    let home = state.node(node).ok_or(Refusal::UnknownNode { node })?;
-    check(home, remove).map_or(Ok(()), |why| Err(Refusal::NotRemovable { node, why }))?;
-    let (name, epoch, placed) = (home.name.clone(), home.epoch, home.assigned.len() as u64);
+    let home = state.node(node);
+    let member = state.members.get(node);
+    let name = home.map(|home| &home.name).or(member.map(|member| &member.name));
+    let name = name.ok_or(Refusal::UnknownNode { node })?.clone();
+    let full = (member.is_some() && !state.members.can_revoke(context.now_ms)).then_some(FULL);
+    if let Some(why) = full.or(home.and_then(|home| check(home, remove))) {
+        return Err(Refusal::NotRemovable { node, why });
+    }
+    let (epoch, placed) = home.map_or((0, 0), |home| (home.epoch, home.assigned.len() as u64));
     let because = remove.because.clone().unwrap_or_default();
     let reason = format!("node {name} was removed by {}", because.actor);
     drain_node::end(state, node);
     return_attempts(state, context, node, Because::new("node-removed", reason), |_| true);
-    forget(state, node, epoch);
+    forget(state, node, epoch, context.now_ms);
     context.events.push(Event::NodeRemoved { node, name: name.clone() });
     context.changed(Change::new(Action::RemoveNode, name, &because, remove.from.as_ref()));
     Ok(Answer::NodeRemoved { returned: placed })
 }
 
-/// Everything that knows the node forgets it, but for the epoch that it was in.
-fn forget(state: &mut State, node: NodeId, epoch: u64) {
+/// Everything that knows the node forgets it, but for the epoch that it was in. A member's
+/// certificates count no more.
+fn forget(state: &mut State, node: NodeId, epoch: u64, now_ms: u64) {
     state.epoch_floor = state.epoch_floor.max(epoch);
     state.nodes.remove(&node);
+    if state.members.get(node).is_some() {
+        state.members.revoke(node, now_ms);
+    }
 }
 
 /// Why the node cannot go, if it cannot.

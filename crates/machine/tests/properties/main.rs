@@ -6,6 +6,7 @@
 
 mod drained;
 mod full;
+mod members;
 mod naive;
 mod recovered;
 mod refused;

@@ -37,7 +37,8 @@ impl Store {
                     assert!(self.keys.contains_key(&key) || before < *epoch, "it is another");
                     self.keys.insert(key, epoch.to_string());
                 }
-                Event::NodeRemoved { node, .. } => _ = self.delete(&format!("/node/{node}")),
+                // A member that has never worked is no node yet.
+                Event::NodeRemoved { node, .. } => _ = self.keys.remove(&format!("/node/{node}")),
                 Event::RunCreated { run } => {
                     let Kind::SubmitJob(submit) = kind else { panic!("only a submit makes a run") };
                     self.submit(*run, submit);

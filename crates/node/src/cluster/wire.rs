@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use journal::raft::Progress;
 use machine::Answer;
 use model::RunId;
 use proto::peer::{
@@ -44,6 +45,19 @@ pub(crate) fn committed(answer: &Answer) -> Option<Committed> {
         | Answer::Refused(_) => return None,
     };
     Some(Committed { answer: Some(answer) })
+}
+
+/// How far another journal is, as it is sent.
+pub(crate) fn progress(known: &Progress) -> proto::peer::Progress {
+    let Progress { number, behind, silent, lost, matched } = *known;
+    let silent_ms = silent.map(|silent| silent.as_millis() as u64);
+    proto::peer::Progress { number, behind, silent_ms, lost, matched }
+}
+
+/// How far another journal is, as it came.
+pub(crate) fn progress_told(told: &proto::peer::Progress) -> Progress {
+    let proto::peer::Progress { number, behind, silent_ms, lost, matched } = *told;
+    Progress { number, behind, silent: silent_ms.map(Duration::from_millis), lost, matched }
 }
 
 /// An answer as it came.

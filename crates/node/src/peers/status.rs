@@ -66,7 +66,7 @@ pub struct MemberStatus {
     pub joined_ms: u64,
     /// Whether it votes.
     pub vote: Vote,
-    /// How many entries it is behind, where the answering node leads and knows.
+    /// How many entries it is behind, as far as the leader knows and answers.
     pub behind: Option<u64>,
     /// How long ago it has answered the leader, in milliseconds, where that is known.
     pub silent_ms: Option<u64>,
@@ -94,10 +94,11 @@ impl ClusterStatus {
 impl Handle {
     /// The cluster, as this node knows it; it answers without a leader too, for then it is asked most.
     pub async fn cluster_status(&self) -> Result<ClusterStatus, Refused> {
-        let view = match self.shared.ways.now() {
-            Some(_) => self.view().await.unwrap_or_else(|_| self.view_now()),
-            None => self.view_now(),
+        let known = match self.shared.ways.now() {
+            Some(_) => self.view_and_progress(true).await.ok(),
+            None => None,
         };
+        let (view, progress) = known.unwrap_or_else(|| (self.view_now(), Vec::new()));
         let leader = match self.shared.ways.now() {
             Some(Way::Here) => Some(self.shared.info.node),
             Some(Way::There(node)) => Some(node),
@@ -110,7 +111,6 @@ impl Handle {
             _ => 0,
         };
         let membership = self.shared.journal.membership().borrow().clone();
-        let progress = self.shared.journal.progress();
         let members = view.state.members().iter().map(|(node, member)| {
             let mut roles = membership.members.iter();
             let role = roles.find(|role| role.member.node == journal_number(node));

@@ -114,7 +114,8 @@ impl Voters {
         let members = view.state.members().iter().filter(|(_, member)| member.roles.control);
         let journal = members.filter_map(|(node, member)| {
             let life = member.journal_life?;
-            Some((Member { node: journal_number(node), life }, false))
+            let drained = view.state.node(node).is_some_and(|node| node.drain.is_some());
+            Some((Member { node: journal_number(node), life }, drained))
         });
         journal.collect()
     }

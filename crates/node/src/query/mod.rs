@@ -25,7 +25,7 @@ pub use why::{GROUPS_MAX, Holder, Reason, ReasonCode, Usual, Why};
 
 use element::{Wanted, selected};
 pub(crate) use list::runs;
-pub(crate) use nodes::{node, nodes, placed, state as node_state};
+pub(crate) use nodes::{member, node, nodes, placed, state as node_state};
 pub(crate) use page::{elements, is_within};
 pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};

@@ -1,8 +1,10 @@
 //! The nodes, as the cluster has agreed on them and as this node sees them.
 
-use machine::Node;
+use std::collections::BTreeMap;
+
 use machine::node::Assigned;
-use model::{Because, NodeId};
+use machine::{Member, Node};
+use model::{Because, NodeId, Resources};
 use reactor::control::Connection;
 
 use super::element::{current_attempt, unstarted};
@@ -17,6 +19,25 @@ pub(crate) fn nodes(view: &View) -> Vec<NodeStatus> {
 /// One node.
 pub(crate) fn node(view: &View, id: NodeId) -> Option<NodeStatus> {
     view.state.node(id).map(|node| status(view, id, node))
+}
+
+/// A member that has never had a worker.
+pub(crate) fn member(id: NodeId, member: &Member) -> NodeStatus {
+    NodeStatus {
+        id,
+        name: member.name.clone(),
+        state: "disconnected",
+        reason: String::new(),
+        capacity: Resources::default(),
+        reserved: Resources::default(),
+        running: 0,
+        waiting: 0,
+        epoch: 0,
+        version: String::new(),
+        containment: String::new(),
+        labels: BTreeMap::new(),
+        drain: None,
+    }
 }
 
 /// Its one word for how it stands.

@@ -96,6 +96,7 @@ impl Host {
         let elsewhere = (!is_here).then(|| self.outputs.remote.opened(node, messages.clone()));
         let opened = Input::SessionOpened { session, messages };
         self.control.send(opened).await.map_err(|_| stops())?;
+        let _open = Open { session, control: self.control.clone() };
         let up = async {
             let mut inbound =
                 elsewhere.map(|connection| Inbound::new(connection, self.keeping.clone()));
@@ -124,13 +125,11 @@ impl Host {
             Err(stops())
         };
         let deposed = leadership.wait_for(|now| !matches!(now, Leadership::Leader(_)));
-        let ended = tokio::select! {
+        tokio::select! {
             ended = up => ended,
             ended = down => ended,
             _ = deposed => Err(Turned::Unavailable("another node leads now".to_owned())),
-        };
-        let _ = self.control.send(Input::SessionClosed(session)).await;
-        ended
+        }
     }
 
     async fn relay(
@@ -173,6 +172,26 @@ impl Host {
         tokio::select! {
             ended = down => ended,
             () = moved => Err(Turned::Unavailable("another node leads now".to_owned())),
+        }
+    }
+}
+
+/// A session that the control part knows. With this it hears of its end, also where whoever serves
+/// it is dropped with its connection.
+struct Open {
+    session: u64,
+    control: mpsc::Sender<Input>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let closed = Input::SessionClosed(self.session);
+        let Err(mpsc::error::TrySendError::Full(closed)) = self.control.try_send(closed) else {
+            return; // It is told, or there is nobody to tell.
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let control = self.control.clone();
+            runtime.spawn(async move { control.send(closed).await });
         }
     }
 }

@@ -11,8 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use journal::raft::Raft;
 use model::Resources;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 use crate::cluster::door;
 use crate::cluster::own::Own;
@@ -23,11 +25,15 @@ use crate::handle::Handle;
 use crate::info::{Config, Info, Stopped};
 use crate::memory;
 use crate::recovery;
+use crate::stopping::stop;
 use crate::traces;
 pub use worker::WorkerHandle;
 
 /// How long a start waits for the supervisor; a slow one is waited for in the background.
 const SUPERVISOR_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a node says that was removed, and hears of it.
+const REMOVED: &str = "this node was removed from the cluster\nhint: to bring its machine back, remove the data directory and `windlass join` with a new token";
 
 /// A node that serves. End it with [`Node::close`].
 pub struct Node {
@@ -155,20 +161,40 @@ impl Node {
 }
 
 /// Going down, nothing more is placed. The control part hears it first: it would place again what
-/// the worker part has stopped.
+/// the worker part has stopped. Where others vote, one of them leads from now on.
 fn spawn_closer(
     mut down: watch::Receiver<bool>,
-    control: Option<mpsc::Sender<Input>>,
+    control: Option<(mpsc::Sender<Input>, Arc<Raft>)>,
     closed: watch::Sender<bool>,
 ) {
     tokio::spawn(async move {
-        if down.wait_for(|down| *down).await.is_ok() {
-            if let Some(control) = control {
-                let _ = control.send(Input::Close).await;
+        if down.wait_for(|down| *down).await.is_err() {
+            return;
+        }
+        if let Some((inputs, _)) = &control {
+            let _ = inputs.send(Input::Close).await;
+        }
+        closed.send_replace(true);
+        if let Some((_, journal)) = control {
+            let voters =
+                journal.membership().borrow().members.iter().filter(|one| one.voter).count();
+            if voters > 1 {
+                journal.resign().await;
             }
-            closed.send_replace(true);
         }
     });
+}
+
+/// A node that the others say was removed stops: nobody takes it for one of theirs any more.
+fn spawn_ousted(own: &Arc<Own>, stopped: watch::Sender<Option<Stopped>>) -> JoinHandle<()> {
+    let own = own.clone();
+    tokio::spawn(async move {
+        let mut ended = stopped.subscribe();
+        tokio::select! {
+            () = own.credentials.removed() => stop(&stopped, Stopped::Failed(REMOVED.to_owned())),
+            _ = ended.wait_for(|why| why.is_some()) => {}
+        }
+    })
 }
 
 fn thread<T: Send + 'static>(

@@ -13,7 +13,7 @@ use reactor::worker::Worker as WorkerReactor;
 use runner::output::{Limits, Store};
 use tokio::sync::{mpsc, watch};
 
-use super::{SUPERVISOR_WITHIN, capacity, spawn_closer};
+use super::{SUPERVISOR_WITHIN, capacity, spawn_closer, spawn_ousted};
 use crate::clock::Clock;
 use crate::cluster::contacts::Contacts;
 use crate::cluster::own::Own;
@@ -150,6 +150,7 @@ pub(super) async fn start(
         down: closed_rx,
         clock: Clock,
     };
+    let ousted = spawn_ousted(&own, stopped_tx.clone());
     worker::spawn(task, stopped_tx);
     spawn_closer(down_rx, None, closed);
     let certify =
@@ -160,6 +161,7 @@ pub(super) async fn start(
         certify: Arc::new(certify),
     };
     let tasks = vec![
+        ousted,
         opening,
         tokio::spawn(renewer.run()),
         tokio::spawn(keep_in_touch(own.clone(), config.name.clone())),

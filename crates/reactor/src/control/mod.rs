@@ -344,8 +344,12 @@ impl Control {
         if self.leader.is_none() || !self.caught_up {
             return;
         }
-        for lost in self.leases.look(&self.state, now.steady_ms, &mut self.batcher) {
-            self.sessions.lose(lost, effects);
+        let lost = self.leases.look(&self.state, now.steady_ms, &mut self.batcher);
+        for node in &lost {
+            self.sessions.lose(*node, effects);
+        }
+        if !lost.is_empty() {
+            effects.push(Effect::Connections(self.sessions.connections()));
         }
         let lease_ms = self.config.lease_ms;
         self.leases.end_recovery(&self.state, lease_ms, now.steady_ms, &mut self.batcher);

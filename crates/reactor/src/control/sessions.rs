@@ -44,6 +44,9 @@ pub(super) struct Sessions {
     by_node: BTreeMap<NodeId, SessionId>,
 }
 
+/// Why a node that is being taken down is not ready, for people.
+const LEAVING: &str = "it is being taken down";
+
 #[derive(Debug)]
 struct Session {
     node: NodeId,
@@ -57,6 +60,8 @@ struct Session {
     /// Assignments up to here have been sent.
     sent_seq: u64,
     degraded: String,
+    /// Its node is being taken down.
+    leaving: bool,
     supervisor_lost: bool,
     pace: Pace,
     /// It has offered itself in this session, and was given nothing since.
@@ -162,7 +167,7 @@ impl Sessions {
             }
             Some(to_control::Kind::Condition(condition)) => {
                 if let Some(session) = self.by_id.get_mut(&id) {
-                    session.degraded = condition.degraded;
+                    (session.degraded, session.leaving) = (condition.degraded, condition.leaving);
                 }
             }
             // Output is for readers, and never comes here.
@@ -186,7 +191,7 @@ impl Sessions {
         if let Some(old) = self.by_node.insert(node, id).filter(|old| *old != id) {
             self.by_id.remove(&old);
         }
-        let degraded = hello.degraded.clone();
+        let (degraded, leaving) = (hello.degraded.clone(), hello.leaving);
         let pace = self.by_id.get(&id).map_or_else(Pace::default, |session| session.pace);
         let session = Session {
             node,
@@ -196,6 +201,7 @@ impl Sessions {
             is_void: false,
             sent_seq: 0,
             degraded,
+            leaving,
             supervisor_lost: false,
             pace,
             offers: false,
@@ -366,7 +372,10 @@ impl Sessions {
     pub(super) fn connections(&self) -> Arc<BTreeMap<NodeId, Connection>> {
         let connection = |session: &Session| Connection {
             ready: session.epoch.is_some(),
-            degraded: session.degraded.clone(),
+            degraded: match session.leaving {
+                true => LEAVING.to_owned(),
+                false => session.degraded.clone(),
+            },
         };
         Arc::new(self.by_id.values().map(|s| (s.node, connection(s))).collect())
     }

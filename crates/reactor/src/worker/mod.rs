@@ -100,6 +100,8 @@ pub struct Worker {
     outbox: Outbox,
     lease: Lease,
     offers: Offers,
+    /// The node is going down.
+    leaving: bool,
     /// When the shell was asked to come back, in steady milliseconds.
     timer_at_ms: Option<u64>,
 }
@@ -120,6 +122,7 @@ impl Worker {
             outbox: Outbox::default(),
             lease: Lease::default(),
             offers,
+            leaving: false,
             timer_at_ms: None,
         }
     }
@@ -160,7 +163,12 @@ impl Worker {
             Event::FromSupervisor(message) => self.supervisor_said(now, message, &mut effects),
             Event::SupervisorLost => self.supervisor_lost(&mut effects),
             Event::Timer => self.timer_at_ms = None,
-            Event::Down => effects.push(to_supervisor(to_supervisor::Kind::Shutdown(Shutdown {}))),
+            Event::Down => {
+                // First that nothing more is placed here, then that what is here ends.
+                self.leaving = true;
+                self.condition(&mut effects);
+                effects.push(to_supervisor(to_supervisor::Kind::Shutdown(Shutdown {})));
+            }
         }
         self.report(now, &mut effects);
         self.beat(now, &mut effects);
@@ -200,6 +208,7 @@ impl Worker {
             number: self.hellos,
             lease_ms: self.lease.claim_ms(),
             offers: true,
+            leaving: self.leaving,
         };
         self.lease.sent(Word::Hello(self.hellos), now.steady_ms);
         self.epoch = None;
@@ -207,6 +216,15 @@ impl Worker {
         self.lease.unwelcome();
         self.outbox.session_over();
         effects.push(to_control(to_control::Kind::Hello(hello)));
+    }
+
+    /// Says how the node is, for where work goes.
+    fn condition(&self, effects: &mut Vec<Effect>) {
+        let Some(supervisor) = self.supervisor.as_ref().filter(|_| self.session_open) else {
+            return; // The next hello says it.
+        };
+        let condition = Condition { degraded: supervisor.degraded.clone(), leaving: self.leaving };
+        effects.push(to_control(to_control::Kind::Condition(condition)));
     }
 
     fn control_said(&mut self, now: Now, message: ToWorker, effects: &mut Vec<Effect>) {
@@ -342,8 +360,7 @@ impl Worker {
                 if let Some(supervisor) = &mut self.supervisor {
                     supervisor.degraded.clone_from(&condition.degraded);
                 }
-                let condition = Condition { degraded: condition.degraded };
-                effects.push(to_control(to_control::Kind::Condition(condition)));
+                self.condition(effects);
             }
             Some(from_supervisor::Kind::Lease(told)) => {
                 if let Some(supervisor) = &mut self.supervisor {

@@ -5,6 +5,7 @@ mod snapshot;
 mod status;
 mod token;
 
+use super::node::rm;
 use crate::client::Target;
 use crate::failure::{Failure, chain};
 
@@ -20,6 +21,8 @@ enum Command {
     Status(status::Args),
     /// Print a token that lets a machine join
     Token(token::Args),
+    /// Forget a node that is gone for good; the same as `node rm`
+    Remove(rm::Args),
     /// Save the cluster to a file, check one, restore from one
     Snapshot(snapshot::Args),
     /// Go on alone where the majority is gone for good
@@ -30,6 +33,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     match args.command {
         Command::Status(args) => status::execute(args, target).await,
         Command::Token(args) => token::execute(args, target).await,
+        Command::Remove(args) => rm::execute(args, target).await,
         Command::Snapshot(args) => snapshot::execute(args, target).await,
         Command::Recover(args) => recover::execute(args).await,
     }

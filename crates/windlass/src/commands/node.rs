@@ -2,7 +2,7 @@
 
 mod drain;
 mod resume;
-mod rm;
+pub(super) mod rm;
 mod status;
 
 use model::text;

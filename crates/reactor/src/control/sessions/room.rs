@@ -29,12 +29,13 @@ impl Sessions {
         state: &State,
         turn: Option<NodeId>,
     ) -> Room {
-        let welcome: BTreeSet<NodeId> =
-            self.by_id.values().filter(|s| s.epoch.is_some()).map(|s| s.node).collect();
+        // One that leaves takes nothing, and does not stand for all there is: it may come back.
+        let stays = |session: &&Session| session.epoch.is_some() && !session.leaving;
+        let welcome: BTreeSet<NodeId> = self.by_id.values().filter(stays).map(|s| s.node).collect();
         let here = |(id, node): (&NodeId, &Arc<Node>)| !node.takes_work() || welcome.contains(id);
         let is_whole = state.nodes().iter().all(here);
         let mut nodes: BTreeMap<NodeId, Spare> = (self.by_id.values_mut())
-            .filter(|session| session.epoch.is_some())
+            .filter(|session| session.epoch.is_some() && !session.leaving)
             .filter(|session| state.node(session.node).is_some_and(Node::takes_work))
             .map(|session| (session.node, session.spare(now)))
             .collect();

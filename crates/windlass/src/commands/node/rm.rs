@@ -16,13 +16,17 @@ Examples:
 A node that is connected stays: drain it and end it first. So does one whose
 lease has not run out, or where something is placed.
 
+It belongs to the cluster no more: its certificates count for nothing from then
+on, and its vote goes to another control node. To come back it needs an empty
+data directory and a join token.
+
 With `--force` you vouch that its machine is off, and will not come back with
 what it ran: what is placed there is started elsewhere at once, also tasks
 submitted with `--on-lost wait`. If it does run still, they run twice.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
-pub(super) struct Args {
+pub(in crate::commands) struct Args {
     /// Its name or its id
     #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::nodes))]
     name: String,
@@ -40,7 +44,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
+pub(in crate::commands) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
     let Args { name, force, yes, reason, json } = args;
     let asks = force && !yes;
     if asks && !ask::is_possible() {
