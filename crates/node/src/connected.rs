@@ -1,15 +1,14 @@
 //! Who is connected, on a node that does not lead: sessions are the leader's, so it is asked.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use model::NodeId;
 use proto::peer::Confirmed;
-use reactor::control::Connection;
+use reactor::control::{Connection, Connections};
 
 /// Who is connected, as the leader has told last: its sessions are there.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Mutex<(u64, Arc<BTreeMap<NodeId, Connection>>)>);
+pub(crate) struct Told(Mutex<(u64, Connections)>);
 
 impl Told {
     /// Which connections are known.
@@ -18,14 +17,14 @@ impl Told {
     }
 
     /// Takes what was told; what is known then.
-    pub(crate) fn take(&self, confirmed: Confirmed) -> (u64, Arc<BTreeMap<NodeId, Connection>>) {
+    pub(crate) fn take(&self, confirmed: Confirmed) -> (u64, Connections) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if confirmed.version != known.0 {
             let each = confirmed.connections.into_iter().filter_map(|one| {
                 let node = NodeId::from_bytes(&one.node_id)?;
                 Some((node, Connection { ready: one.ready, degraded: one.degraded }))
             });
-            *known = (confirmed.version, Arc::new(each.collect()));
+            *known = (confirmed.version, each.collect());
         }
         known.clone()
     }

@@ -192,7 +192,6 @@ fn in_the_way(view: &View, node: &NodeStatus, force: bool) -> Option<Refused> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use proto::record::{self, Batch, Command, Header};
     use reactor::control::Connection;
@@ -230,7 +229,7 @@ mod tests {
     fn connect(view: &mut View) {
         let ids: Vec<NodeId> = view.state.nodes().keys().copied().collect();
         let connection = || Connection { ready: true, ..Connection::default() };
-        view.connections = Arc::new(ids.into_iter().map(|id| (id, connection())).collect());
+        view.connections = ids.into_iter().map(|id| (id, connection())).collect();
     }
 
     fn lose(view: &mut View) {
@@ -264,7 +263,7 @@ mod tests {
             let why = refused(&view, force).unwrap();
             assert!(why.contains("it is connected, so it lives\nhint: "), "{why}");
         }
-        view.connections = Arc::default();
+        view.connections = Default::default();
         lose(&mut view);
         assert_eq!(refused(&view, false), None);
     }
@@ -299,7 +298,7 @@ mod tests {
         apply(&mut view, Kind::DrainNode(drain));
         let node = find(&view, "alpha").unwrap();
         assert_eq!((node.state, node.reason.as_str()), ("drained", "drained by user:ann: disk"));
-        view.connections = Arc::default();
+        view.connections = Default::default();
         assert_eq!(find(&view, "alpha").unwrap().state, "disconnected");
     }
 }

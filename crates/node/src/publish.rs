@@ -4,15 +4,14 @@
 //! It takes whatever queued up meanwhile, so that a burst of batches is one view. It never waits
 //! for a disk, unless far too much waits to be written: that is the keeper's.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use history::{Fact, History};
 use machine::{Event, State};
-use model::{Attempt, NodeId, RunId};
-use reactor::control::Connection;
+use model::{Attempt, RunId};
+use reactor::control::Connections;
 use tokio::sync::{mpsc, watch};
 
 use crate::copies::{Copier, Filling};
@@ -32,7 +31,7 @@ pub(crate) enum Publish {
     /// The files of another node's history are here, or could not be had.
     Copied(bool),
     /// The workers' sessions changed.
-    Connections(Arc<BTreeMap<NodeId, Connection>>),
+    Connections(Connections),
 }
 
 /// Why nothing more can be published.
@@ -166,18 +165,13 @@ impl Publisher {
         match publish {
             Publish::Copied(copied) => news.copied = Some(copied),
             Publish::Connections(connections) => {
-                if view.connections != connections {
-                    let state = &view.state;
-                    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                    let now_ms = now.as_millis() as u64;
-                    let changes =
-                        events::connections(&view.connections, &connections, state, now_ms);
-                    news.changes.push((state.applied(), changes));
-                    news.runs.extend(state.runs().ids());
-                }
-                if view.connections != connections {
-                    view.connections_version += 1;
-                }
+                let state = &view.state;
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let now_ms = now.as_millis() as u64;
+                let changes = events::connections(&view.connections, &connections, state, now_ms);
+                news.changes.push((state.applied(), changes));
+                news.runs.extend(state.runs().ids());
+                view.connections_version += 1;
                 view.connections = connections;
             }
             Publish::Happened { events, state, commit } => {

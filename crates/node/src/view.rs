@@ -1,11 +1,8 @@
 //! What readers see: a state of the machine with all facts up to it in history.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use machine::State;
 use model::NodeId;
-use reactor::control::Connection;
+use reactor::control::Connections;
 
 /// A state that can be read at leisure; taking one costs nothing.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +10,7 @@ pub struct View {
     /// The machine's state.
     pub state: State,
     /// How the nodes are connected, as this node sees it.
-    pub connections: Arc<BTreeMap<NodeId, Connection>>,
+    pub connections: Connections,
     /// Another number for other connections, also those of another node.
     pub(crate) connections_version: u64,
 }

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
 use machine::State;
 use model::{
     Attempt, Because, Element, Ending, JobSpec, NodeId, Outcome, RangeSet, RunId, StopCause,
     TaskPosition, TaskState,
 };
-use reactor::control::Connection;
+use reactor::control::{Connection, Connections};
 
 use super::{Event, EventKind, RANGES_MAX};
 use crate::facts::{outcome_of, stop_words, worst};
@@ -31,17 +32,19 @@ pub(crate) fn describe(events: &[machine::Event], state: &State) -> Vec<Event> {
 
 /// What changed in how the nodes are connected.
 pub(crate) fn connections(
-    old: &BTreeMap<NodeId, Connection>,
-    new: &BTreeMap<NodeId, Connection>,
+    old: &Connections,
+    new: &Connections,
     state: &State,
     time_ms: u64,
 ) -> Vec<Event> {
     let mut events = Vec::new();
     let nothing = Connection::default();
-    let nodes = old.keys().chain(new.keys().filter(|node| !old.contains_key(node)));
-    for node in nodes {
-        let was = old.get(node).unwrap_or(&nothing);
-        let is = new.get(node).unwrap_or(&nothing);
+    for change in old.diff(new) {
+        let (node, was, is) = match change {
+            DiffItem::Add(node, is) => (node, &nothing, is),
+            DiffItem::Update { old: (_, was), new: (node, is) } => (node, was, is),
+            DiffItem::Remove(node, was) => (node, was, &nothing),
+        };
         let mut push = |kind, summary: &str| {
             let mut event = empty(kind, time_ms);
             event.node = Some(*node);

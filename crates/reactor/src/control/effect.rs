@@ -1,8 +1,5 @@
 //! What comes into a control part and what it wants done.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use bytes::Bytes;
 use machine::{Answer, DecodeError, State};
 use model::NodeId;
@@ -137,10 +134,13 @@ pub enum Effect {
     /// for before.
     Timer(u64),
     /// The sessions changed: who is connected and how.
-    Connections(Arc<BTreeMap<NodeId, Connection>>),
+    Connections(Connections),
     /// The journal holds what this binary cannot apply: the node must stop.
     Stop(DecodeError),
 }
+
+/// Who is connected and how; a copy costs nothing.
+pub type Connections = imbl::OrdMap<NodeId, Connection>;
 
 /// How a node is connected, as this control part sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,9 @@ use proto::record::{self, command::Kind};
 use crate::Now;
 use crate::placement::Plan;
 use batch::{Batcher, Origin};
-pub use effect::{Connection, Effect, Event, LeaderId, RequestId, SessionId, Unavailable};
+pub use effect::{
+    Connection, Connections, Effect, Event, LeaderId, RequestId, SessionId, Unavailable,
+};
 use leases::Leases;
 use sessions::{Sessions, Side};
 use time::Time;
@@ -122,7 +124,6 @@ impl Control {
                     let batcher = active.then_some(&mut self.batcher);
                     let mut side = Side { state: &self.state, batcher, effects: &mut effects };
                     self.sessions.message(now, session, message, &mut side);
-                    effects.push(Effect::Connections(self.sessions.connections()));
                 }
             }
             Event::Confirmed { number, is_leader } => {
@@ -139,10 +140,7 @@ impl Control {
                 self.sessions.set_alone(alone);
                 self.register_sessions(&mut effects);
             }
-            Event::SessionClosed(session) => {
-                self.sessions.close(session);
-                effects.push(Effect::Connections(self.sessions.connections()));
-            }
+            Event::SessionClosed(session) => self.sessions.close(session),
             Event::Planned(plan) => self.planned(plan),
             Event::Timer => self.timer_at_ms = None,
             Event::Restored { index, leader, state } => {
@@ -162,6 +160,7 @@ impl Control {
         self.wake(now, &mut effects);
         self.flush(now, &mut effects);
         self.plan(now, &mut effects);
+        effects.extend(self.sessions.news().map(Effect::Connections));
         effects
     }
 
@@ -177,7 +176,6 @@ impl Control {
         effects.extend(unavailable(open, Unavailable::NotLeader));
         self.leases.end();
         self.sessions.unwelcome();
-        effects.push(Effect::Connections(self.sessions.connections()));
         self.catch_up(now, effects);
     }
 
@@ -344,12 +342,8 @@ impl Control {
         if self.leader.is_none() || !self.caught_up {
             return;
         }
-        let lost = self.leases.look(&self.state, now.steady_ms, &mut self.batcher);
-        for node in &lost {
-            self.sessions.lose(*node, effects);
-        }
-        if !lost.is_empty() {
-            effects.push(Effect::Connections(self.sessions.connections()));
+        for lost in self.leases.look(&self.state, now.steady_ms, &mut self.batcher) {
+            self.sessions.lose(lost, effects);
         }
         let lease_ms = self.config.lease_ms;
         self.leases.end_recovery(&self.state, lease_ms, now.steady_ms, &mut self.batcher);

@@ -5,10 +5,10 @@
 //!  assigned and was not seen, then the stops under way; from there on events as they come
 //! ```
 
+mod connected;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use machine::{Answer, Node, State};
 use model::{Attempt, Ending, NodeId, Outcome, StopCause};
@@ -19,7 +19,7 @@ use proto::session::{
 };
 
 use super::batch::{Batcher, Origin};
-use super::effect::{Connection, Effect, SessionId};
+use super::effect::{Connections, Effect, SessionId};
 use super::leases::Heartbeat;
 use super::pace::Pace;
 use crate::Now;
@@ -42,10 +42,10 @@ pub(super) struct Sessions {
     /// The session that speaks for a node: the latest, which may be closed. What an older one still
     /// had in flight counts for nothing: the supervisor it speaks of may be dead.
     by_node: BTreeMap<NodeId, SessionId>,
+    /// How each node is connected, as it follows from the sessions, and as it was told last.
+    connections: Connections,
+    told: Connections,
 }
-
-/// Why a node that is being taken down is not ready, for people.
-const LEAVING: &str = "it is being taken down";
 
 #[derive(Debug)]
 struct Session {
@@ -101,7 +101,14 @@ impl Session {
 
 impl Sessions {
     pub(super) fn new(lease_ms: u64, alone: Option<NodeId>) -> Sessions {
-        Sessions { lease_ms, alone, by_id: BTreeMap::new(), by_node: BTreeMap::new() }
+        Sessions {
+            lease_ms,
+            alone,
+            by_id: BTreeMap::new(),
+            by_node: BTreeMap::new(),
+            connections: Connections::new(),
+            told: Connections::new(),
+        }
     }
 
     pub(super) fn set_alone(&mut self, alone: Option<NodeId>) {
@@ -163,11 +170,13 @@ impl Sessions {
                 if let Some(session) = self.by_id.get_mut(&id) {
                     session.epoch = None;
                     session.supervisor_lost = true;
+                    self.connections.insert(session.node, session.connection());
                 }
             }
             Some(to_control::Kind::Condition(condition)) => {
                 if let Some(session) = self.by_id.get_mut(&id) {
                     (session.degraded, session.leaving) = (condition.degraded, condition.leaving);
+                    self.connections.insert(session.node, session.connection());
                 }
             }
             // Output is for readers, and never comes here.
@@ -207,6 +216,7 @@ impl Sessions {
             offers: false,
         };
         session.register(id, self.lease_ms(node), side);
+        self.connections.insert(node, session.connection());
         self.by_id.insert(id, session);
     }
 
@@ -233,11 +243,14 @@ impl Sessions {
     pub(super) fn unwelcome(&mut self) {
         for session in self.by_id.values_mut() {
             session.epoch = None;
+            self.connections.insert(session.node, session.connection());
         }
     }
 
     pub(super) fn close(&mut self, id: SessionId) {
-        self.by_id.remove(&id);
+        if let Some(session) = self.by_id.remove(&id) {
+            self.connections.remove(&session.node);
+        }
     }
 
     /// Welcomes a node that is registered. Returns it and when its hello arrived.
@@ -259,6 +272,7 @@ impl Sessions {
         }
         session.epoch = Some(epoch);
         session.sent_seq = node.last_seq;
+        self.connections.insert(session.node, session.connection());
         let cluster = state.cluster();
         let welcome = Welcome {
             epoch,
@@ -282,9 +296,7 @@ impl Sessions {
                 let _ = batcher.push(Origin::Nobody, command);
             }
         }
-        let heard = (session.node, session.hello_ms);
-        effects.push(Effect::Connections(self.connections()));
-        Some(heard)
+        Some((session.node, session.hello_ms))
     }
 
     pub(super) fn reported(&self, id: SessionId, number: u64, effects: &mut Vec<Effect>) {
@@ -339,10 +351,7 @@ impl Sessions {
                     }
                 }
                 // If it lives after all it comes back, as a new one.
-                machine::Event::NodeRemoved { node, .. } => {
-                    self.lose(*node, effects);
-                    effects.push(Effect::Connections(self.connections()));
-                }
+                machine::Event::NodeRemoved { node, .. } => self.lose(*node, effects),
                 machine::Event::AttemptEnded(ended) => {
                     if let Some((_, session)) = self.of_node(ended.node) {
                         session.pace.ended(now.steady_ms);
@@ -362,22 +371,13 @@ impl Sessions {
         if !session.supervisor_lost {
             effects.push(say_hello(id, lease_ms));
         }
+        let connection = session.connection();
+        self.connections.insert(node, connection);
     }
 
     fn of_node(&mut self, node: NodeId) -> Option<(SessionId, &mut Session)> {
         let id = *self.by_node.get(&node)?;
         Some((id, self.by_id.get_mut(&id)?))
-    }
-
-    pub(super) fn connections(&self) -> Arc<BTreeMap<NodeId, Connection>> {
-        let connection = |session: &Session| Connection {
-            ready: session.epoch.is_some(),
-            degraded: match session.leaving {
-                true => LEAVING.to_owned(),
-                false => session.degraded.clone(),
-            },
-        };
-        Arc::new(self.by_id.values().map(|s| (s.node, connection(s))).collect())
     }
 }
 

@@ -66,7 +66,7 @@ impl World {
     fn ready(&mut self, node: u8, ready: bool) {
         let node = NodeId::from_bytes(&id(node)).unwrap();
         let connection = Connection { ready, degraded: String::new() };
-        Arc::make_mut(&mut self.view.connections).insert(node, connection);
+        self.view.connections.insert(node, connection);
     }
 
     fn apply(&mut self, kind: Kind) {
