@@ -78,5 +78,6 @@ fn shown(status: &ClusterStatus, member: &MemberStatus) -> ClusterMember {
         address: member.address.clone(),
         api_address: member.api_address.clone(),
         joined_ms: member.joined_ms,
+        clock_ahead_ms: member.clock_ahead_ms,
     }
 }

@@ -18,6 +18,7 @@ use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Una
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
+use crate::cluster::clocks::Seen;
 use crate::copies::{Lists, hand_out};
 use crate::metrics::{Metrics, Placement};
 use crate::publish::Publish;
@@ -68,6 +69,10 @@ pub(crate) struct Task<J> {
     lists: Arc<Lists>,
     follow: Follow,
     leadership: watch::Receiver<Leadership>,
+    /// Whether this node's clock may be the cluster's.
+    clocks: watch::Receiver<Seen>,
+    /// It leads, and its clock is looked at.
+    comes_to_lead: Option<LeaderId>,
     inputs: mpsc::Receiver<Input>,
     /// For what comes back of the task's own doing.
     own: mpsc::Sender<Input>,
@@ -90,6 +95,7 @@ pub(crate) struct Channels {
     pub(crate) own: mpsc::Sender<Input>,
     pub(crate) publish: mpsc::Sender<Publish>,
     pub(crate) planner: mpsc::Sender<Plan>,
+    pub(crate) clocks: watch::Receiver<Seen>,
 }
 
 /// A plan to be made.
@@ -108,12 +114,14 @@ impl<J: Journal> Task<J> {
         metrics: Arc<Metrics>,
         traces: Option<Arc<Traces>>,
     ) -> Task<J> {
-        let Channels { inputs, own, publish, planner } = channels;
+        let Channels { inputs, own, publish, planner, clocks } = channels;
         Task {
             control: Control::new(config),
             follow,
             leadership: journal.leadership(),
             journal,
+            clocks,
+            comes_to_lead: None,
             lists,
             inputs,
             own,
@@ -155,11 +163,18 @@ impl<J: Journal> Task<J> {
                     }
                     match &*self.leadership.borrow_and_update() {
                         Leadership::Dead(reason) => return reason.to_string(),
-                        Leadership::Leader(leader) => Event::Leadership(Some(pair(*leader))),
+                        Leadership::Leader(leader) => self.comes_to_lead = Some(*leader),
                         Leadership::Candidate | Leadership::Follower { .. } => {
-                            Event::Leadership(None)
+                            self.comes_to_lead = None;
                         }
                     }
+                    self.leads()
+                }
+                changed = self.clocks.changed(), if self.comes_to_lead.is_some() => {
+                    if changed.is_err() {
+                        return self.last_words();
+                    }
+                    self.leads()
                 }
                 input = self.inputs.recv() => match input {
                     Some(input) => match self.event(input) {
@@ -187,6 +202,13 @@ impl<J: Journal> Task<J> {
                 }
             }
         }
+    }
+
+    /// Who leads as the reactor is to take it: this node only with a clock that is right.
+    fn leads(&mut self) -> Event {
+        let may_stamp = self.clocks.borrow_and_update().may_stamp() == Some(true);
+        let leader = self.comes_to_lead.take_if(|_| may_stamp);
+        Event::Leadership(leader.map(pair))
     }
 
     /// Reads a snapshot, which stands for all that came before.

@@ -71,6 +71,8 @@ pub use machine::LEVEL;
 pub use output::{Chunk, Streams};
 pub use peer::{JoinToken, ca::LIFE as CERTIFICATE_LIFE, token::LIFE as JOIN_TOKEN_LIFE};
 pub use peers::{ClusterStatus, MemberStatus, NewJoinToken, Vote};
+/// Whether a clock that is so many milliseconds ahead of the median, or behind it, is wrong.
+pub use reactor::clocks::is_wrong as clock_is_wrong;
 /// How long a voter has to be silent before another takes its place, in milliseconds.
 pub use reactor::voters::AWAY_MS as VOTER_AWAY_MS;
 pub use start::{Node, WorkerHandle, start};

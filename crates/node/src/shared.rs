@@ -9,6 +9,7 @@ use journal::raft::Raft;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::blobs::Blobs;
+use crate::cluster::clocks::Seen;
 use crate::cluster::door::Door;
 use crate::cluster::own::Own;
 use crate::cluster::ways::Ways;
@@ -35,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) own: Arc<Own>,
     /// The way to the leader.
     pub(crate) ways: Ways,
+    /// How far the clocks of the voters are from each other.
+    pub(crate) clocks: watch::Receiver<Seen>,
     pub(crate) door: Arc<Door>,
     /// What the leader has told of who is connected.
     pub(crate) told: Told,

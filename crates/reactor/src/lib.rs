@@ -8,6 +8,7 @@
 //! decided for the cluster goes through the journal; nothing here is believed before it comes back
 //! from there.
 
+pub mod clocks;
 pub mod control;
 pub mod placement;
 pub mod voters;

@@ -4,12 +4,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Installs the package whose program is missing. `curl` is what the page of REST is tried with.
+/// Programs, each of a package of that name: `curl` is what the page of REST is tried with, and
+/// `faketime` gives a node a wrong clock.
+const PROGRAMS: [&str; 2] = ["curl", "faketime"];
+
+/// Installs the packages whose programs are missing.
 pub(super) fn install_missing() -> Result<()> {
-    match is_there("curl") {
-        true => Ok(()),
-        false => install("curl"),
-    }
+    PROGRAMS.iter().filter(|program| !is_there(program)).try_for_each(|program| install(program))
 }
 
 /// Installs a package.

@@ -41,7 +41,7 @@ pub struct Member {
     /// `leads`, `follows`, `silent` or `lost` (its disk was emptied or put back); `null` where the answering node does
     /// not know.
     pub state: Option<String>,
-    /// How many entries of the journal it is behind; `null` where the answering node does not lead.
+    /// How many entries of the journal it is behind; `null` where the leader does not know or answer.
     pub behind: Option<u64>,
     /// Where other nodes reach it; `null`: nowhere.
     pub address: Option<String>,
@@ -49,6 +49,9 @@ pub struct Member {
     pub api_address: Option<String>,
     /// When it came in.
     pub joined_at: Option<String>,
+    /// How many milliseconds its clock is ahead of the median of the voters'; `null` where that is not known. One that
+    /// is more than 5,000 off, either way, does not lead.
+    pub clock_ahead_ms: Option<i64>,
 }
 
 impl From<&api::GetClusterResponse> for ClusterStatus {
@@ -78,6 +81,7 @@ impl From<&api::ClusterMember> for Member {
             address: text(&member.address),
             api_address: text(&member.api_address),
             joined_at: at_ms(member.joined_ms),
+            clock_ahead_ms: member.clock_ahead_ms,
         }
     }
 }

@@ -220,6 +220,11 @@ impl Elections {
         !is_quorum(metrics, &there)
     }
 
+    /// Leaves elections to others for so long.
+    pub(crate) fn stay_quiet(&self, longer: Duration) {
+        self.contact.stay_quiet(longer);
+    }
+
     /// Gives the leadership up: in the next term this member's vote is nobody's.
     ///
     /// Openraft has no call for it; that vote is what any member with a higher term would tell it.

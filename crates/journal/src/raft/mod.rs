@@ -236,6 +236,11 @@ impl Raft {
         self.elections.resign().await;
     }
 
+    /// Leaves elections to others for so long: this member only votes.
+    pub fn stay_quiet(&self, longer: Duration) {
+        self.elections.stay_quiet(longer);
+    }
+
     /// Speaks of another incarnation of the cluster from here on, and listens to no other.
     pub fn set_incarnation(&self, incarnation: u64) {
         self.link.set_incarnation(incarnation);

@@ -20,6 +20,7 @@ use proto::record::command::Kind;
 use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker};
 use tokio::sync::mpsc;
 
+use crate::clock::Clock;
 use crate::cluster::{ways, ways::Way, wire};
 use crate::copies::Copies;
 use crate::error::Refused;
@@ -40,6 +41,9 @@ impl Serve {
     }
 
     async fn told(&self, from: Identity, ask: ask::Kind) -> Result<told::Kind, Refused> {
+        if let (true, ask::Kind::Clock(_)) = (from.roles.control, &ask) {
+            return Ok(told::Kind::UnixMs(Clock.now().unix_ms));
+        }
         let handle = self.handle().map_err(|turned| Refused::Unavailable(turned.to_string()))?;
         let control = from.roles.control;
         match ask {
@@ -74,7 +78,7 @@ impl Serve {
                 let attempts = attempts.into_iter().map(Into::into).collect();
                 Ok(told::Kind::Placed(PlacedList { attempts }))
             }
-            ask::Kind::Barrier(_) | ask::Kind::Keys(_) => Err(forbidden()),
+            ask::Kind::Barrier(_) | ask::Kind::Keys(_) | ask::Kind::Clock(_) => Err(forbidden()),
         }
     }
 

@@ -70,6 +70,8 @@ pub struct MemberStatus {
     pub behind: Option<u64>,
     /// How long ago it has answered the leader, in milliseconds, where that is known.
     pub silent_ms: Option<u64>,
+    /// How far its clock is ahead of the median of the voters', in milliseconds, where that is known.
+    pub clock_ahead_ms: Option<i64>,
     /// It has lost what it had acknowledged; its disk was emptied or put back.
     pub lost: bool,
 }
@@ -111,6 +113,7 @@ impl Handle {
             _ => 0,
         };
         let membership = self.shared.journal.membership().borrow().clone();
+        let clocks = self.shared.clocks.borrow().ahead_ms.clone();
         let members = view.state.members().iter().map(|(node, member)| {
             let mut roles = membership.members.iter();
             let role = roles.find(|role| role.member.node == journal_number(node));
@@ -129,6 +132,7 @@ impl Handle {
                 },
                 behind: known.map(|known| known.behind),
                 silent_ms: known.and_then(|known| Some(known.silent?.as_millis() as u64)),
+                clock_ahead_ms: clocks.get(&node).copied(),
                 lost: known.is_some_and(|known| known.lost),
             }
         });

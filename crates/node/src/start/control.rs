@@ -196,6 +196,7 @@ fn handle(
         info: info.clone(),
         own: parts.own.clone(),
         ways: parts.ways.clone(),
+        clocks: parts.clocks.clone(),
         door: parts.door.clone(),
         told: Default::default(),
         certificate_life: config.place.certificate_life,

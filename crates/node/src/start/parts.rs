@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::thread;
 use crate::blobs::Blobs;
+use crate::cluster::clocks::{Clocks, Seen};
 use crate::cluster::contacts::Contacts;
 use crate::cluster::door::Door;
 use crate::cluster::own::Own;
@@ -56,6 +57,7 @@ pub(super) struct Parts {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) stopped: watch::Sender<Option<Stopped>>,
     pub(super) ways: Ways,
+    pub(super) clocks: watch::Receiver<Seen>,
     pub(super) host: Arc<Host>,
     pub(super) door: Arc<Door>,
 }
@@ -92,6 +94,15 @@ pub(super) fn deciding(
     let (plans, plans_inbox) = mpsc::channel(1);
     let (stopped, _) = watch::channel(None);
     let ways = Ways { node: own.node(), journal: journal.clone(), dialer: own.dialer.clone() };
+    let (seen, clocks) = watch::channel(Seen::default());
+    let looks = Clocks {
+        node: own.node(),
+        journal: journal.clone(),
+        ways: ways.clone(),
+        contacts: own.contacts.clone(),
+        seen,
+    };
+    tokio::spawn(looks.run());
     let live = Arc::new(LiveOutput::default());
     let outputs = outputs(data_dir, &own, &ways, live.clone());
     let kept = output::Keeping::new(outputs.tails.clone(), outputs.elsewhere.clone());
@@ -117,6 +128,7 @@ pub(super) fn deciding(
         inputs: inputs.clone(),
         stopped,
         ways,
+        clocks: clocks.clone(),
         host,
         door: Arc::new(door),
         metrics,
@@ -142,7 +154,8 @@ pub(super) fn deciding(
     };
     let publisher = spawn_publisher(publisher, keeping, publish_inbox, parts.stopped.clone())?;
     spawn_planner(&parts, plans_inbox)?;
-    let channels = control::Channels { inputs: inbox, own: inputs, publish, planner: plans };
+    let channels =
+        control::Channels { inputs: inbox, own: inputs, publish, planner: plans, clocks };
     spawn_control(config, &parts, channels);
     Ok((parts, publisher, traced))
 }

@@ -42,12 +42,24 @@ impl Ground {
         command
     }
 
+    /// The first node of a cluster, whose clock is so far off.
+    pub(crate) fn found_at(&self, name: &'static str, off: &str) -> Node {
+        let path = std::env::var_os("PATH").unwrap();
+        let mut command = Command::new("faketime");
+        command.env_clear().env("PATH", path).args(["--exclude-monotonic", "-f", off]);
+        command.arg(env!("CARGO_BIN_EXE_windlass")).env("XDG_STATE_HOME", self.path("state"));
+        self.start_by(command, name, &["up", "--peer", "127.0.0.1:0"])
+    }
+
     /// Starts a node with these words and waits until it serves.
     pub(crate) fn start(&self, name: &'static str, words: &[&str]) -> Node {
+        self.start_by(self.windlass(), name, words)
+    }
+
+    fn start_by(&self, mut command: Command, name: &'static str, words: &[&str]) -> Node {
         let (dir, ready) = (self.path(name), self.path(&format!("{name}.ready")));
         let _ = std::fs::remove_file(&ready);
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).unwrap();
-        let mut command = self.windlass();
         command.args(words).args(["--name", name, "--api", "127.0.0.1:0", "--cpus", "2"]);
         command.args(["--lease", "5s", "--log", "info"]);
         command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);

@@ -1,11 +1,12 @@
 //! `windlass cluster status`: who belongs to the cluster, who votes and leads, and what it survives.
 
+use model::text;
 use proto::api::{ClusterMember, GetClusterRequest, GetClusterResponse};
 
 use crate::client::{Client, Target};
 use crate::failure::Failure;
 use crate::show::out;
-use crate::show::table::{Align, Table};
+use crate::show::table::{Align, Table, plain};
 
 #[derive(clap::Args, Debug, Default)]
 pub(super) struct Args {
@@ -24,6 +25,7 @@ pub(super) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         return Ok(0);
     }
     out::data(head(&cluster))?;
+    out::data(wrong_clocks(&cluster))?;
     out::data(table(&cluster))?;
     Ok(0)
 }
@@ -38,6 +40,21 @@ fn head(cluster: &GetClusterResponse) -> String {
         "cluster   {}, incarnation {}\nleader    {leader}\nsurvives  {}\n\n",
         cluster.cluster, cluster.incarnation, cluster.survives
     )
+}
+
+/// A line for each clock that is wrong.
+fn wrong_clocks(cluster: &GetClusterResponse) -> String {
+    let line = |member: &ClusterMember| {
+        let ahead_ms = member.clock_ahead_ms.filter(|ahead_ms| node::clock_is_wrong(*ahead_ms))?;
+        let off = text::duration_ms(ahead_ms.unsigned_abs());
+        let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
+        let name = plain(&member.name);
+        Some(format!(
+            "clock     {name} is {off} {way} the others and does not lead; set its clock\n"
+        ))
+    };
+    let lines: String = cluster.members.iter().filter_map(line).collect();
+    if lines.is_empty() { lines } else { lines + "\n" }
 }
 
 fn table(cluster: &GetClusterResponse) -> String {
