@@ -55,6 +55,8 @@ pub(crate) enum Input {
 /// How long to wait before a proposal is tried once more, in milliseconds.
 const RETRY_MS: u64 = 5;
 
+/// How often the oldest heartbeat is told to the metrics.
+const OLDEST_EVERY: Duration = Duration::from_millis(500);
 /// A timer that is not set.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -86,6 +88,8 @@ pub(crate) struct Task<J> {
     clock: Clock,
     /// When the reactor wants to be woken.
     timer: Option<Instant>,
+    /// When the oldest heartbeat was looked for: all nodes are looked at for it.
+    oldest_at: Instant,
 }
 
 /// What the control part's task hears by and speaks through.
@@ -134,6 +138,7 @@ impl<J: Journal> Task<J> {
             flights: Flights::new(traces),
             clock: Clock,
             timer: None,
+            oldest_at: Instant::now(),
         }
     }
 
@@ -192,7 +197,8 @@ impl<J: Journal> Task<J> {
             let looks =
                 matches!(event, Event::Timer | Event::Confirmed { .. } | Event::Leadership(_));
             let effects = self.control.handle(self.clock.now(), event);
-            if looks {
+            if looks && self.oldest_at.elapsed() >= OLDEST_EVERY {
+                self.oldest_at = Instant::now();
                 let oldest_ms = self.control.oldest_heartbeat_ms().unwrap_or_default();
                 self.metrics.leases.oldest_ms.store(oldest_ms, Ordering::Relaxed);
             }

@@ -10,7 +10,7 @@
 //! A recovery is over in the same way: no node of a former incarnation keeps its tasks for longer
 //! than the longest lease there is, and nobody acknowledges its heartbeats any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use machine::State;
 use model::{LEASE_MARGIN_MS, NodeId};
@@ -19,7 +19,7 @@ use proto::record::{self, command::Kind};
 use super::batch::{Batcher, Origin};
 use super::effect::SessionId;
 
-/// Nodes are looked through at most this often, in milliseconds.
+/// It is looked at most this often for no other reason, in milliseconds.
 const LOOK_MS: u64 = 100;
 /// The leader looks at least this often, in milliseconds.
 const REST_MS: u64 = 1_000;
@@ -47,8 +47,12 @@ pub(super) struct Leases {
     /// The confirmation that is on its way, and whom it serves.
     asked: Option<(u64, Vec<Heartbeat>)>,
     last_number: u64,
-    /// Before this no lease can have run out.
-    look_ms: u64,
+    /// The nodes by a time before which their lease cannot have run out; each that has one is here
+    /// once. A heartbeat does not move it: it is looked at again when that time has come.
+    due: BTreeSet<(u64, NodeId)>,
+    due_of: BTreeMap<NodeId, u64>,
+    /// All nodes of the state are still to be put there.
+    is_new: bool,
     /// When it was looked last.
     looked_ms: u64,
     /// When a recovery may be over, or is to be ended once more; `None` where there is none.
@@ -61,7 +65,7 @@ impl Leases {
     /// A majority has confirmed that this node leads: its own first entry is committed.
     pub(super) fn begin(&mut self, now_ms: u64) {
         self.end();
-        (self.first_ms, self.looked_ms) = (Some(now_ms), now_ms);
+        (self.first_ms, self.looked_ms, self.is_new) = (Some(now_ms), now_ms, true);
     }
 
     /// This node leads no more.
@@ -73,8 +77,11 @@ impl Leases {
     pub(super) fn heard(&mut self, node: NodeId, at_ms: u64) {
         let heard = self.heard.entry(node).or_default();
         *heard = at_ms.max(*heard);
-        // Its lease may be shorter than those that were looked at.
-        self.look_ms = 0;
+    }
+
+    /// A node was registered: its lease may be another one than before.
+    pub(super) fn registered(&mut self, node: NodeId) {
+        self.look_at(node, 0);
     }
 
     pub(super) fn heartbeat(&mut self, heartbeat: Heartbeat) {
@@ -110,25 +117,43 @@ impl Leases {
     ) -> Vec<NodeId> {
         let mut lost = Vec::new();
         if now_ms.saturating_sub(self.looked_ms) > PAUSED_MS && self.first_ms.is_some() {
-            (self.first_ms, self.look_ms) = (Some(now_ms), 0);
+            self.first_ms = Some(now_ms);
         }
         self.looked_ms = now_ms;
-        let Some(first_ms) = self.first_ms.filter(|_| now_ms >= self.look_ms) else { return lost };
-        let mut next_ms = u64::MAX;
-        for (id, node) in state.nodes().iter().filter(|(_, n)| n.lease_ms > 0 && !n.is_lost) {
-            let heard_ms = self.heard.get(id).copied().unwrap_or_default().max(first_ms);
+        let Some(first_ms) = self.first_ms else { return lost };
+        if std::mem::take(&mut self.is_new) {
+            state.nodes().keys().for_each(|id| self.look_at(*id, 0));
+        }
+        while let Some(&(due_ms, id)) = self.due.first().filter(|(due_ms, _)| *due_ms <= now_ms) {
+            self.due.remove(&(due_ms, id));
+            self.due_of.remove(&id);
+            let node = state.node(id).filter(|node| node.lease_ms > 0 && !node.is_lost);
+            // Whoever comes back, or is given a lease, is registered, and so looked at again.
+            let Some(node) = node else { continue };
+            let heard_ms = self.heard.get(&id).copied().unwrap_or_default().max(first_ms);
             let over_ms = heard_ms + node.lease_ms + LEASE_MARGIN_MS;
             if over_ms > now_ms {
-                next_ms = next_ms.min(over_ms);
+                self.look_at(id, over_ms);
                 continue;
             }
             let lose = record::LoseNode { node_id: id.to_bytes(), epoch: node.epoch };
             let _ = batcher.push(Origin::Nobody, Kind::LoseNode(lose));
-            next_ms = next_ms.min(now_ms + node.lease_ms);
-            lost.push(*id);
+            // Once more, should that be lost.
+            self.look_at(id, now_ms + node.lease_ms);
+            lost.push(id);
         }
-        self.look_ms = next_ms.max(now_ms + LOOK_MS);
         lost
+    }
+
+    /// Looks at a node at that time, or at the one that was set for it before, if that is earlier.
+    fn look_at(&mut self, node: NodeId, at_ms: u64) {
+        match self.due_of.get(&node) {
+            Some(set_ms) if *set_ms <= at_ms => return,
+            Some(set_ms) => _ = self.due.remove(&(*set_ms, node)),
+            None => {}
+        }
+        self.due_of.insert(node, at_ms);
+        self.due.insert((at_ms, node));
     }
 
     /// Ends a recovery once no node of before can run anything any more; `lease_ms` is the one that
@@ -170,7 +195,8 @@ impl Leases {
 
     /// When to look again.
     pub(super) fn due_ms(&self) -> Option<u64> {
-        let looks = (self.first_ms.is_some() && self.look_ms < u64::MAX).then_some(self.look_ms);
+        let first_ms = self.due.first().map(|(due_ms, _)| (*due_ms).max(self.looked_ms + LOOK_MS));
+        let looks = first_ms.filter(|_| self.first_ms.is_some());
         let due_ms = looks.into_iter().chain(self.recovery_ms).min()?;
         Some(due_ms.min(self.looked_ms + REST_MS))
     }

@@ -236,6 +236,11 @@ impl Control {
                 let refused = applied.refused.is_some();
                 self.answer(origins, applied.answers, refused, effects);
             }
+            for event in &applied.events {
+                if let machine::Event::NodeRegistered { node, .. } = event {
+                    self.leases.registered(*node);
+                }
+            }
             self.sessions.events(now, &self.state, &applied.events, effects);
             events = applied.events;
         }
