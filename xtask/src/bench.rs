@@ -7,8 +7,10 @@
 mod array;
 mod bare;
 mod chain;
+mod cluster;
 mod crowd;
 mod durable;
+mod failover;
 mod ground;
 mod history;
 mod idle;
@@ -18,10 +20,12 @@ mod options;
 mod pairs;
 mod queued;
 mod rest;
+mod scale;
 mod shapes;
 mod snapshot;
 mod submit;
 mod table;
+mod workers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +58,10 @@ const SCALE: &[Work] = &[
     Work { name: "rest", rows: rest::rows },
     Work { name: "shapes", rows: shapes::rows },
     Work { name: "queued", rows: queued::rows },
+    Work { name: "scale", rows: scale::rows },
+    Work { name: "cluster", rows: cluster::rows },
+    Work { name: "workers", rows: workers::rows },
+    Work { name: "failover", rows: failover::rows },
 ];
 
 /// Builds in release, runs the works that `args` name, and prints the table.

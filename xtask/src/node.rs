@@ -21,6 +21,8 @@ pub(crate) struct Node {
     args: Vec<String>,
     daemon: Child,
     api: String,
+    /// Where other nodes reach it; empty: nowhere.
+    peer: String,
     supervisor_pid: u32,
 }
 
@@ -30,9 +32,27 @@ impl Node {
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let (binary, directory) = (binary.to_owned(), directory.to_owned());
-        let daemon = spawn(&binary, &directory, ANY_PORT, &args)?;
-        let mut node =
-            Self { binary, directory, args, daemon, api: String::new(), supervisor_pid: 0 };
+        Self::spawn(binary, directory, args, &["up"])
+    }
+
+    /// Starts a node that joins the cluster of `first`, which has to listen for peers.
+    pub(crate) fn join(first: &Node, directory: &Path, args: &[&str]) -> Result<Self> {
+        fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
+        let token = first.ask(&["cluster", "token"])?;
+        let verb = ["join", &first.peer, "--token", token.trim()];
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        Self::spawn(first.binary.clone(), directory.to_owned(), args, &verb)
+    }
+
+    fn spawn(
+        binary: PathBuf,
+        directory: PathBuf,
+        args: Vec<String>,
+        verb: &[&str],
+    ) -> Result<Self> {
+        let daemon = spawn(&binary, &directory, verb, ANY_PORT, &args)?;
+        let (api, peer) = (String::new(), String::new());
+        let mut node = Self { binary, directory, args, daemon, api, peer, supervisor_pid: 0 };
         node.wait_until_ready()?;
         Ok(node)
     }
@@ -40,7 +60,7 @@ impl Node {
     /// Starts the daemon again after its end; how long it took until it served.
     pub(crate) fn start_again(&mut self) -> Result<Duration> {
         let start = Instant::now();
-        self.daemon = spawn(&self.binary, &self.directory, &self.api, &self.args)?;
+        self.daemon = spawn(&self.binary, &self.directory, &["up"], &self.api, &self.args)?;
         self.wait_until_ready()?;
         Ok(start.elapsed())
     }
@@ -118,6 +138,7 @@ impl Node {
     fn wait_until_ready(&mut self) -> Result<()> {
         let ready = self.wait_for(&ready_file_of(&self.directory))?;
         self.api = ready["api"].as_str().context("the ready file has no `api`")?.to_owned();
+        self.peer = ready["peer"].as_str().unwrap_or_default().to_owned();
         let supervisor =
             ready["supervisor_pid"].as_u64().context("the ready file has no `supervisor_pid`")?;
         self.supervisor_pid =
@@ -186,14 +207,20 @@ impl Drop for Node {
     }
 }
 
-fn spawn(binary: &Path, directory: &Path, api: &str, args: &[String]) -> Result<Child> {
+fn spawn(
+    binary: &Path,
+    directory: &Path,
+    verb: &[&str],
+    api: &str,
+    args: &[String],
+) -> Result<Child> {
     let ready_file = ready_file_of(directory);
     // One of an earlier start would be believed.
     let _ = fs::remove_file(&ready_file);
     let log = File::options().create(true).append(true).open(log_of(directory));
     let log = log.context("making the log of the node")?;
     let mut up = Command::new(binary);
-    up.arg("up").arg("--data-dir").arg(data_of(directory)).args(["--api", api]);
+    up.args(verb).arg("--data-dir").arg(data_of(directory)).args(["--api", api]);
     up.args(args).arg("--ready-file").arg(&ready_file).stdin(Stdio::null());
     up.stdout(log.try_clone().context("sharing the log of the node")?).stderr(log);
     up.spawn().with_context(|| format!("starting {}", binary.display()))

@@ -33,6 +33,18 @@ impl Ground {
         Node::start(&self.binary, &self.directory.join(name), args)
     }
 
+    /// Three fresh nodes that all vote; the first of them leads. `args` are more for the first.
+    pub(super) fn cluster(&self, name: &str, args: &[&str]) -> Result<Vec<Node>> {
+        let names: [String; 3] = [1, 2, 3].map(|number| format!("{name}-{number}"));
+        let up = |name| ["--peer", "127.0.0.1:0", "--lease", "10s", "--name", name];
+        let mut nodes = vec![self.node(&names[0], &[&up(&names[0]), args].concat())?];
+        for name in &names[1..] {
+            nodes.push(Node::join(&nodes[0], &self.directory.join(name), &up(name))?);
+        }
+        wait_for_voters(&nodes[0])?;
+        Ok(nodes)
+    }
+
     /// A fresh node with one processor, which a task of the highest priority keeps for itself:
     /// whatever else comes stays in the queue. `args` are more for `up`.
     pub(super) fn held_node(&self, name: &str, args: &[&str]) -> Result<Node> {
@@ -64,6 +76,30 @@ impl Ground {
     /// A rehearsal proves nothing.
     pub(super) fn verdict(&self, met: bool) -> Option<bool> {
         (self.scale == 1.0).then_some(met)
+    }
+}
+
+/// Waits until three nodes vote and answer the leader; the name of that.
+pub(super) fn wait_for_voters(node: &Node) -> Result<String> {
+    let deadline = Instant::now() + HOLD_MAX * 6;
+    loop {
+        let said = node.ask(&["cluster", "status", "--json"]).unwrap_or_default();
+        let status: Value = serde_json::from_str(&said).unwrap_or_default();
+        let members = status["members"].as_array().cloned().unwrap_or_default();
+        let is_well = |member: &&Value| {
+            let is_near = member["behind"].as_u64().is_none_or(|behind| behind < 100);
+            let answers = matches!(member["state"].as_str(), Some("leads" | "follows"));
+            member["vote"] == "voter" && answers && is_near
+        };
+        let leader = members.iter().find(|member| member["id"] == status["leader"]);
+        let leader = leader.and_then(|leader| leader["name"].as_str());
+        if let (3, Some(leader)) = (members.iter().filter(is_well).count(), leader) {
+            return Ok(leader.to_owned());
+        }
+        if Instant::now() > deadline {
+            bail!("the three nodes do not come to vote: {said}");
+        }
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
