@@ -15,19 +15,20 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
 use crate::chance::random;
+use crate::hex::hex;
 use crate::identity::{Identity, Serial, uri};
 use crate::{Error, NodeKey, PublicKey};
 
 /// How long a node's certificate is good for unless told otherwise.
 pub const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
-/// No certificate of a node is good for longer.
+/// No certificate is good for longer, but for the authority's own.
 pub const LIFE_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 /// A certificate is good from so long before it was issued, for clocks that go behind.
 pub const BACKDATED: Duration = Duration::from_secs(3600);
 /// 20 years: replacing an authority is founding a cluster.
 const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
-/// Certifies nodes.
+/// Certifies nodes, and servers for people and programs (`server`).
 pub struct Authority {
     cluster: ClusterId,
     key: NodeKey,
@@ -87,24 +88,31 @@ impl Authority {
         if !(identity.roles.control || identity.roles.worker) {
             return Err(Error::Unfit { why: "the node has no role" });
         }
-        if life > LIFE_MAX || life < Duration::from_secs(1) {
-            return Err(Error::Unfit { why: "its life must be between a second and 366 days" });
-        }
-        // A short life is not doubled by the hour before it.
-        let backdated = BACKDATED.min(life / 4).as_secs();
-        let (from_s, until_s) = (now_s.saturating_sub(backdated), now_s + life.as_secs());
-        let at = |seconds| date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
+        let (from_s, until_s) = times(life, now_s)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = name(&format!("Windlass node {}", identity.node));
+        let uri = uri(identity, from_s, until_s);
+        params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(params, key, life, now_s)
+    }
+
+    /// Signs what has its names and its purposes already.
+    pub(crate) fn sign(
+        &self,
+        mut params: CertificateParams,
+        key: &PublicKey,
+        life: Duration,
+        now_s: u64,
+    ) -> Result<CertificateDer<'static>, Error> {
+        let (from_s, until_s) = times(life, now_s)?;
+        let at = |seconds| date_time_ymd(1970, 1, 1) + Duration::from_secs(seconds);
         params.not_before = at(from_s);
         params.not_after = at(until_s);
         params.serial_number = Some(SerialNumber::from_slice(&draw_serial()?.0));
-        let uri = uri(identity, from_s, until_s);
-        params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::new(self::params(self.cluster), self.key.pair());
         Ok(params.signed_by(key, &issuer)?.der().clone())
@@ -129,6 +137,21 @@ impl Authority {
 /// What a join token knows an authority by.
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
+}
+
+/// The same as people compare it: hexadecimal digits.
+pub fn fingerprint_text(certificate: &CertificateDer<'_>) -> String {
+    hex(&fingerprint(certificate))
+}
+
+/// From when and until when a certificate is good.
+fn times(life: Duration, now_s: u64) -> Result<(u64, u64), Error> {
+    if life > LIFE_MAX || life < Duration::from_secs(1) {
+        return Err(Error::Unfit { why: "its life must be between a second and 366 days" });
+    }
+    // A short life is not doubled by the hour before it.
+    let backdated = BACKDATED.min(life / 4).as_secs();
+    Ok((now_s.saturating_sub(backdated), now_s + life.as_secs()))
 }
 
 fn params(cluster: ClusterId) -> CertificateParams {

@@ -80,12 +80,12 @@ impl Files {
 
     /// Keeps whom to trust, on any node.
     pub fn keep_certificate(&self, authority: &CertificateDer<'_>) -> Result<(), Error> {
-        self.write(CERTIFICATE, &pem("CERTIFICATE", authority))
+        self.write(CERTIFICATE, &certificate_pem(authority))
     }
 
     /// Keeps the node's own.
     pub fn keep_own(&self, own: &Own) -> Result<(), Error> {
-        let certificate = pem("CERTIFICATE", &own.certificate);
+        let certificate = certificate_pem(&own.certificate);
         let key = own.key.to_der();
         self.write(NODE, &(certificate + &pem("PRIVATE KEY", key.secret_der())))
     }
@@ -152,6 +152,11 @@ impl Files {
     fn damaged(&self, name: &str, why: impl ToString) -> Error {
         Error::Damaged { path: self.dir.join(name), why: why.to_string() }
     }
+}
+
+/// A certificate as it stands in files.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem("CERTIFICATE", certificate)
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

@@ -34,6 +34,7 @@ pub mod identity;
 pub mod key;
 pub mod renew;
 pub mod seal;
+pub mod server;
 pub mod service;
 pub mod token;
 pub mod trust;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use peer::token::Kept;
 use peer::{Credentials, Dialer, JoinError, JoinToken, Joining, NodeKey, Roles, ca, join};
+use rustls::client::WantsClientCert;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -127,13 +128,21 @@ async fn a_token_that_cannot_help_asks_nobody() {
 
 /// A connection of somebody who believes everybody and shows nothing.
 pub(crate) async fn without_certificate(address: &str) -> Channel {
+    connect(address, believing().with_no_client_auth())
+}
+
+/// Believes whoever answers.
+pub(crate) fn believing() -> rustls::ConfigBuilder<rustls::ClientConfig, WantsClientCert> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+    rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anybody))
-        .with_no_client_auth();
+}
+
+/// A connection by rules of the test's own.
+pub(crate) fn connect(address: &str, mut config: rustls::ClientConfig) -> Channel {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let (config, address) = (Arc::new(config), address.to_owned());
     let connector = tower::service_fn(move |_: Uri| {
