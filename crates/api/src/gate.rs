@@ -1,9 +1,11 @@
 //! Who may call at all: the Host, Origin and token checks that stand before every route.
 //!
-//! A page in the user's browser can reach loopback too: by a name that an attacker points there
-//! (Host gives it away), or directly (Origin gives it away). The token stops other users of the
-//! machine. Health and reflection stand behind the same checks, for nobody without the token has
-//! a use for them.
+//! A page in the user's browser can reach loopback too, and every address of the user's network: by
+//! a name that an attacker points there (Host gives it away), or directly (Origin gives it away).
+//! The token stops other users of the machine. Health and reflection stand behind the same checks,
+//! for nobody without the token has a use for them.
+
+mod names;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -21,11 +23,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use tonic::Status;
 
+use names::Names;
+
 use crate::caller::Caller;
 use crate::language::is_grpc;
 use crate::listener::Peer;
 use crate::metrics::TurnedAway;
 use crate::rest::Problem;
+use crate::tls::Shown;
 use crate::token::{self, TokenCheck};
 use crate::traces;
 
@@ -37,8 +42,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What callers are measured against.
 pub(crate) struct Gate {
-    /// `127.0.0.1:7400` and the other names of this listener.
-    authorities: Vec<String>,
+    names: Names,
     /// The data directory's own.
     token: TokenCheck,
     /// Those that were made.
@@ -74,13 +78,13 @@ enum Denied {
 }
 
 impl Gate {
-    pub(crate) fn new(listening: SocketAddr, token: TokenCheck, tokens: Arc<dyn Tokens>) -> Gate {
-        let port = listening.port();
-        let mut authorities = vec![listening.to_string()];
-        if listening.ip().is_loopback() {
-            authorities.extend(["localhost", "127.0.0.1", "[::1]"].map(|n| format!("{n}:{port}")));
-        }
-        Gate { authorities, token, tokens }
+    pub(crate) fn new(
+        listening: SocketAddr,
+        shown: Option<Shown>,
+        token: TokenCheck,
+        tokens: Arc<dyn Tokens>,
+    ) -> Gate {
+        Gate { names: Names::of(listening, shown), token, tokens }
     }
 
     fn check(&self, uri: &http::Uri, headers: &HeaderMap) -> Result<Caller, Denied> {
@@ -88,13 +92,11 @@ impl Gate {
         let named = uri.authority().map(|authority| authority.as_str().as_bytes());
         let hosts: Vec<_> =
             named.into_iter().chain(headers.get_all(HOST).iter().map(|v| v.as_bytes())).collect();
-        if hosts.is_empty() || !hosts.iter().all(|host| self.is_own(host)) {
+        if hosts.is_empty() || !hosts.iter().all(|host| self.names.is_own(host)) {
             return Err(Denied::Host);
         }
-        let own_origin = |origin: &[u8]| {
-            origin.strip_prefix(b"http://").is_some_and(|authority| self.is_own(authority))
-        };
-        if !headers.get_all(ORIGIN).iter().all(|value| own_origin(value.as_bytes())) {
+        let origins = headers.get_all(ORIGIN);
+        if !origins.iter().all(|origin| self.names.is_own_origin(origin.as_bytes(), &hosts)) {
             return Err(Denied::Origin);
         }
         // What a browser says of its own accord, and no page can change: `same-origin` is a page of
@@ -114,17 +116,13 @@ impl Gate {
             false => self.tokens.find(text).ok_or(Denied::Token),
         }
     }
-
-    fn is_own(&self, authority: &[u8]) -> bool {
-        self.authorities.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(authority))
-    }
 }
 
 impl Denied {
     fn status(self) -> Status {
         match self {
             Denied::Host => Status::permission_denied(
-                "the request names another host than this node\nhint: call it by the address it listens on, such as 127.0.0.1 or localhost with its port",
+                "the request names another host than this node\nhint: call it by the address it listens on, such as 127.0.0.1 or localhost with its port, or over TLS by a name of its certificate",
             ),
             Denied::Origin => Status::permission_denied(
                 "the request comes from a web page of another origin\nhint: use the `windlass` command or a program of your own",
@@ -183,8 +181,10 @@ pub(crate) async fn stand(
             return response;
         }
     };
-    let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-    caller.address = peer.map(|peer| peer.to_string()).unwrap_or_default();
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        peer.is_known();
+        caller.address = peer.addr.map(|addr| addr.to_string()).unwrap_or_default();
+    }
     caller.span = traces::caller_span(request.headers());
     let made = caller.token.clone();
     request.extensions_mut().insert(caller);
@@ -278,7 +278,8 @@ mod tests {
     }
 
     fn gate() -> Gate {
-        Gate::new("127.0.0.1:7400".parse().unwrap(), TokenCheck::new("secret"), Arc::new(One))
+        let listening = "127.0.0.1:7400".parse().unwrap();
+        Gate::new(listening, None, TokenCheck::new("secret"), Arc::new(One))
     }
 
     fn check(uri: &str, headers: &[(&'static str, &str)], expected: Result<(), Denied>) {

@@ -16,6 +16,7 @@ mod language;
 mod listener;
 mod metrics;
 mod server;
+pub mod tls;
 mod token;
 
 mod audit;
@@ -45,13 +46,16 @@ pub use server::Error;
 pub use token::TokenCheck;
 
 /// Serves a node on `listener` until `shutdown` is done; calls that are under way then have a
-/// moment to end.
+/// moment to end. `shown` is what it shows over TLS; without it plain HTTP is spoken, on loopback
+/// or not at all.
 pub async fn serve(
     listener: TcpListener,
     handle: node::Handle,
     token: TokenCheck,
+    shown: Option<tls::Shown>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let tokens = Arc::new(handle.clone());
-    server::serve(listener, Arc::new(calls::Service { handle }), token, tokens, shutdown).await
+    let service = Arc::new(calls::Service { handle });
+    server::serve(listener, service, shown, token, tokens, shutdown).await
 }

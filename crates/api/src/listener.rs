@@ -1,60 +1,94 @@
-//! Accepts connections, a bounded number at a time.
+//! Accepts connections, a bounded number at a time, and secures them where TLS is spoken.
 //!
 //! Who comes when all places are taken waits in the kernel's queue. A failing `accept` (no file
-//! descriptors left, say) is logged and tried again; it never ends the server.
+//! descriptors left, say) is logged and tried again; it never ends the server. Whoever has not shown a
+//! token by the time it takes to send one loses the place again: there are callers who want nothing
+//! but places.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::transport::server::Connected;
 
 use crate::metrics::InFlight;
+use crate::tls::{self, Handshakes};
 
 /// Connections at one time. Each costs a few file descriptors and some 100 KiB at most.
 const CONNECTIONS_MAX: usize = 1024;
+/// Handshakes at one time: fewer, so that those who begin one and leave it take up no more places.
+const HANDSHAKES_MAX: usize = 256;
 /// How long a caller may take to say its first word: one that says none must not keep a place.
 const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
+/// And how long to show a token.
+const TOKEN_WITHIN: Duration = Duration::from_secs(30);
 /// Before `accept` is tried again after it failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A caller's connection, with the place it takes up.
 pub(crate) struct Connection {
-    stream: TcpStream,
-    /// Until the caller has said something.
-    silent: Option<Pin<Box<Sleep>>>,
+    stream: tls::Stream,
+    peer: Peer,
+    begun: Instant,
+    has_spoken: bool,
+    /// Until the caller is known.
+    ends: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
     _counted: InFlight,
 }
 
 /// Where a caller is, which comes with each of its requests.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) Option<SocketAddr>);
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) addr: Option<SocketAddr>,
+    known: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// One of its requests had a token: the connection may stay.
+    pub(crate) fn is_known(&self) {
+        self.known.store(true, Ordering::Relaxed);
+    }
+}
 
 /// The connections of `listener`, without end.
 pub(crate) fn connections(
     listener: TcpListener,
+    handshakes: Handshakes,
     open: Gauge,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    futures::stream::unfold((listener, places, open), |(listener, places, open)| async move {
+    let accepted = futures::stream::unfold((listener, places), |(listener, places)| async move {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
         let stream = accept(&listener).await;
-        let silent = Some(Box::pin(tokio::time::sleep(FIRST_WORD_WITHIN)));
-        let _counted = InFlight::new(&open);
-        let connection = Connection { stream, silent, _place: place, _counted };
-        Some((Ok(connection), (listener, places, open)))
-    })
+        Some(((stream, place), (listener, places)))
+    });
+    let secured = accepted.map(move |(stream, place)| {
+        let (handshakes, counted) = (handshakes.clone(), InFlight::new(&open));
+        async move {
+            let from = stream.peer_addr().ok();
+            match handshakes.secure(stream).await {
+                Ok(stream) => Some(Ok(Connection::new(stream, place, counted))),
+                // Anybody can cause it, as often as they like.
+                Err(error) => {
+                    tracing::debug!(?from, %error, "a connection is not secured");
+                    None
+                }
+            }
+        }
+    });
+    secured.buffer_unordered(HANDSHAKES_MAX).filter_map(std::future::ready)
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
@@ -74,11 +108,34 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
+impl Connection {
+    fn new(stream: tls::Stream, place: OwnedSemaphorePermit, counted: InFlight) -> Connection {
+        let peer = Peer { addr: stream.tcp().peer_addr().ok(), known: Arc::default() };
+        let begun = Instant::now();
+        let ends = Some(Box::pin(tokio::time::sleep_until(begun + FIRST_WORD_WITHIN)));
+        let (_place, _counted) = (place, counted);
+        Connection { stream, peer, begun, has_spoken: false, ends, _place, _counted }
+    }
+
+    /// Whether the time of a caller that is not known is over.
+    fn poll_ends(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(ends) = &mut self.ends else { return Poll::Pending };
+        if ends.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if self.peer.known.load(Ordering::Relaxed) {
+            self.ends = None;
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
+
 impl Connected for Connection {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        Peer(self.stream.peer_addr().ok())
+        self.peer.clone()
     }
 }
 
@@ -90,12 +147,14 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.silent = None;
-        } else if let Some(silent) = &mut self.silent
-            && read.is_pending()
-            && silent.as_mut().poll(cx).is_ready()
-        {
+        if !self.has_spoken && buffer.filled().len() > before {
+            self.has_spoken = true;
+            let until = self.begun + TOKEN_WITHIN;
+            if let Some(ends) = &mut self.ends {
+                ends.as_mut().reset(until);
+            }
+        }
+        if read.is_pending() && self.poll_ends(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
@@ -135,29 +194,50 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures::StreamExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     async fn connected() -> (TcpStream, Connection) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let caller = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let connection =
-            Box::pin(connections(listener, Gauge::default())).next().await.unwrap().unwrap();
+        let connections = connections(listener, Handshakes::none(), Gauge::default());
+        let connection = Box::pin(connections).next().await.unwrap().unwrap();
         (caller, connection)
+    }
+
+    /// The caller has said its first word.
+    async fn spoken() -> (TcpStream, Connection) {
+        let (mut caller, mut connection) = connected().await;
+        caller.write_all(b"hello").await.unwrap();
+        connection.read_exact(&mut [0; 5]).await.unwrap();
+        (caller, connection)
+    }
+
+    /// Reads in vain until the connection ends, after how long.
+    async fn ends_after(mut connection: Connection) -> Duration {
+        let read = connection.read(&mut [0; 8]).await;
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        connection.begun.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_caller_that_says_nothing_loses_its_place() {
-        let (_caller, mut connection) = connected().await;
-        let read = connection.read(&mut [0; 8]).await;
-        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (_caller, connection) = connected().await;
+        let after = ends_after(connection).await;
+        assert!((FIRST_WORD_WITHIN..TOKEN_WITHIN).contains(&after), "{after:?}");
     }
 
-    #[tokio::test]
-    async fn one_that_has_spoken_may_be_silent() {
-        let (mut caller, mut connection) = connected().await;
-        caller.write_all(b"hello").await.unwrap();
-        connection.read_exact(&mut [0; 5]).await.unwrap();
-        assert!(connection.silent.is_none());
+    #[tokio::test(start_paused = true)]
+    async fn one_that_shows_no_token_loses_it_later() {
+        let (_caller, connection) = spoken().await;
+        let after = ends_after(connection).await;
+        assert!(after >= TOKEN_WITHIN, "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_known_may_be_silent() {
+        let (_caller, mut connection) = spoken().await;
+        connection.peer.is_known();
+        let read = tokio::time::timeout(TOKEN_WITHIN * 100, connection.read(&mut [0; 8])).await;
+        assert!(read.is_err(), "it stays");
     }
 }

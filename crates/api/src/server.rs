@@ -1,7 +1,7 @@
 //! The one listener: gRPC with health and reflection, and REST.
 
 use std::future::Future;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::gate::{self, Gate, Tokens};
 use crate::listener;
 use crate::metrics::{self, Requests};
 use crate::rest;
+use crate::tls::{Handshakes, Shown};
 use crate::token::TokenCheck;
 
 /// Bytes of one request; a job with its command and environment is far smaller.
@@ -23,6 +24,9 @@ const REQUEST_BYTES_MAX: usize = 4 << 20;
 const RESPONSE_BYTES_MAX: usize = 16 << 20;
 /// Calls at one time on one connection.
 const STREAMS_MAX: u32 = 256;
+/// How often a caller from elsewhere is asked whether it is still there, and when it has to have answered.
+const PING: Duration = Duration::from_secs(30);
+const PONG: Duration = Duration::from_secs(20);
 /// How long calls that are under way may go on after the node was told to stop.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -35,6 +39,12 @@ pub enum Error {
     /// Reflection could not be made of the descriptors: a fault of the build.
     #[error("cannot describe the interface")]
     Descriptors(#[source] tonic_reflection::server::Error),
+    /// Others could read along.
+    #[error("will not serve at {0} without TLS: others could read along")]
+    Exposed(SocketAddr),
+    /// TLS cannot be set up: a fault of the build.
+    #[error("cannot speak TLS")]
+    Tls(#[source] rustls::Error),
     /// Serving failed.
     #[error("serving failed")]
     Transport(#[source] tonic::transport::Error),
@@ -44,13 +54,18 @@ pub enum Error {
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
+    tls: Option<Shown>,
     token: TokenCheck,
     tokens: Arc<dyn Tokens>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     listener.set_nonblocking(true).map_err(Error::Listener)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listener)?;
-    let gate = Arc::new(Gate::new(listener.local_addr().map_err(Error::Listener)?, token, tokens));
+    let listening = listener.local_addr().map_err(Error::Listener)?;
+    let handshakes = handshakes(listening, tls.as_ref())?;
+    // Whoever vanished from a network does not say so.
+    let ping = tls.is_some().then_some(PING);
+    let gate = Arc::new(Gate::new(listening, tls, token, tokens));
     let requests = Arc::new(Requests::new(service.handle.metrics()));
     let connections = requests.connections.clone();
     let routes = routes(service, gate, requests).await?;
@@ -59,9 +74,11 @@ pub(crate) async fn serve(
     let serving = Server::builder()
         .accept_http1(true)
         .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(ping)
+        .http2_keepalive_timeout(Some(PONG))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
-            listener::connections(listener, connections),
+            listener::connections(listener, handshakes, connections),
             shutdown.clone(),
         );
     // A `logs -f` would hold a graceful end for ever.
@@ -72,6 +89,15 @@ pub(crate) async fn serve(
     tokio::select! {
         served = serving => served.map_err(Error::Transport),
         () = farewell => Ok(()),
+    }
+}
+
+/// Plain text is for loopback alone, whatever whoever serves has in mind.
+fn handshakes(listening: SocketAddr, tls: Option<&Shown>) -> Result<Handshakes, Error> {
+    match tls {
+        Some(shown) => Handshakes::with(shown).map_err(Error::Tls),
+        None if listening.ip().is_loopback() => Ok(Handshakes::none()),
+        None => Err(Error::Exposed(listening)),
     }
 }
 
@@ -110,4 +136,23 @@ async fn set_serving<S: Windlass>(
     _service: &WindlassServer<S>,
 ) {
     health.set_serving::<WindlassServer<S>>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_for_loopback_alone() {
+        let at = |text: &str, tls| handshakes(text.parse().unwrap(), tls);
+        let shown = Shown::new(crate::tls::of(&["alpha.example"]));
+        for loopback in ["127.0.0.1:7400", "127.0.0.9:1", "[::1]:7400"] {
+            assert!(at(loopback, None).is_ok() && at(loopback, Some(&shown)).is_ok(), "{loopback}");
+        }
+        for beyond in ["0.0.0.0:7400", "[::]:7400", "10.0.0.5:7400", "[::ffff:127.0.0.1]:7400"] {
+            let refused = at(beyond, None).err();
+            assert!(matches!(refused, Some(Error::Exposed(_))), "{beyond}");
+            assert!(at(beyond, Some(&shown)).is_ok(), "{beyond}");
+        }
+    }
 }

@@ -105,7 +105,7 @@ async fn live(
         let _ = stopped.await;
     };
     let mut serving = match node.handle() {
-        Some(handle) => tokio::spawn(api::serve(listener, handle, check, stopped)),
+        Some(handle) => tokio::spawn(api::serve(listener, handle, check, None, stopped)),
         // It has nothing to tell that the control nodes do not tell as well.
         None => {
             drop(listener);
