@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Because, Role, Roles};
-use node::{ClusterStatus, MemberStatus, NewJoinToken, Refused};
+use node::{AuthorityShown, ClusterStatus, MemberStatus, NewJoinToken, Refused};
 use proto::api::*;
 
 use crate::caller::Caller;
@@ -28,6 +28,12 @@ impl Service {
             survives: status.survives().to_owned(),
             members: status.members.iter().map(member).collect(),
         })
+    }
+
+    pub(crate) fn get_authority(&self, caller: &Caller) -> Result<GetAuthorityResponse, Refused> {
+        caller.need(Role::Viewer, "see the cluster's authority")?;
+        let AuthorityShown { certificate, sha256 } = self.handle.authority_shown();
+        Ok(GetAuthorityResponse { certificate, sha256 })
     }
 
     pub(crate) async fn create_join_token(

@@ -207,6 +207,14 @@ impl Windlass for Service {
         plain(Service::get_server(self, &caller).await)
     }
 
+    async fn get_authority(
+        &self,
+        request: Request<GetAuthorityRequest>,
+    ) -> Result<Response<GetAuthorityResponse>, Status> {
+        let (caller, _) = open(request)?;
+        plain(Service::get_authority(self, &caller))
+    }
+
     async fn down(
         &self,
         request: Request<DownRequest>,

@@ -70,7 +70,7 @@ pub use logs::{Logs, LogsRequest};
 pub use machine::LEVEL;
 pub use output::{Chunk, Streams};
 pub use peer::{JoinToken, ca::LIFE as CERTIFICATE_LIFE, token::LIFE as JOIN_TOKEN_LIFE};
-pub use peers::{ClusterStatus, MemberStatus, NewJoinToken, Vote};
+pub use peers::{AuthorityShown, ClusterStatus, MemberStatus, NewJoinToken, Vote};
 /// Whether a clock that is so many milliseconds ahead of the median, or behind it, is wrong.
 pub use reactor::clocks::is_wrong as clock_is_wrong;
 /// How long a voter has to be silent before another takes its place, in milliseconds.

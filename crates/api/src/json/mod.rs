@@ -41,8 +41,8 @@ pub use members::{ClusterStatus, JoinToken, Member};
 pub use node::{Drain, Draining, Node, NodeDetail, Nodes, Remove, Removed, Resume, Resumed};
 pub use output::{Encoding, Line, Output, Stream};
 pub use page::{
-    Cancel, Cluster, Down, ElementList, GoingDown, List, Purge, Rerun, RunDetail, RunList,
-    TaskList, TaskOfRun, Waited,
+    Cancel, Cluster, ClusterAuthority, Down, ElementList, GoingDown, List, Purge, Rerun, RunDetail,
+    RunList, TaskList, TaskOfRun, Waited,
 };
 pub use placement::{Placement, Policy, WhenFull};
 pub use retries::{Backoff, Conditions, FailureClass, Retries};

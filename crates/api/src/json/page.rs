@@ -211,6 +211,22 @@ impl From<&api::GetServerResponse> for Cluster {
     }
 }
 
+/// Whom clients believe every node of the cluster by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ClusterAuthority {
+    /// Its certificate, a PEM. It has no secret.
+    pub certificate: String,
+    /// The SHA-256 of the certificate in DER, in hexadecimal digits.
+    #[schema(min_length = 64, max_length = 64)]
+    pub sha256: String,
+}
+
+impl From<api::GetAuthorityResponse> for ClusterAuthority {
+    fn from(answer: api::GetAuthorityResponse) -> ClusterAuthority {
+        ClusterAuthority { certificate: answer.certificate, sha256: answer.sha256 }
+    }
+}
+
 /// A node that goes down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct GoingDown {

@@ -18,8 +18,8 @@ use super::problem::Problem;
 use super::request::Body;
 use crate::caller::Caller;
 use crate::json::{
-    Cluster, Down, Drain, GoingDown, Node, NodeDetail, Nodes, Remove, Removed, Resume, Resumed,
-    Version,
+    Cluster, ClusterAuthority, Down, Drain, GoingDown, Node, NodeDetail, Nodes, Remove, Removed,
+    Resume, Resumed, Version,
 };
 
 /// How long the node may take to see all that was acknowledged before it counts as not ready.
@@ -166,6 +166,18 @@ pub(super) async fn snapshot(
         Some((Ok::<_, Infallible>(taking.next().await?), (taking, place)))
     });
     Ok(([(CONTENT_TYPE, form)], axum::body::Body::from_stream(pieces)).into_response())
+}
+
+/// Show whom to believe every node of the cluster by
+///
+/// The certificate of the cluster's authority, for clients on other machines.
+#[utoipa::path(get, path = "/v1/cluster/ca", tag = "nodes", operation_id = "get_authority",
+    responses((status = 200, description = "The authority", body = ClusterAuthority)))]
+pub(super) async fn authority(
+    State(rest): State<Rest>,
+    caller: Caller,
+) -> Result<Json<ClusterAuthority>, Problem> {
+    Ok(Json(rest.service.get_authority(&caller)?.into()))
 }
 
 /// Show which version answers

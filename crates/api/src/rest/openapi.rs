@@ -25,8 +25,8 @@ use super::{audit, elements, events, lists, negotiate, nodes, output, runs, secu
         submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, events::all,
         events::of_run, events::why, lists::upload,
         nodes::list, nodes::get, nodes::elements, nodes::drain, nodes::resume, nodes::remove,
-        nodes::down, nodes::cluster, nodes::snapshot, nodes::version, security::list,
-        security::create, security::revoke, audit::list, audit::follow, serve,
+        nodes::down, nodes::cluster, nodes::snapshot, nodes::authority, nodes::version,
+        security::list, security::create, security::revoke, audit::list, audit::follow, serve,
     ),
     components(schemas(super::Problem, crate::json::Output, crate::json::Event)),
     tags(

@@ -24,7 +24,7 @@ const REQUESTS_MAX: usize = 512;
 const STREAMS_MAX: usize = 256;
 
 /// The routes that answer with JSON.
-fn plain() -> [(&'static str, MethodRouter<Rest>); 24] {
+fn plain() -> [(&'static str, MethodRouter<Rest>); 25] {
     [
         ("/v1/runs", get(runs::list).post(submit::submit)),
         ("/v1/runs/purge", post(submit::purge)),
@@ -48,6 +48,7 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 24] {
         ("/v1/tokens/{token}/revoke", post(security::revoke)),
         ("/v1/audit", get(audit::list)),
         ("/v1/cluster", get(nodes::cluster)),
+        ("/v1/cluster/ca", get(nodes::authority)),
         ("/v1/version", get(nodes::version)),
         ("/v1/openapi.json", get(openapi::serve)),
     ]

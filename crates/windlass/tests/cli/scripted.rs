@@ -290,6 +290,13 @@ impl Windlass for Scripted {
         unasked()
     }
 
+    async fn get_authority(
+        &self,
+        _: Request<GetAuthorityRequest>,
+    ) -> Result<Response<GetAuthorityResponse>, Status> {
+        unasked()
+    }
+
     async fn down(&self, _: Request<DownRequest>) -> Result<Response<Self::DownStream>, Status> {
         unasked()
     }
