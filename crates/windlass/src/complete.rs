@@ -152,11 +152,15 @@ fn target() -> Option<Target> {
     }
     let words: Vec<_> = std::env::args().skip_while(|word| word != "--").skip(1).collect();
     let mut flags = own_flags(&words);
-    if let Ok(node) = std::env::var("WINDLASS_NODE")
-        && !node.is_empty()
-        && !flags.iter().any(|flag| flag == "-N" || flag.starts_with("--node"))
+    for (variable, flag, short) in
+        [("WINDLASS_NODE", "--node", "-N"), ("WINDLASS_CA", "--ca", "--ca")]
     {
-        flags.push(format!("--node={node}"));
+        if let Ok(value) = std::env::var(variable)
+            && !value.is_empty()
+            && !flags.iter().any(|word| word == short || word.starts_with(flag))
+        {
+            flags.push(format!("{flag}={value}"));
+        }
     }
     Some(Line::try_parse_from(flags).ok()?.target)
 }
@@ -165,12 +169,13 @@ fn target() -> Option<Target> {
 fn own_flags(words: &[String]) -> Vec<String> {
     let mut found = vec!["windlass".to_owned()];
     for pair in words.windows(2) {
-        if matches!(pair[0].as_str(), "-N" | "--node" | "--token-file") {
+        if matches!(pair[0].as_str(), "-N" | "--node" | "--token-file" | "--ca") {
             found.extend_from_slice(pair);
         }
     }
-    let joined =
-        |word: &&String| ["--node=", "--token-file="].iter().any(|flag| word.starts_with(flag));
+    let joined = |word: &&String| {
+        ["--node=", "--token-file=", "--ca="].iter().any(|flag| word.starts_with(flag))
+    };
     found.extend(words.iter().filter(joined).cloned());
     found
 }

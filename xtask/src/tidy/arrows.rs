@@ -30,7 +30,8 @@ const HOUSE: &[Room] = &[
         may_use: &["model", "proto", "journal", "history", "machine", "runner", "reactor", "peer"],
     },
     Room { name: "api", may_use: &["node", "model", "proto"] },
-    Room { name: "windlass", may_use: &["api", "node", "runner", "model", "proto"] },
+    // What it has of peers is the authority: who certifies the listener that it opens.
+    Room { name: "windlass", may_use: &["api", "node", "runner", "model", "proto", "peer"] },
     Room { name: "sim", may_use: &["reactor", "machine", "model", "proto"] },
     // The chores stay outside, so that they build in seconds: what `bench` runs of the house, it starts as a program.
     Room { name: "xtask", may_use: &[] },

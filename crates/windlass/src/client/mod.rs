@@ -4,9 +4,11 @@
 
 pub(crate) mod addr;
 pub(crate) mod patience;
+pub(crate) mod pin;
 pub(crate) mod token;
+pub(crate) mod way;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::RunId;
@@ -18,6 +20,9 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
+
+use addr::Address;
+use way::{Connector, Way};
 
 use crate::failure::{Failure, chain, exit};
 
@@ -35,6 +40,9 @@ pub(crate) struct Target {
     #[arg(short = 'N', long = "node", value_name = "ADDR")]
     #[arg(default_value = addr::DEFAULT, global = true)]
     pub(crate) node: String,
+    /// Speak TLS and believe the authority in FILE (else WINDLASS_CA, else the system's)
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub(crate) ca: Option<PathBuf>,
     /// Take the token from FILE (else from WINDLASS_TOKEN, else where `up` left it)
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) token_file: Option<PathBuf>,
@@ -52,6 +60,7 @@ pub(crate) struct Client {
     pub(crate) rpc: WindlassClient<InterceptedService<Channel, Bearer>>,
     /// With its port, also where the user left it out.
     pub(crate) addr: String,
+    ca: Option<PathBuf>,
 }
 
 /// Brings the token with each call.
@@ -68,14 +77,17 @@ impl Interceptor for Bearer {
 impl Client {
     /// Connects, so that a node which is not there is known at once.
     pub(crate) async fn connect(target: &Target) -> Result<Client, Failure> {
-        let addr = addr::normal(&target.node)?;
-        let endpoint = Endpoint::from_shared(format!("http://{addr}"))
+        let address = Address::parse(&target.node)?;
+        let way = Way::to(&address, target)?;
+        let addr = address.text;
+        let endpoint = Endpoint::from_shared(format!("{}://{addr}", way.scheme()))
             .map_err(|error| Failure::usage(format!("`{}` is no address: {error}", target.node)))?
-            .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT);
         let token = find_token(target, &addr);
         // Where both are missing, the node is the cause and the token only follows from it.
-        let channel = endpoint.connect().await.map_err(|error| unreachable(&addr, &error))?;
+        let connector = Connector { addr: addr.clone(), way };
+        let channel = endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|error| unreachable(&addr, target.ca.as_deref(), &error))?;
         let bearer = format!("Bearer {}", token?);
         let bearer = MetadataValue::try_from(bearer).map_err(|_| {
             Failure::new("the token has characters that cannot be sent")
@@ -83,7 +95,7 @@ impl Client {
         })?;
         let rpc = WindlassClient::with_interceptor(channel, Bearer(bearer))
             .max_decoding_message_size(RESPONSE_BYTES_MAX);
-        Ok(Client { rpc, addr })
+        Ok(Client { rpc, addr, ca: target.ca.clone() })
     }
 
     /// The id with its run's number, so that it means the same run when it is used again.
@@ -104,7 +116,7 @@ impl Client {
     /// What a refusal or a broken connection means for `what` was tried: `cancel 812`.
     pub(crate) fn failure(&self, what: &str, status: &Status) -> Failure {
         if is_lost(status) {
-            return unreachable(&self.addr, status);
+            return unreachable(&self.addr, self.ca.as_deref(), status);
         }
         match status.code() {
             Code::Unauthenticated => Failure::new(format!(
@@ -139,7 +151,19 @@ pub(crate) fn is_lost(status: &Status) -> bool {
     std::error::Error::source(status).is_some()
 }
 
-fn unreachable(addr: &str, error: &dyn std::error::Error) -> Failure {
+/// Whether it will not answer, however often it is called.
+pub(crate) fn is_hopeless(status: &Status) -> bool {
+    way::is_hopeless(status)
+}
+
+fn unreachable(
+    addr: &str,
+    ca: Option<&Path>,
+    error: &(dyn std::error::Error + 'static),
+) -> Failure {
+    if let Some(failure) = way::trouble(error, addr, ca) {
+        return failure;
+    }
     let why = chain(error);
     let why = why.rsplit(": ").next().unwrap_or_default().to_owned();
     let why = why.split(" (os error").next().unwrap_or_default().to_lowercase();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use super::{Client, is_lost};
+use super::{Client, is_hopeless, is_lost};
 use crate::failure::Failure;
 use crate::show::out;
 
@@ -50,7 +50,7 @@ impl Patience {
         let crowded = status.code() == Code::ResourceExhausted && again_in(status).is_some();
         let passing = status.code() == Code::Unavailable || is_lost(status) || crowded;
         let since = *self.lost_at.get_or_insert_with(Instant::now);
-        if !passing || since.elapsed() > PATIENCE {
+        if !passing || is_hopeless(status) || since.elapsed() > PATIENCE {
             return Err(client.failure(what, status));
         }
         if crowded {
