@@ -58,7 +58,7 @@ mod watchers;
 mod worker;
 
 pub use blobs::Stored;
-pub use cluster::{Join, Place};
+pub use cluster::{Join, Place, reached_at};
 pub use drain::NodeDetail;
 pub use error::{Refused, StartError};
 pub use handle::{Canceled, Handle, Submitted};

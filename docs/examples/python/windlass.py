@@ -4,6 +4,7 @@
     python windlass.py --address 127.0.0.1:7400 --token-file DATA_DIR/token run -- echo hello
     python windlass.py … events            what has happened, and where to go on
     python windlass.py … events --after 42
+    python windlass.py --address alpha:7400 --ca cluster.crt … over TLS, to another machine
 
 `Windlass.call` is all that is needed for any call of docs/reference/grpc.md; the functions below
 it show what the usual ones look like.
@@ -41,9 +42,16 @@ class Bearer(
 class Windlass:
     """A node, called by the names of its interface."""
 
-    def __init__(self, address, token):
+    def __init__(self, address, token, authority=None):
         # A node is near; no proxy leads to it.
-        channel = grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)])
+        options = [("grpc.enable_http_proxy", 0)]
+        if authority is None:
+            # To this machine alone: the token would be read along elsewhere.
+            channel = grpc.insecure_channel(address, options)
+        else:
+            channel = grpc.secure_channel(
+                address, grpc.ssl_channel_credentials(authority), options
+            )
         self.channel = grpc.intercept_channel(channel, Bearer(token))
         pool = DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
         self.service = pool.FindServiceByName("windlass.v1.Windlass")
@@ -96,13 +104,18 @@ def events(node, after=None, follow=False):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--address", default="127.0.0.1:7400")
+    parser.add_argument("--ca", help="speak TLS and believe the authority in this file")
     parser.add_argument("--token-file", required=True)
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("run").add_argument("command", nargs="+")
     verbs.add_parser("events").add_argument("--after", type=int)
     arguments = parser.parse_args()
+    authority = None
+    if arguments.ca is not None:
+        with open(arguments.ca, "rb") as file:
+            authority = file.read()
     with open(arguments.token_file, encoding="ascii") as file:
-        node = Windlass(arguments.address, file.read().strip())
+        node = Windlass(arguments.address, file.read().strip(), authority)
 
     if arguments.verb == "run":
         run = submit(node, arguments.command)

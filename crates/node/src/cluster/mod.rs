@@ -18,4 +18,4 @@ pub(crate) mod own;
 pub(crate) mod ways;
 pub(crate) mod wire;
 
-pub use own::{Join, Place};
+pub use own::{Join, Place, reached_at};

@@ -309,7 +309,7 @@ pub(crate) fn advertised(place: &Place, towards: Option<&str>) -> String {
 
 /// The listener's address as others see it: the machine's own on the way to `towards` where it
 /// listens on all of them. No packet is sent for it.
-pub(crate) fn reached_at(bound: SocketAddr, towards: Option<&str>) -> SocketAddr {
+pub fn reached_at(bound: SocketAddr, towards: Option<&str>) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;
     }

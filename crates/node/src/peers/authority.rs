@@ -1,7 +1,11 @@
-//! The cluster's authority, as everybody may see it.
+//! The cluster's authority, as others see it: its certificate for everybody, and the authority itself for the one
+//! program that runs this node.
 //!
-//! It must never give out the key.
+//! It must never be given out together with its key through the API.
 
+use std::sync::Arc;
+
+use peer::Authority;
 use peer::ca::fingerprint_text;
 use peer::files::certificate_pem;
 
@@ -24,5 +28,10 @@ impl Handle {
             certificate: certificate_pem(&certificate),
             sha256: fingerprint_text(&certificate),
         }
+    }
+
+    /// The authority with its key; control nodes alone have it.
+    pub(crate) fn authority(&self) -> Option<Arc<Authority>> {
+        self.shared.own.authority.clone()
     }
 }

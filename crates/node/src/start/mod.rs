@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use journal::raft::Raft;
 use model::Resources;
+use peer::Authority;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -119,6 +120,15 @@ impl Node {
         match &self.part {
             Part::Control(control) => control.handle.peer_address(),
             Part::Worker(_) => String::new(),
+        }
+    }
+
+    /// The cluster's authority, to certify the listener for people and programs with; nodes that
+    /// only work do not have it.
+    pub fn authority(&self) -> Option<Arc<Authority>> {
+        match &self.part {
+            Part::Control(control) => control.handle.authority(),
+            Part::Worker(_) => None,
         }
     }
 

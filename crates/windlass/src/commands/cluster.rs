@@ -1,5 +1,6 @@
 //! `windlass cluster`: the cluster as a whole.
 
+mod ca;
 mod recover;
 mod snapshot;
 mod status;
@@ -27,6 +28,8 @@ enum Command {
     Snapshot(snapshot::Args),
     /// Go on alone where the majority is gone for good
     Recover(recover::Args),
+    /// Print the certificate to believe every node of it by
+    Ca(ca::Args),
 }
 
 pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
@@ -36,6 +39,7 @@ pub(crate) async fn execute(args: Args, target: Target) -> Result<u8, Failure> {
         Command::Remove(args) => rm::execute(args, target).await,
         Command::Snapshot(args) => snapshot::execute(args, target).await,
         Command::Recover(args) => recover::execute(args).await,
+        Command::Ca(args) => ca::execute(args, target).await,
     }
 }
 

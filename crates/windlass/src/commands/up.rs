@@ -1,16 +1,19 @@
 //! `windlass up`: a node that serves until it is told to end.
 
 pub(in crate::commands) mod dirs;
+mod listening;
 mod logging;
 pub(in crate::commands) mod place;
 mod ready;
 mod serving;
+mod tls;
 mod traces;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use listening::Listening;
 use model::{Keep, Retention, text};
 
 use crate::client::addr;
@@ -24,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   windlass up                            a node at 127.0.0.1:7400
   windlass up --data-dir ./data --api 127.0.0.1:0 --ready-file ready.json
+  windlass up --api 0.0.0.0:7400         for other machines too, over TLS
 
 The first start in a data directory makes a new one-node cluster. Tasks go on
 when the node is ended by SIGTERM or Ctrl-C, and are adopted by the next `up`
@@ -39,9 +43,11 @@ pub(crate) struct Args {
     /// Keep the node's data in DIR
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Listen at ADDR for people and programs; port 0 is any free one
+    /// Listen at ADDR for people and programs, beyond loopback over TLS; port 0 is any free one
     #[arg(long, value_name = "ADDR", default_value = addr::DEFAULT)]
     api: String,
+    #[command(flatten)]
+    tls: tls::TlsArgs,
     #[command(flatten)]
     place: place::PlaceArgs,
     /// Name the node (else as the machine)
@@ -114,9 +120,11 @@ pub(super) fn serve(args: Args, verbose: u8, join: Option<node::Join>) -> Result
     logging::start(verbose, args.log.as_deref(), args.log_format)?;
     check_labels(&args.labels)?;
     let api = api_addr(&args.api)?;
+    let wanted = args.tls.wanted(api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
     let place = args.place.place(join)?;
-    serving::serve(args, place, api, dir)
+    let listening = Listening::at(api, wanted, &dir)?;
+    serving::serve(args, place, listening, dir)
 }
 
 impl Args {
@@ -140,19 +148,12 @@ impl Args {
     }
 }
 
-/// Where to listen: on loopback alone, for there is no encryption yet.
+/// Where to listen.
 fn api_addr(text: &str) -> Result<SocketAddr, Failure> {
-    let addr: SocketAddr = addr::normal(text)?.parse().map_err(|_| {
+    addr::normal(text)?.parse().map_err(|_| {
         Failure::usage(format!("cannot listen at `{text}`: it is a name"))
-            .hint("write an address of this machine, such as `127.0.0.1:7400`")
-    })?;
-    if !addr.ip().is_loopback() {
-        return Err(Failure::usage(format!(
-            "will not listen at `{text}`: others could read along"
-        ))
-        .hint("listen on loopback, `--api 127.0.0.1:7400`; encryption comes with clusters"));
-    }
-    Ok(addr)
+            .hint("write an address of this machine, such as `127.0.0.1:7400`, or `0.0.0.0:7400` for all it has")
+    })
 }
 
 fn node_name(text: &str) -> Result<String, String> {
@@ -211,12 +212,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_is_listened_on() {
-        assert!(api_addr("127.0.0.1:0").is_ok() && api_addr("localhost").is_ok());
-        assert!(api_addr("[::1]:7400").is_ok());
-        for text in ["0.0.0.0:7400", "192.168.1.2:7400", "[::]:7400", "example.org:7400"] {
-            assert!(api_addr(text).is_err_and(|failure| failure.hint.is_some()), "{text}");
+    fn an_address_is_listened_at_and_not_a_name() {
+        for text in ["127.0.0.1:0", "localhost", "[::1]:7400", "0.0.0.0:7400", "192.168.1.2", "::"]
+        {
+            assert!(api_addr(text).is_ok(), "{text}");
         }
+        assert!(api_addr("example.org:7400").is_err_and(|failure| failure.hint.is_some()));
     }
 
     #[test]

@@ -144,11 +144,20 @@ fn a_command_in_another_block_is_found() {
     assert_eq!(hidden(text), [(7, "$ curl a"), (11, "windlass up")]);
 }
 
+/// The page whose node serves other machines.
+const REMOTE: &str = "docs/guides/remote.md";
+/// What that node is called there. The test stays on this machine, where the name means nothing.
+const ELSEWHERE: &str = "alpha:7400";
+
 fn page(name: &str, mut steps: Vec<Step>) {
-    let mut node = Home::new().up();
+    let mut node = match name {
+        REMOTE => Home::new().up_beyond("0.0.0.0:0", &[]),
+        _ => Home::new().up(),
+    };
     // Each node of a test has an address of its own; a page says the usual one.
+    let api = node.api().replace("0.0.0.0", "127.0.0.1");
     for step in &mut steps {
-        step.command = step.command.replace(USUAL, node.api());
+        step.command = step.command.replace(USUAL, &api).replace(ELSEWHERE, &api);
     }
     let results = bash(&node, &steps);
     let mut faults = String::new();

@@ -36,6 +36,7 @@ mod rest;
 mod run;
 mod schemas;
 mod secrets;
+mod secured;
 mod shown;
 mod slow;
 mod tokens;

@@ -66,6 +66,11 @@ impl Home {
         self.start("127.0.0.1:0", args, &[])
     }
 
+    /// At an address that need not be of loopback.
+    pub(crate) fn up_beyond(self, api: &str, args: &[&str]) -> Node {
+        self.start(api, args, &[])
+    }
+
     /// With these variables in its environment.
     pub(crate) fn up_within(self, variables: &[(&str, &str)]) -> Node {
         self.start("127.0.0.1:0", &[], variables)

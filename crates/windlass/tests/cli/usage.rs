@@ -103,11 +103,11 @@ fn wrong_usage_exits_with_2_everywhere() {
     error: `a b` is no address of a node
     hint: write HOST:PORT, such as `127.0.0.1:7400`
     ");
-    check!(nobody, ["up", "--api", "0.0.0.0:7400"], @r"
+    check!(nobody, ["up", "--api-name", "alpha"], @r"
     exit code: 2
     --- stderr ---
-    error: will not listen at `0.0.0.0:7400`: others could read along
-    hint: listen on loopback, `--api 127.0.0.1:7400`; encryption comes with clusters
+    error: `--api-name` says nothing at 127.0.0.1:7400
+    hint: a node issues a certificate for itself where others reach it, such as `--api 0.0.0.0:7400`
     ");
     check!(nobody, ["up", "--label", "novalue"], @r"
     exit code: 2

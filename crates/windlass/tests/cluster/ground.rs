@@ -60,7 +60,10 @@ impl Ground {
         let (dir, ready) = (self.path(name), self.path(&format!("{name}.ready")));
         let _ = std::fs::remove_file(&ready);
         let log = std::fs::File::create(self.path(&format!("{name}.log"))).unwrap();
-        command.args(words).args(["--name", name, "--api", "127.0.0.1:0", "--cpus", "2"]);
+        command.args(words).args(["--name", name, "--cpus", "2"]);
+        if !words.contains(&"--api") {
+            command.args(["--api", "127.0.0.1:0"]);
+        }
         command.args(["--lease", "5s", "--log", "info"]);
         command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();

@@ -7,6 +7,7 @@ mod clocks;
 mod copies;
 mod ground;
 mod leaving;
+mod secured;
 
 use std::collections::BTreeMap;
 

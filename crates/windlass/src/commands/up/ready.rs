@@ -1,5 +1,6 @@
 //! What a node says once it serves: to people, and to programs in the ready file.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -10,8 +11,10 @@ use crate::failure::Failure;
 
 /// Where and as what a node serves.
 pub(super) struct Ready {
-    /// Where people and programs reach it; empty on a node that only works.
-    pub(super) api: String,
+    /// Where people and programs reach it; `None` on a node that only works.
+    pub(super) api: Option<SocketAddr>,
+    /// Whether over TLS.
+    pub(super) tls: bool,
     /// Where other nodes reach it; empty while it does not listen for any.
     pub(super) peer: String,
     pub(super) cluster: String,
@@ -27,7 +30,8 @@ impl Ready {
     /// Writes the ready file whole, so that whoever waits for it never reads a part.
     pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
         let value = json!({
-            "api": self.api,
+            "api": self.api.map(|api| api.to_string()).unwrap_or_default(),
+            "tls": self.tls,
             "peer": self.peer,
             "cluster": self.cluster,
             "roles": self.roles,
@@ -43,22 +47,21 @@ impl Ready {
 
     /// For people.
     pub(super) fn text(&self) -> String {
-        let node = match self.api == addr::DEFAULT {
-            true => String::new(),
-            false => format!("-N {} ", self.api),
+        let (name, dir) = (&self.node_name, self.data_dir.display());
+        let Some(api) = self.api else {
+            return format!("node {name} is ready, and works for its cluster\n  data  {dir}\n");
         };
-        if self.api.is_empty() {
-            return format!(
-                "node {} is ready, and works for its cluster\n  data  {}\n",
-                self.node_name,
-                self.data_dir.display(),
-            );
-        }
+        let here = match api.ip().is_unspecified() {
+            true => format!("127.0.0.1:{}", api.port()),
+            false => api.to_string(),
+        };
+        let node = match here == addr::DEFAULT {
+            true => String::new(),
+            false => format!("-N {here} "),
+        };
+        let tls = if self.tls { "https://" } else { "" };
         format!(
-            "node {} is ready\n  api   {}\n  data  {}\n\nnext: windlass run {node}-- echo hello\n",
-            self.node_name,
-            self.api,
-            self.data_dir.display(),
+            "node {name} is ready\n  api   {tls}{api}\n  data  {dir}\n\nnext: windlass run {node}-- echo hello\n"
         )
     }
 }
@@ -69,7 +72,8 @@ mod tests {
 
     fn ready(api: &str) -> Ready {
         Ready {
-            api: api.to_owned(),
+            api: api.parse().ok(),
+            tls: false,
             peer: String::new(),
             cluster: "c".to_owned(),
             roles: "control,worker".to_owned(),
@@ -85,6 +89,9 @@ mod tests {
         assert!(ready(addr::DEFAULT).text().ends_with("next: windlass run -- echo hello\n"));
         let other = ready("127.0.0.1:9").text();
         assert!(other.ends_with("next: windlass run -N 127.0.0.1:9 -- echo hello\n"));
+        let beyond = Ready { tls: true, ..ready("0.0.0.0:7400") }.text();
+        assert!(beyond.contains("api   https://0.0.0.0:7400\n"), "{beyond}");
+        assert!(beyond.ends_with("next: windlass run -- echo hello\n"), "{beyond}");
     }
 
     #[test]

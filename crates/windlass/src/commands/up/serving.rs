@@ -6,21 +6,19 @@
 //!   busy: who    refused: why                                   └─────> the node failed: exit 1
 //! ```
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::Resources;
 use node::{Config, Keeping, Node, NoopWorkers, Place, Stopped};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
 use super::Args;
-use super::dirs;
+use super::listening::{Api, Listening, advertised_host};
 use super::ready::Ready;
 use super::traces::{self, Traces};
-use crate::client::token::{self, Pointer};
 use crate::failure::{Failure, chain};
 use crate::process::Process;
 use crate::show::out;
@@ -49,39 +47,23 @@ enum End {
 pub(super) fn serve(
     args: Args,
     place: Place,
-    api: SocketAddr,
+    listening: Listening,
     data_dir: PathBuf,
 ) -> Result<u8, Failure> {
-    let listener = listen(api, &data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("cannot start: {error}")))?;
-    let result = runtime.block_on(live(args, place, listener, data_dir));
+    let result = runtime.block_on(live(args, place, listening, data_dir));
     runtime.shutdown_timeout(RUNTIME_EXIT);
     result
-}
-
-/// Takes the address. Where it is taken, the directory may be the true cause.
-fn listen(api: SocketAddr, data_dir: &Path) -> Result<TcpListener, Failure> {
-    TcpListener::bind(api).map_err(|error| match (error.kind(), dirs::holder(data_dir)) {
-        (std::io::ErrorKind::AddrInUse, Some(pid)) => {
-            start_failed(&node::StartError::InUse { path: data_dir.to_owned(), pid })
-        }
-        (std::io::ErrorKind::AddrInUse, None) => Failure::new(format!(
-            "cannot listen at {api}: another program does"
-        ))
-        .hint("end it (another node: `windlass down`), or take any free port: `--api 127.0.0.1:0`"),
-        _ => Failure::new(format!("cannot listen at {api}: {error}"))
-            .hint("name another address with `--api ADDR`"),
-    })
 }
 
 async fn live(
     args: Args,
     place: Place,
-    listener: TcpListener,
+    listening: Listening,
     data_dir: PathBuf,
 ) -> Result<u8, Failure> {
     if let Some(path) = &args.ready_file {
@@ -90,37 +72,18 @@ async fn live(
     }
     // From here on a signal is no sudden end.
     let mut signals = Signals::new()?;
-    let addr = listener.local_addr().map_err(|error| Failure::new(error.to_string()))?;
+    let (addr, advertised) = (listening.addr, advertised_host(&place));
     let collector = traces::collector(&args);
+    let mut config = config(&args, place, data_dir, collector.is_some())?;
+    config.api_address = listening.told(&config.place);
     let mut node = tokio::select! {
-        node = node::start(config(&args, place, data_dir, collector.is_some())?) => node.map_err(|error| start_failed(&error))?,
+        node = node::start(config) => node.map_err(|error| start_failed(&error))?,
         // A start may take long, behind a slow disk or what an earlier supervisor has left.
         _ = signals.next() => return Ok(0),
     };
-    let token = token::ensure(&node.info().data_dir)?;
     let traces = Traces::start(&mut node, collector);
-    let (stop, stopped) = oneshot::channel::<()>();
-    let check = api::TokenCheck::new(&token);
-    let stopped = async {
-        let _ = stopped.await;
-    };
-    let mut serving = match node.handle() {
-        Some(handle) => tokio::spawn(api::serve(listener, handle, check, None, stopped)),
-        // It has nothing to tell that the control nodes do not tell as well.
-        None => {
-            drop(listener);
-            tokio::spawn(async {
-                stopped.await;
-                Ok(())
-            })
-        }
-    };
-    // A service may have no home; its clients then name the token's file themselves.
-    let pointer = node.handle().map(|_| {
-        Pointer::leave(&addr.to_string(), &token)
-            .inspect_err(|failure| tracing::warn!("{}", failure.message))
-    });
-    announce(&args, &node, addr)?;
+    let mut api = Api::open(&node, listening, advertised)?;
+    announce(&args, &node, addr, api.speaks_tls())?;
     tell_systemd(&[NotifyState::Ready]);
     let info = node.info();
     tracing::info!(node = %info.node, name = info.name, %addr, version = info.version, "the node serves");
@@ -128,18 +91,13 @@ async fn live(
     let end = tokio::select! {
         end = signals.next() => end,
         why = node.stopped() => End::Stopped(why),
-        served = &mut serving => End::Unserved(unserved(served)),
+        failure = api.failed() => End::Unserved(failure),
     };
     tell_systemd(&[NotifyState::Stopping]);
     let interrupted = matches!(end, End::Interrupt);
     let tasks = node.running();
     tracing::info!(tasks, down = matches!(end, End::Stopped(Stopped::Down)), "the node goes down");
-    drop(pointer);
-    let _ = stop.send(());
-    if !serving.is_finished() {
-        // It has a time limit of its own.
-        let _ = (&mut serving).await;
-    }
+    api.close().await;
     let supervisor = Process::open(node.supervisor_pid());
     let result = match end {
         End::Interrupt | End::Signal => {
@@ -223,11 +181,11 @@ pub(super) fn machine_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-fn announce(args: &Args, node: &Node, addr: SocketAddr) -> Result<(), Failure> {
+fn announce(args: &Args, node: &Node, addr: SocketAddr, tls: bool) -> Result<(), Failure> {
     let info = node.info();
-    let serves = node.handle().is_some();
     let ready = Ready {
-        api: if serves { addr.to_string() } else { String::new() },
+        api: node.handle().map(|_| addr),
+        tls,
         peer: node.peer_address(),
         cluster: info.cluster.to_string(),
         roles: info.roles.to_string(),
@@ -255,7 +213,7 @@ fn farewell(tasks: u64) {
     ));
 }
 
-fn start_failed(error: &node::StartError) -> Failure {
+pub(super) fn start_failed(error: &node::StartError) -> Failure {
     let text = error.to_string();
     let (what, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
     let source = std::error::Error::source(error).map(chain);
@@ -265,15 +223,6 @@ fn start_failed(error: &node::StartError) -> Failure {
     };
     let failure = Failure::new(message);
     if hint.is_empty() { failure } else { failure.hint(hint) }
-}
-
-fn unserved(served: Result<Result<(), api::Error>, tokio::task::JoinError>) -> Failure {
-    let why = match served {
-        Ok(Ok(())) => "the listener was closed".to_owned(),
-        Ok(Err(error)) => chain(&error),
-        Err(error) => chain(&error),
-    };
-    Failure::new(format!("the node can no longer be reached: {why}"))
 }
 
 /// The signals that end a node.
