@@ -11,6 +11,8 @@ use tonic::{Status, Streaming};
 
 use crate::calls::Call;
 
+/// Bytes of what a node says of itself: its name, its labels, what is wrong with it.
+const SELF_BYTES_MAX: usize = 64 << 10;
 /// Words that wait in each direction.
 const WORDS_MAX: usize = 64;
 
@@ -35,11 +37,7 @@ where
         let _call = call;
         let pump = async {
             while let Some(Ok(word)) = words.next().await {
-                if is_of_another(&word, node) {
-                    return Err(Status::permission_denied(
-                        "the hello is of another node than the certificate",
-                    ));
-                }
+                check(&word, node)?;
                 if to_control.send(word).await.is_err() {
                     break;
                 }
@@ -81,10 +79,28 @@ where
     Box::pin(ReceiverStream::new(answers).map(Ok).chain(last))
 }
 
-/// Whether a worker speaks for another node than itself.
-fn is_of_another(word: &ToControl, node: NodeId) -> bool {
-    match &word.kind {
-        Some(to_control::Kind::Hello(hello)) => NodeId::from_bytes(&hello.node_id) != Some(node),
-        _ => false,
+/// A worker speaks for no other node than itself, and what it says of itself is kept by the whole
+/// cluster: it has a limit.
+// The type of a refusal is tonic's, and as large as that is.
+#[allow(clippy::result_large_err)]
+fn check(word: &ToControl, node: NodeId) -> Result<(), Status> {
+    let text = match &word.kind {
+        Some(to_control::Kind::Hello(hello)) => {
+            if NodeId::from_bytes(&hello.node_id) != Some(node) {
+                let why = "the hello is of another node than the certificate";
+                return Err(Status::permission_denied(why));
+            }
+            let labels = hello.labels.iter().flat_map(|label| [&label.key, &label.value]);
+            let said = [&hello.name, &hello.version, &hello.containment, &hello.degraded];
+            labels.chain(said).map(String::len).sum()
+        }
+        Some(to_control::Kind::Condition(condition)) => condition.degraded.len(),
+        _ => 0,
+    };
+    match text <= SELF_BYTES_MAX {
+        true => Ok(()),
+        false => Err(Status::invalid_argument(format!(
+            "what the node says of itself has {text} bytes, and at most {SELF_BYTES_MAX} are kept\nhint: give it fewer labels"
+        ))),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use peer::renew::{ByPeers, BySelf, Looked, Renewer};
 use peer::{Dialer, Lane, Roles, Uncallable, ca};
-use proto::session::{Hello, ToControl, to_control, to_worker};
+use proto::session::{Hello, Label, ToControl, to_control, to_worker};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -107,6 +107,31 @@ async fn a_worker_cannot_say_hello_for_another_one() {
     let status = answers.message().await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::PermissionDenied);
     assert!(status.message().contains("of another node"), "{status}");
+}
+
+/// Its name and its labels are in every control node's state: they must not fill it.
+#[tokio::test]
+async fn a_worker_cannot_say_more_of_itself_than_is_kept() {
+    let world = World::new();
+    let server = world.node(1, Roles::BOTH);
+    let dialer = dialer(&world, 2, Roles::WORKER, &server);
+    let label = |bytes| Label { key: "k".into(), value: "v".repeat(bytes) };
+    for (labels, fits) in [(vec![label(60 << 10)], true), (vec![label(1000); 70], false)] {
+        let mut client = dialer.client(server.id(), Lane::Session).unwrap();
+        let (words, stream) = mpsc::channel(4);
+        let mut answers = client.session(ReceiverStream::new(stream)).await.unwrap().into_inner();
+        let hello = Hello { node_id: node(2).to_bytes(), labels, ..Hello::default() };
+        let hello = ToControl { kind: Some(to_control::Kind::Hello(hello)) };
+        words.send(hello).await.unwrap();
+        match answers.message().await {
+            Ok(Some(_)) if fits => {}
+            Err(status) if !fits => {
+                assert_eq!(status.code(), tonic::Code::InvalidArgument);
+                assert!(status.message().contains("fewer labels"), "{status}");
+            }
+            other => panic!("{fits}: {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]

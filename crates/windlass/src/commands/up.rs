@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use listening::Listening;
+use model::job::limits::{LABELS_MAX, NAME_BYTES_MAX};
 use model::{Keep, Retention, text};
 
 use crate::client::addr;
@@ -21,7 +22,7 @@ use crate::commands::run::policy::keep;
 use crate::failure::Failure;
 
 /// Bytes of a node's name: as long as a machine's may be.
-const NAME_BYTES_MAX: usize = 64;
+const NODE_NAME_BYTES_MAX: usize = 64;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -158,16 +159,20 @@ fn api_addr(text: &str) -> Result<SocketAddr, Failure> {
 
 fn node_name(text: &str) -> Result<String, String> {
     let plain = |c: char| !c.is_whitespace() && !c.is_control();
-    if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.chars().all(plain) {
+    if text.is_empty() || text.len() > NODE_NAME_BYTES_MAX || !text.chars().all(plain) {
         return Err(format!(
-            "a node's name has 1 to {NAME_BYTES_MAX} bytes and no spaces, such as `alpha`"
+            "a node's name has 1 to {NODE_NAME_BYTES_MAX} bytes and no spaces, such as `alpha`"
         ));
     }
     Ok(text.to_owned())
 }
 
-/// The same key twice would leave it to chance which value holds.
+/// The same key twice would leave it to chance which value holds. All control nodes keep them, and
+/// let no node in that has too many.
 fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
+    if labels.len() > LABELS_MAX {
+        return Err(Failure::usage(format!("a node has at most {LABELS_MAX} labels")));
+    }
     for (at, (key, _)) in labels.iter().enumerate() {
         if labels[..at].iter().any(|(other, _)| other == key) {
             return Err(Failure::usage(format!("the label `{key}` is given twice")));
@@ -200,6 +205,9 @@ fn keep_of(text: &str) -> Result<(String, Keep), String> {
 fn label(text: &str) -> Result<(String, String), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     match text.split_once('=') {
+        Some((key, value)) if key.len().max(value.len()) > NAME_BYTES_MAX => {
+            Err(format!("a label's key and value have at most {NAME_BYTES_MAX} bytes each"))
+        }
         Some((key, value)) if !key.is_empty() && key.chars().all(plain) => {
             Ok((key.to_owned(), value.to_owned()))
         }
@@ -233,6 +241,8 @@ mod tests {
         let label = |text| label(text).unwrap();
         assert!(check_labels(&[label("a=1"), label("b=1")]).is_ok());
         assert!(check_labels(&[label("a=1"), label("b=1"), label("a=1")]).is_err());
+        let many: Vec<_> = (0..=LABELS_MAX).map(|n| (format!("l{n}"), "1".to_owned())).collect();
+        assert!(check_labels(&many[1..]).is_ok() && check_labels(&many).is_err());
     }
 
     #[test]
@@ -262,6 +272,7 @@ mod tests {
     #[test]
     fn labels_are_read() {
         assert_eq!(label("disk=ssd=fast"), Ok(("disk".into(), "ssd=fast".into())));
+        assert!(label(&format!("disk={}", "x".repeat(NAME_BYTES_MAX + 1))).is_err());
         assert!(label("disk").is_err() && label("=x").is_err() && label("a b=c").is_err());
     }
 }
