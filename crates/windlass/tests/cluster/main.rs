@@ -146,10 +146,14 @@ fn nobody_comes_in_without_a_token_that_is_for_it() {
         text(&joined.stderr)
     };
     assert!(join("wlj_nonsense", "worker").contains("cut off or mistyped"));
+    assert!(join("@/nowhere/token", "worker").contains("cannot read the join token from"));
     let worker = ground.token(&a, &["--roles", "worker"]);
     assert!(join(&worker, "control").contains("is for nodes with worker"));
     let once = ground.token(&a, &["--roles", "worker"]);
-    let words = ["join", peer, "--token", &once, "--peer", "127.0.0.1:0"];
+    // From a file, where nobody reads it off the list of processes.
+    std::fs::write(ground.path("token"), format!("{once}\n")).unwrap();
+    let file = format!("@{}", ground.path("token").display());
+    let words = ["join", peer, "--token", &file, "--peer", "127.0.0.1:0"];
     let _in = ground.start("w", &words);
     assert!(join(&once, "worker").contains("was used up"));
     let status = ground.json(&a, &["cluster", "status"]).unwrap();
