@@ -1,5 +1,6 @@
 //! Nodes that other machines call: over TLS, each with a certificate of the one authority.
 
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::ground::{Ground, Node, text, until};
@@ -56,6 +57,108 @@ fn one_file_makes_a_client_believe_every_node_of_the_cluster() {
         assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stdout));
         assert!(text(&refused.stderr).contains("not for `127.0.0.1`"), "{}", text(&refused.stderr));
     }
+}
+
+#[test]
+fn a_token_that_is_revoked_at_one_node_is_soon_refused_at_all() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let b = ground.join("b", &a, "control,worker");
+    let made = ground.ask(&b, &["token", "create", "ci", "--role", "viewer"]);
+    let token = text(&made.stdout).trim().to_owned();
+    let ps = |node: &Node| {
+        elsewhere(&ground, &token, &["ps", "-N", node.ready["api"].as_str().unwrap()])
+    };
+    for node in [&a, &b] {
+        until("the token is known", || ps(node).status.success().then_some(()));
+    }
+    let revoked = ground.ask(&a, &["token", "revoke", "ci", "--reason", "it was in a log"]);
+    assert!(revoked.status.success(), "{}", text(&revoked.stderr));
+    assert!(text(&ps(&a).stderr).contains("revoked"), "where it was revoked, at once");
+    until("the token is refused", || text(&ps(&b).stderr).contains("revoked").then_some(()));
+}
+
+/// Every file below a node's directory, with what can be read in it.
+fn files(dir: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(dir) = left.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = std::fs::symlink_metadata(&path).unwrap().file_type();
+            if kind.is_dir() {
+                left.push(path);
+            } else if kind.is_file() {
+                let read = text(&std::fs::read(&path).unwrap());
+                found.push((path, read));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_secret_is_on_no_disk_in_the_clear_and_a_worker_has_no_key() {
+    const SECRET: &str = "eight-blue-herons-5b0a";
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let b = ground.join("b", &a, "control");
+    let _w = ground.join("w", &a, "worker");
+    until("it is ready", || {
+        let nodes = ground.json(&a, &["node", "ls"])?;
+        let nodes = nodes["nodes"].as_array()?.clone();
+        nodes.iter().any(|node| node["name"] == "w" && node["state"] == "ready").then_some(())
+    });
+    // More than one node has room for. What it ends with is told by the node that has heard it.
+    let script = "sleep 0.5; test ${#KEY} = 22 && echo on $WINDLASS_NODE_NAME";
+    let api = b.ready["api"].as_str().unwrap();
+    let mut run = ground.windlass();
+    let words = ["run", "-N", api, "--secret-env", "KEY", "--array", "1-4", "--cpus", "1"];
+    let run = run.args(words).args(["--", "sh", "-c", script]).env("KEY", SECRET).output().unwrap();
+    let shown = text(&run.stdout);
+    assert!(run.status.success() && shown.contains("on w"), "{shown}{}", text(&run.stderr));
+    for name in ["a", "b", "w"] {
+        let files = files(&ground.path(name));
+        for (path, read) in &files {
+            assert!(!read.contains(SECRET), "{}", path.display());
+        }
+        let keys = |file: &str| files.iter().any(|(path, _)| path.ends_with(file));
+        for file in ["secrets.key", "peer/authority.key"] {
+            assert_eq!(keys(file), name != "w", "{file} of {name}");
+        }
+        // The scan finds what is there.
+        let found = files.iter().any(|(_, read)| read.contains("sleep 0.5"));
+        assert_eq!(found, name != "w", "{name}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_restored_without_its_authority_believes_nobody_of_before() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let _w = ground.join("w", &a, "worker");
+    let before = ground.ask(&a, &["cluster", "ca"]).stdout;
+    let snapshot = ground.path("cluster.snap");
+    let snapshot = snapshot.to_str().unwrap();
+    let peer = a.ready["peer"].as_str().unwrap();
+    for words in [&["cluster", "snapshot", "save", snapshot][..], &["down"]] {
+        let done = ground.ask(&a, words);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+    }
+    let mut restore = ground.windlass();
+    restore.args(["cluster", "snapshot", "restore", snapshot, "--data-dir"]);
+    let restored = restore.arg(ground.path("r")).output().unwrap();
+    assert!(restored.status.success(), "{}", text(&restored.stderr));
+    // Where the worker looks for a control node.
+    let r = ground.start("r", &["up", "--peer", peer]);
+    until("the worker of before is refused", || {
+        ground.log("r").contains("a peer is refused").then_some(())
+    });
+    assert_ne!(ground.ask(&r, &["cluster", "ca"]).stdout, before);
+    let status = ground.json(&r, &["cluster", "status"]).unwrap();
+    assert_eq!(status["members"].as_array().unwrap().len(), 1, "{status}");
+    // It comes in again with a token of the new authority, in an empty directory.
+    let _again = ground.join("again", &r, "worker");
 }
 
 #[test]
