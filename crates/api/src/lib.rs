@@ -12,6 +12,7 @@ pub mod fuzz;
 
 mod caller;
 mod gate;
+mod hints;
 mod language;
 mod listener;
 mod metrics;

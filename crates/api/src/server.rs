@@ -12,6 +12,7 @@ use tonic::transport::Server;
 
 use crate::calls::Service;
 use crate::gate::{self, Gate, Tokens};
+use crate::hints::{self, Hints};
 use crate::listener;
 use crate::metrics::{self, Requests};
 use crate::rest;
@@ -106,9 +107,14 @@ async fn routes(
     gate: Arc<Gate>,
     requests: Arc<Requests>,
 ) -> Result<Routes, Error> {
-    let grpc = WindlassServer::from_arc(Arc::clone(&service))
-        .max_decoding_message_size(REQUEST_BYTES_MAX)
-        .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let grpc = calls(Arc::clone(&service));
+    let handle = service.handle.clone();
+    let stale = Arc::new(Service { handle: handle.stale() });
+    let stale = Routes::new(calls(Arc::clone(&stale)))
+        .into_axum_router()
+        .layer(axum::middleware::from_fn(rest::only_grpc))
+        .merge(rest::router(stale));
+    let hints = Hints { handle, stale };
     let (health, health_service) = tonic_health::server::health_reporter();
     set_serving(&health, &grpc).await;
     let reflection = || {
@@ -126,9 +132,16 @@ async fn routes(
         .layer(axum::middleware::from_fn(rest::only_grpc))
         .merge(metrics::router(Arc::clone(&service)))
         .merge(rest::router(service))
+        .layer(axum::middleware::from_fn_with_state(hints, hints::follow))
         .layer(axum::middleware::from_fn_with_state(gate, gate::stand))
         .layer(axum::middleware::from_fn_with_state(requests, metrics::measure));
     Ok(router.into())
+}
+
+fn calls(service: Arc<Service>) -> WindlassServer<Service> {
+    WindlassServer::from_arc(service)
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX)
 }
 
 async fn set_serving<S: Windlass>(

@@ -16,6 +16,11 @@ impl Told {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
+    /// What was told last.
+    pub(crate) fn known(&self) -> (u64, Connections) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Takes what was told; what is known then.
     pub(crate) fn take(&self, confirmed: Confirmed) -> (u64, Connections) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

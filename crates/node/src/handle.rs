@@ -37,6 +37,8 @@ pub struct Handle {
     pub(crate) from: Option<record::From>,
     /// The span of its holder's that asks.
     pub(crate) span: Option<SpanRef>,
+    /// It answers from what this node knows, without asking the leader.
+    pub(crate) is_stale: bool,
 }
 
 /// The answer to a submit.
@@ -72,7 +74,19 @@ impl Handle {
     #[must_use]
     pub fn through(&self, token: &str, address: &str) -> Handle {
         let from = record::From { token: token.to_owned(), address: address.to_owned() };
-        Handle { shared: self.shared.clone(), from: Some(from), span: None }
+        Handle { from: Some(from), span: None, ..self.clone() }
+    }
+
+    /// The same handle for whoever wants an answer from what this node knows, without asking the
+    /// leader: it may lack what was acknowledged since [`Handle::age`].
+    #[must_use]
+    pub fn stale(&self) -> Handle {
+        Handle { is_stale: true, ..self.clone() }
+    }
+
+    /// How old what this node knows may be.
+    pub fn age(&self) -> Duration {
+        self.shared.journal.age()
     }
 
     /// The same handle for whoever asks in this span of a trace of theirs.

@@ -31,6 +31,9 @@ impl Handle {
         &self,
         progress: bool,
     ) -> Result<(Arc<View>, Vec<Progress>), Refused> {
+        if self.is_stale {
+            return Ok((self.view_here(), Vec::new()));
+        }
         let until = Instant::now() + LEADER_WITHIN;
         loop {
             let why = match self.shared.ways.wait().await? {
@@ -73,6 +76,18 @@ impl Handle {
     /// What this node has applied by now, which may lack what was acknowledged since.
     pub fn view_now(&self) -> Arc<View> {
         self.shared.views.borrow().clone()
+    }
+
+    /// The same, with the connections that the leader has told last, where another node leads.
+    fn view_here(&self) -> Arc<View> {
+        let view = self.view_now();
+        match self.shared.ways.now() {
+            Some(Way::Here) => view,
+            Some(Way::There(_)) | None => {
+                let (connections_version, connections) = self.shared.told.known();
+                Arc::new(View { state: view.state.clone(), connections, connections_version })
+            }
+        }
     }
 
     async fn applied(&self, index: u64) -> Result<Arc<View>, Refused> {

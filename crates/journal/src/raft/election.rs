@@ -220,6 +220,11 @@ impl Elections {
         !is_quorum(metrics, &there)
     }
 
+    /// How long ago a leader was heard of.
+    pub(crate) fn silence(&self) -> Duration {
+        self.contact.times().leader.elapsed()
+    }
+
     /// Leaves elections to others for so long.
     pub(crate) fn stay_quiet(&self, longer: Duration) {
         self.contact.stay_quiet(longer);

@@ -236,6 +236,17 @@ impl Raft {
         self.elections.resign().await;
     }
 
+    /// How old what is applied here may be: how long ago this member heard of a leader, or where it leads itself, of a
+    /// majority.
+    pub fn age(&self) -> Duration {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        match metrics.current_leader == Some(self.number) {
+            true => Duration::from_millis(metrics.millis_since_quorum_ack.unwrap_or_default()),
+            false => self.elections.silence(),
+        }
+    }
+
     /// Leaves elections to others for so long: this member only votes.
     pub fn stay_quiet(&self, longer: Duration) {
         self.elections.stay_quiet(longer);

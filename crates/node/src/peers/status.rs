@@ -94,6 +94,15 @@ impl ClusterStatus {
 }
 
 impl Handle {
+    /// Where the API of the node that leads is reached, `HOST:PORT`; `None`: here, or only on its own
+    /// machine, or nobody is known to lead.
+    pub fn leaders_api(&self) -> Option<String> {
+        let Some(Way::There(leader)) = self.shared.ways.now() else { return None };
+        let view = self.view_now();
+        let address = view.state.members().get(leader)?.api_address.clone();
+        (!address.is_empty()).then_some(address)
+    }
+
     /// The cluster, as this node knows it; it answers without a leader too, for then it is asked most.
     pub async fn cluster_status(&self) -> Result<ClusterStatus, Refused> {
         let known = match self.shared.ways.now() {

@@ -220,7 +220,7 @@ fn handle(
         down,
         stopped: parts.stopped.subscribe(),
     };
-    Handle { shared: Arc::new(shared), from: None, span: None }
+    Handle { shared: Arc::new(shared), from: None, span: None, is_stale: false }
 }
 
 fn spawn_upkeep(config: &Config, parts: &Parts, handle: &Handle, node: NodeId) {

@@ -3,6 +3,7 @@
 //! It turns what can go wrong on the way into words. It must never show anything.
 
 pub(crate) mod addr;
+mod calls;
 pub(crate) mod patience;
 pub(crate) mod pin;
 pub(crate) mod token;
@@ -11,17 +12,16 @@ pub(crate) mod way;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderValue;
 use model::RunId;
 use model::selector::{RunSelector, Selector};
 use proto::api::GetRunRequest;
 use proto::api::windlass_client::WindlassClient;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::transport::Endpoint;
+use tonic::{Code, Status};
 
 use addr::Address;
+use calls::Calls;
 use way::{Connector, Way};
 
 use crate::failure::{Failure, chain, exit};
@@ -49,6 +49,9 @@ pub(crate) struct Target {
     /// Read settings from FILE (else from WINDLASS_CONFIG, else see `help config`)
     #[arg(short, long, value_name = "FILE", global = true, hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
+    /// Answer from what the node knows, without asking the leader; say how old that may be
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) stale: bool,
     /// Say more on stderr
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
@@ -57,21 +60,10 @@ pub(crate) struct Target {
 /// A connection to a node.
 #[derive(Clone)]
 pub(crate) struct Client {
-    pub(crate) rpc: WindlassClient<InterceptedService<Channel, Bearer>>,
+    pub(crate) rpc: WindlassClient<Calls>,
     /// With its port, also where the user left it out.
     pub(crate) addr: String,
     ca: Option<PathBuf>,
-}
-
-/// Brings the token with each call.
-#[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
 }
 
 impl Client {
@@ -89,12 +81,12 @@ impl Client {
         let channel = endpoint.connect_with_connector(connector).await;
         let channel = channel.map_err(|error| unreachable(&addr, target.ca.as_deref(), &error))?;
         let bearer = format!("Bearer {}", token?);
-        let bearer = MetadataValue::try_from(bearer).map_err(|_| {
+        let bearer = HeaderValue::try_from(bearer).map_err(|_| {
             Failure::new("the token has characters that cannot be sent")
                 .hint("copy it from the file `token` in the node's data directory")
         })?;
-        let rpc = WindlassClient::with_interceptor(channel, Bearer(bearer))
-            .max_decoding_message_size(RESPONSE_BYTES_MAX);
+        let calls = Calls::new(channel, bearer, target.stale);
+        let rpc = WindlassClient::new(calls).max_decoding_message_size(RESPONSE_BYTES_MAX);
         Ok(Client { rpc, addr, ca: target.ca.clone() })
     }
 

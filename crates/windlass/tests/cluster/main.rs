@@ -8,6 +8,7 @@ mod copies;
 mod ground;
 mod leaving;
 mod secured;
+mod stale;
 
 use std::collections::BTreeMap;
 
