@@ -1,7 +1,7 @@
 //! The cluster: its members, and what lets others in.
 
 use proto::api;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{at_ms, text};
@@ -84,6 +84,25 @@ impl From<&api::ClusterMember> for Member {
             clock_ahead_ms: member.clock_ahead_ms,
         }
     }
+}
+
+/// A join token to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CreateJoinToken {
+    /// The roles its nodes may have: `control,worker`, `control` or `worker`. A control node has the cluster's keys.
+    #[schema(example = "worker")]
+    pub roles: String,
+    /// How long it is good for, in milliseconds, 7 days at the most; an hour unless told otherwise.
+    #[schema(example = 3_600_000)]
+    pub lasts_ms: Option<u64>,
+    /// How many nodes it lets in, 1,000 at the most; one unless told otherwise.
+    #[schema(example = 2)]
+    pub uses_max: Option<u32>,
+    /// Why, for the audit.
+    pub reason: Option<String>,
+    /// Who makes it: `user:NAME`, for the data directory's token alone.
+    pub actor: Option<String>,
 }
 
 /// What lets machines join; the only answer that has its text.

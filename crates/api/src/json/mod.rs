@@ -37,7 +37,7 @@ pub use element::{Attempt, Because, Element, Outcome};
 pub use event::Event;
 pub use history::{History, PastRun};
 pub use job::{Job, Keep, Retention};
-pub use members::{ClusterStatus, JoinToken, Member};
+pub use members::{ClusterStatus, CreateJoinToken, JoinToken, Member};
 pub use node::{Drain, Draining, Node, NodeDetail, Nodes, Remove, Removed, Resume, Resumed};
 pub use output::{Encoding, Line, Output, Stream};
 pub use page::{

@@ -19,6 +19,7 @@ mod audit;
 mod elements;
 mod events;
 mod lists;
+mod members;
 mod nodes;
 mod output;
 mod runs;

@@ -10,7 +10,9 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Required, ResponseBui
 use utoipa::{Modify, OpenApi as _};
 
 use super::problem::PROBLEM;
-use super::{audit, elements, events, lists, negotiate, nodes, output, runs, security, submit};
+use super::{
+    audit, elements, events, lists, members, negotiate, nodes, output, runs, security, submit,
+};
 
 /// The description.
 #[derive(utoipa::OpenApi)]
@@ -25,7 +27,7 @@ use super::{audit, elements, events, lists, negotiate, nodes, output, runs, secu
         submit::cancel, submit::rerun, submit::purge, runs::wait, output::read, events::all,
         events::of_run, events::why, lists::upload,
         nodes::list, nodes::get, nodes::elements, nodes::drain, nodes::resume, nodes::remove,
-        nodes::down, nodes::cluster, nodes::snapshot, nodes::authority, nodes::version,
+        nodes::down, nodes::cluster, members::list, members::create_token, nodes::snapshot, nodes::authority, nodes::version,
         security::list, security::create, security::revoke, audit::list, audit::follow, serve,
     ),
     components(schemas(super::Problem, crate::json::Output, crate::json::Event)),

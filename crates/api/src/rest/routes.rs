@@ -13,8 +13,8 @@ use http::{HeaderValue, StatusCode};
 use super::places::{self, Places};
 use super::problem::Problem;
 use super::{
-    Rest, audit, elements, events, front, lists, negotiate, nodes, openapi, output, runs, security,
-    submit,
+    Rest, audit, elements, events, front, lists, members, negotiate, nodes, openapi, output, runs,
+    security, submit,
 };
 use crate::calls::Service;
 
@@ -24,7 +24,7 @@ const REQUESTS_MAX: usize = 512;
 const STREAMS_MAX: usize = 256;
 
 /// The routes that answer with JSON.
-fn plain() -> [(&'static str, MethodRouter<Rest>); 25] {
+fn plain() -> [(&'static str, MethodRouter<Rest>); 27] {
     [
         ("/v1/runs", get(runs::list).post(submit::submit)),
         ("/v1/runs/purge", post(submit::purge)),
@@ -48,6 +48,8 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 25] {
         ("/v1/tokens/{token}/revoke", post(security::revoke)),
         ("/v1/audit", get(audit::list)),
         ("/v1/cluster", get(nodes::cluster)),
+        ("/v1/cluster/members", get(members::list)),
+        ("/v1/cluster/join-tokens", post(members::create_token)),
         ("/v1/cluster/ca", get(nodes::authority)),
         ("/v1/version", get(nodes::version)),
         ("/v1/openapi.json", get(openapi::serve)),
