@@ -98,6 +98,37 @@ fn the_image_runs_a_node_in_a_real_engine() {
     engine.docker(&["rm", "--force", "--volumes", "node"]);
 }
 
+#[test]
+fn three_containers_are_a_cluster_and_one_may_die() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::start_with_networks();
+    package(dir.path(), &["image"], Some(&engine));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/compose/compose.yaml");
+    std::fs::copy(file, dir.path().join("compose.yaml")).unwrap();
+    let token = dir.path().join("join-token");
+    std::fs::write(&token, "").unwrap();
+    let compose = |args: &[&str]| engine.compose(dir.path(), args);
+    let until = |what: &str, args: &[&str], wanted: &str| {
+        engine::until(what, || compose(args).ok().filter(|said| said.contains(wanted)))
+    };
+    compose(&["up", "-d", "alpha"]).unwrap();
+    let made = ["exec", "-T", "alpha", "windlass", "cluster", "token", "--uses", "2"];
+    let made = until("ready", &made, "wlj_");
+    let text = made.lines().find(|line| line.starts_with("wlj_")).unwrap();
+    std::fs::write(&token, text).unwrap();
+    compose(&["up", "-d"]).unwrap();
+    let status = ["exec", "-T", "beta", "windlass", "cluster", "status"];
+    until("three that vote", &status, "the loss of any one machine");
+    compose(&["kill", "alpha"]).unwrap();
+    let run = ["exec", "-T", "gamma", "windlass", "run", "--", "/usr/bin/windlass", "version"];
+    until("work without the first", &run, "client ");
+    // New containers on the same volumes are the same nodes.
+    compose(&["up", "-d", "--force-recreate"]).unwrap();
+    let ps = ["exec", "-T", "alpha", "windlass", "ps", "--all"];
+    until("the first one back", &ps, "succeeded");
+    compose(&["down", "--volumes", "--timeout", "20"]).unwrap();
+}
+
 /// Whether a program asks for no loader: it has no interpreter among its segments.
 fn is_static(elf: &[u8]) -> bool {
     const INTERPRETER: u32 = 3;
