@@ -51,6 +51,9 @@ pub(crate) struct Task {
     pub(crate) welcome: watch::Sender<bool>,
     pub(crate) down: watch::Receiver<bool>,
     pub(crate) clock: Clock,
+    /// When the reactor wants to be woken. It outlives supervisors as the reactor does, which asks
+    /// once and would wait for ever for a timer that was forgotten with one of them.
+    pub(crate) timer: Option<Instant>,
 }
 
 /// Who knows what is placed on this node.
@@ -175,19 +178,18 @@ impl Task {
 
     async fn serve(&mut self, mut link: Link) -> LinkEnd {
         let mut out = Vec::new();
-        let mut timer: Option<Instant> = None;
         let mut down = self.down.clone();
         down.mark_changed();
         let Some(recovered) = self.recovered(&link).await else { return LinkEnd::NodeStops };
         let hello = link.hello.clone();
         self.note_heard();
-        timer = self.step(Event::SupervisorUp { hello, recovered }, &mut out).or(timer);
+        self.step(Event::SupervisorUp { hello, recovered }, &mut out);
         loop {
             if !out.is_empty() && link.send(&std::mem::take(&mut out)).await.is_err() {
                 return LinkEnd::Lost;
             }
             self.running.store(self.worker.running() as u64, Ordering::Relaxed);
-            let wake = timer.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let wake = self.timer.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
             let next = tokio::select! {
                 received = link.receive() => {
                     self.note_heard();
@@ -196,7 +198,7 @@ impl Task {
                         match received {
                             Ok(Some(message)) => {
                                 if let Some(event) = self.heard(message) {
-                                    timer = self.step(event, &mut out).or(timer);
+                                    self.step(event, &mut out);
                                 }
                             }
                             Ok(None) => break,
@@ -216,12 +218,12 @@ impl Task {
                     }
                     Event::Down
                 }
-                () = tokio::time::sleep_until(wake.into()), if timer.is_some() => {
-                    timer = None;
+                () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
+                    self.timer = None;
                     Event::Timer
                 }
             };
-            timer = self.step(next, &mut out).or(timer);
+            self.step(next, &mut out);
         }
     }
 
@@ -270,9 +272,8 @@ impl Task {
         }
     }
 
-    /// Performs what the reactor wants of one event; returns the timer it asked for.
-    fn step(&mut self, event: Event, out: &mut Vec<ToSupervisor>) -> Option<Instant> {
-        let mut timer = None;
+    /// Performs what the reactor wants of one event.
+    fn step(&mut self, event: Event, out: &mut Vec<ToSupervisor>) {
         for effect in self.worker.handle(self.clock.now(), event) {
             match effect {
                 Effect::ToControl(message) => {
@@ -286,14 +287,13 @@ impl Task {
                     self.forget(&message);
                     out.push(*message);
                 }
-                Effect::Timer(at_ms) => timer = Some(self.clock.at(at_ms)),
+                Effect::Timer(at_ms) => self.timer = Some(self.clock.at(at_ms)),
                 // The line opens another session, with another control node where there is one.
                 Effect::LeaveSession => self.words = None,
             }
         }
         let welcome = self.worker.is_welcome();
         self.welcome.send_if_modified(|known| std::mem::replace(known, welcome) != welcome);
-        timer
     }
 
     /// What a former supervisor's attempts came to, where this one is new; `None` where the node

@@ -152,6 +152,7 @@ pub(super) async fn start(
             welcome: welcome_tx,
             down: closed_rx,
             clock: Clock,
+            timer: None,
         };
         worker::spawn(worker, parts.stopped.clone());
     }

@@ -149,6 +149,7 @@ pub(super) async fn start(
         welcome: welcome_tx,
         down: closed_rx,
         clock: Clock,
+        timer: None,
     };
     let ousted = spawn_ousted(&own, stopped_tx.clone());
     worker::spawn(task, stopped_tx);

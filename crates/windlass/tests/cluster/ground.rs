@@ -9,6 +9,8 @@ use tempfile::TempDir;
 
 /// How long anything may take here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The lease of each node.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -64,7 +66,7 @@ impl Ground {
         if !words.contains(&"--api") {
             command.args(["--api", "127.0.0.1:0"]);
         }
-        command.args(["--lease", "5s", "--log", "info"]);
+        command.args(["--lease", &format!("{}s", LEASE.as_secs()), "--log", "info"]);
         command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut node = Node { name, child, ready: Value::Null, dir };
@@ -168,6 +170,16 @@ impl Node {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+
+    /// Ends its supervisor, whichever that is by now.
+    pub(crate) fn end_supervisor(&self) {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        for pid in pids.filter(|pid| is_supervisor_of(*pid, &self.dir)) {
+            let pid = rustix::process::Pid::from_raw(pid).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
 }
 
 impl Drop for Node {
@@ -178,20 +190,12 @@ impl Drop for Node {
     }
 }
 
-impl Node {
-    fn end_supervisor(&self) {
-        let pid = self.ready["supervisor_pid"].as_i64().unwrap_or_default();
-        if pid > 0 && is_supervisor_of(pid, &self.dir) {
-            let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-    }
-}
-
-/// A number of a process may be another's by now.
-fn is_supervisor_of(pid: i64, dir: &Path) -> bool {
+/// By the words that it was started with: a number of a process may be another's by now.
+fn is_supervisor_of(pid: i32, dir: &Path) -> bool {
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    text(&line).contains(&dir.display().to_string())
+    let line = text(&line);
+    let mut words = line.split('\0').skip(1);
+    words.next() == Some("__supervisor") && words.any(|word| Path::new(word) == dir)
 }
 
 /// Looks until there is something, or fails saying what was waited for.

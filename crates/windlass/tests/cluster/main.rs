@@ -12,7 +12,7 @@ mod stale;
 
 use std::collections::BTreeMap;
 
-use ground::{Ground, text, until};
+use ground::{Ground, LEASE, text, until};
 use serde_json::json;
 
 /// Tasks note their start and their end with their fence outside of the cluster. They take longer than a lease, so what
@@ -130,6 +130,28 @@ fn a_node_that_only_works_is_called_by_nobody_and_runs_tasks() {
     let run = run.args(["run", "-N", api]).args(&words[1..]).env("KEY", "hidden").output().unwrap();
     assert!(run.status.success(), "{}", text(&run.stderr));
     assert!(text(&run.stdout).contains('w'), "a secret reaches a worker that has no key");
+}
+
+#[test]
+fn a_node_whose_supervisor_was_killed_is_heard_of_as_before() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let worker = ground.join("w", &a, "worker");
+    let epoch = || {
+        let nodes = ground.json(&a, &["node", "ls"])?;
+        let node = nodes["nodes"].as_array()?.iter().find(|node| node["name"] == "w")?.clone();
+        node["epoch"].as_u64().filter(|_| node["state"] == "ready")
+    };
+    let before = until("it is ready", epoch);
+    worker.end_supervisor();
+    let after = until("it has another one", || epoch().filter(|epoch| *epoch > before));
+    // A node that is idle has nothing to say but that it lives, and would be lost by now.
+    let begun = std::time::Instant::now();
+    until("a lease and its margin are over", || {
+        let now = epoch().unwrap_or(after);
+        assert_eq!(now, after, "it was lost, {:?} after its supervisor came", begun.elapsed());
+        (begun.elapsed() > LEASE * 2).then_some(())
+    });
 }
 
 #[test]
