@@ -8,12 +8,17 @@ const WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// Looks until something is found; an error says what is there instead.
-pub(crate) fn find<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + WITHIN;
+pub(crate) fn find<T>(look: impl FnMut() -> Result<T, String>) -> T {
+    find_within(WITHIN, look)
+}
+
+/// The same for what takes longer, or must not take as long.
+pub(crate) fn find_within<T>(within: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + within;
     loop {
         match look() {
             Ok(found) => return found,
-            Err(instead) => assert!(Instant::now() < deadline, "after {WITHIN:?} still {instead}"),
+            Err(instead) => assert!(Instant::now() < deadline, "after {within:?} still {instead}"),
         }
         std::thread::sleep(LOOK_AGAIN);
     }
