@@ -5,6 +5,7 @@
 //! Nothing of the house is linked in, so that `tidy` builds in seconds and works while a crate does not compile.
 
 mod bench;
+mod chaos;
 mod mutants;
 mod node;
 mod package;
@@ -25,6 +26,9 @@ usage: cargo xtask <chore>
                             build in release and print the table of speeds; all works by default:
                             idle, array, latency; submit, durable, crowd, chain, noop, history,
                             shapes, queued (of scale: 0.01 of each count is a rehearsal)
+  chaos [--minutes N] [--seed S]
+                            six nodes in network namespaces, killed, cut off, paused and restarted;
+                            10 minutes and a seed of the moment unless told otherwise; needs root
   mutants [--seeds N] [NAME…]
                             break a rule at a time and have the simulation find it
   package [--profile NAME] [--out DIR] [binary] [deb] [image]
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Some("bench") => bench::run(rest),
         Some("package") => package::run(rest),
         Some("soak") => soak::run(rest),
+        Some("chaos") => chaos::run(rest),
         Some("mutants") => mutants::run(rest),
         Some("__bare-spawn") => bench::bare_spawn_child(rest),
         Some("help" | "-h" | "--help") => {

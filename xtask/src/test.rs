@@ -3,7 +3,7 @@
 //! Plain `cargo test` and not a runner that would have to be installed first: a fresh clone needs cargo alone.
 //! What the tests need beyond that is installed here, under the target directory.
 
-mod debian;
+pub(crate) mod debian;
 mod fuzz;
 mod python;
 mod summary;
@@ -35,9 +35,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         bail!("the binary does not build, so no test was run");
     }
     // Those tests that need what is missing fail and say so; the others are not to blame.
-    for (what, done) in [("Python", python::install()), ("curl", debian::install_missing())] {
+    for (what, done) in [("Python", python::install()), ("programs", debian::install_missing())] {
         if let Err(error) = done {
-            eprintln!("warning: the tests' {what} is not there: {error:#}");
+            eprintln!("warning: what the tests need is not all there, {what}: {error:#}");
         }
     }
     // What is looked for by its name alone is not in there.
