@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_keep_the_promises() {
-    let mut group = Group::of(3).await;
+    let mut group = Group::calm(3).await;
     let (node, _) = group.leader().await;
     let mut journal = group.homes.get_mut(&node).unwrap().journal.take().unwrap();
     // A message may be on its way into it.

@@ -45,6 +45,7 @@ struct Group {
     incarnation: u64,
     /// Disks that remember what was synced, and do not sync.
     pretends: bool,
+    timing: Timing,
 }
 
 impl Group {
@@ -55,8 +56,23 @@ impl Group {
         group
     }
 
+    /// The same, and whoever leads goes on to, however busy the machine is.
+    async fn calm(count: u64) -> Self {
+        let (election_min, election_max) = (Duration::from_secs(5), Duration::from_secs(8));
+        let mut group = Self::empty(1);
+        group.timing = Timing { election_min, election_max, ..timing() };
+        group.fill(count).await;
+        group
+    }
+
     fn empty(seed: u64) -> Self {
-        Self { net: Net::new(seed), homes: BTreeMap::new(), incarnation: 3, pretends: false }
+        Self {
+            net: Net::new(seed),
+            homes: BTreeMap::new(),
+            incarnation: 3,
+            pretends: false,
+            timing: timing(),
+        }
     }
 
     /// Fills an empty one.
@@ -86,7 +102,7 @@ impl Group {
             node,
             start: *start,
             cluster: Cluster { id: 77, incarnation: self.incarnation },
-            timing: timing(),
+            timing: self.timing,
             ..config(dir.path())
         }
     }
