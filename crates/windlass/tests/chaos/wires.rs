@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::world::{Host, World};
 
 const PORT: u16 = 7401;
-/// Nothing here waits for a processor: what does not come at once does not come.
+/// What does not come at once does not come.
 const AT_ONCE: Duration = Duration::from_secs(1);
+/// What does come may take as long as a busy machine lets it.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_wire_is_cut_in_one_direction_and_whole_again() {
@@ -17,9 +19,9 @@ fn a_wire_is_cut_in_one_direction_and_whole_again() {
     let (a, b) = (world.host(1), world.host(2));
     assert!(hears(&a, &b) && hears(&b, &a));
     world.cut(BTreeSet::from([(a.addr, b.addr)]));
-    assert!(!hears(&a, &b) && hears(&b, &a));
+    assert!(is_deaf(&a, &b) && hears(&b, &a));
     world.cut(BTreeSet::from([(a.addr, b.addr), (b.addr, a.addr)]));
-    assert!(!hears(&a, &b) && !hears(&b, &a));
+    assert!(is_deaf(&a, &b) && is_deaf(&b, &a));
     world.cut(BTreeSet::new());
     assert!(hears(&a, &b) && hears(&b, &a));
 }
@@ -40,11 +42,25 @@ fn nobody_gets_in_through_nat_and_who_is_behind_it_gets_out() {
     assert_eq!(seen.ip(), hidden.addr, "it is seen as its router");
 }
 
-/// Whether a word that the first says arrives at the other.
+/// Whether a word that the first says arrives at the other, sooner or later.
 fn hears(from: &Host, to: &Host) -> bool {
+    arrives(from, to, PATIENCE)
+}
+
+fn is_deaf(from: &Host, to: &Host) -> bool {
+    !arrives(from, to, AT_ONCE)
+}
+
+fn arrives(from: &Host, to: &Host, within: Duration) -> bool {
     let socket = |host: &Host| host.within(|| UdpSocket::bind((host.addr, 0)).unwrap());
     let (mouth, ear) = (socket(from), socket(to));
-    ear.set_read_timeout(Some(AT_ONCE)).unwrap();
-    mouth.send_to(b"word", ear.local_addr().unwrap()).unwrap();
-    ear.recv(&mut [0; 8]).is_ok()
+    ear.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < within {
+        mouth.send_to(b"word", ear.local_addr().unwrap()).unwrap();
+        if ear.recv(&mut [0; 8]).is_ok() {
+            return true;
+        }
+    }
+    false
 }
