@@ -144,7 +144,8 @@ impl Service {
 
     pub(crate) async fn get_server(&self, caller: &Caller) -> Result<GetServerResponse, Refused> {
         caller.need(Role::Viewer, "look at the node")?;
-        Ok(convert::server(&self.handle, &*self.handle.view().await?))
+        // What it tells is of the node itself: it is asked too where nobody leads.
+        Ok(convert::server(&self.handle, &self.handle.view_now()))
     }
 
     /// A snapshot of the cluster, on its way out.

@@ -152,7 +152,7 @@ pub(crate) fn server(handle: &node::Handle, view: &node::View) -> api::GetServer
         node_name: info.name.clone(),
         applied_index: view.state.applied(),
         pid: std::process::id(),
-        voters: 1,
+        voters: handle.voters(),
         tasks_running: handle.running(),
         tasks_queued: view.state.waiting(),
         level: info.level,

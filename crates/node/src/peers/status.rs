@@ -103,6 +103,13 @@ impl Handle {
         (!address.is_empty()).then_some(address)
     }
 
+    /// How many nodes vote, as far as this one knows.
+    pub fn voters(&self) -> u32 {
+        let membership = self.shared.journal.membership();
+        let membership = membership.borrow();
+        membership.members.iter().filter(|role| role.voter).count() as u32
+    }
+
     /// The cluster, as this node knows it; it answers without a leader too, for then it is asked most.
     pub async fn cluster_status(&self) -> Result<ClusterStatus, Refused> {
         let known = match self.shared.ways.now() {

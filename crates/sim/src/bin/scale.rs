@@ -26,8 +26,9 @@ use reactor::placement::Room;
 
 const LEADER: LeaderId = (1, 1);
 const LEASE_MS: u64 = 30_000;
-/// Elements of the array, whatever the number of nodes.
-const ELEMENTS: u32 = 100_000;
+/// Elements of the array, for each node and at the least.
+const ELEMENTS_PER_NODE: u32 = 100;
+const ELEMENTS_MIN: u32 = 20_000;
 /// What each node can run at once.
 const SLOTS: u64 = 8;
 /// Heartbeats of each node.
@@ -63,13 +64,14 @@ fn measure(nodes: u64) -> String {
             }
         }
     });
-    let tasks = leader.timed(|leader| leader.run_array());
+    let elements = ELEMENTS_MIN.max(ELEMENTS_PER_NODE * nodes as u32);
+    let tasks = leader.timed(|leader| leader.run_array(elements));
     let each = |time: Duration, count: u64| time.as_secs_f64() * 1e6 / count as f64;
     format!(
         r#"{{"nodes":{nodes},"connect_us":{:.2},"heartbeat_us":{:.3},"task_us":{:.3}}}"#,
         each(connect, nodes),
         each(beats, nodes * BEATS),
-        each(tasks, ELEMENTS.into()),
+        each(tasks, elements.into()),
     )
 }
 
@@ -170,13 +172,13 @@ impl Leader {
         self.say(node, to_control::Kind::Hello(hello));
     }
 
-    fn run_array(&mut self) {
+    fn run_array(&mut self, elements: u32) {
         let mut task = TaskSpec::new(vec!["noop".into()]);
-        task.array = Some(ArraySpec { first: 1, last: ELEMENTS, step: 1, parallel_max: 0 });
+        task.array = Some(ArraySpec { first: 1, last: elements, step: 1, parallel_max: 0 });
         let spec = JobSpec { tasks: vec![task], ..JobSpec::default() };
         let submit = SubmitJob { job: Some((&spec).into()), ..SubmitJob::default() };
         self.give(Event::Request { id: 1, command: Kind::SubmitJob(submit) });
-        while self.ended < ELEMENTS {
+        while self.ended < elements {
             let before = self.ended;
             self.now.steady_ms += 1;
             self.give(Event::Timer);

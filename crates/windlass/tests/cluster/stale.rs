@@ -30,4 +30,8 @@ fn a_node_that_is_left_alone_says_what_it_knows_and_how_old_that_is() {
     assert!(old.contains("as of "), "{old}");
     let submitted = ground.ask(&a, &["run", "-d", "--stale", "--", "true"]);
     assert!(!submitted.status.success(), "what is to last is never old: {submitted:?}");
+    let version = ground.ask(&a, &["version"]);
+    assert!(text(&version.stdout).contains("node a"), "{version:?}");
+    let down = ground.ask(&a, &["down"]);
+    assert!(down.status.success(), "it ends without the others: {down:?}");
 }
