@@ -46,7 +46,24 @@ impl Handle {
     pub(crate) async fn commit_traced(
         &self,
         command: Kind,
+        submit: Option<Box<traces::Submitted>>,
+    ) -> Result<Answer, Refused> {
+        let mut maybe_done = false;
+        match self.try_until_late(command, submit, &mut maybe_done).await {
+            // What refuses the last try says nothing of one before it.
+            Err(Refused::Unavailable(_) | Refused::Overloaded { .. }) if maybe_done => {
+                Err(Refused::OutcomeUnknown)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Says by `maybe_done` whether some try may have been done.
+    async fn try_until_late(
+        &self,
+        command: Kind,
         mut submit: Option<Box<traces::Submitted>>,
+        maybe_done: &mut bool,
     ) -> Result<Answer, Refused> {
         let until = Instant::now() + LEADER_WITHIN;
         loop {
@@ -58,6 +75,7 @@ impl Handle {
                     there(asked)
                 }
             };
+            *maybe_done |= matches!(tried, Tried::Unknown);
             let late = Instant::now() >= until;
             match tried {
                 Tried::Done(answer) => return answer,

@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 use tower::Service;
 
 use crate::adapter::{
@@ -221,9 +221,24 @@ pub(crate) fn unanswered(node: NodeId, status: &Status) -> Uncallable {
     }
     match (is_of_the_way, is_connected) {
         (true, false) => Uncallable::Unconnected { node, why },
-        (true, true) => Uncallable::Unreachable { node, why },
-        (false, _) => Uncallable::Refused { node, why },
+        (false, _) if refuses(status.code()) => Uncallable::Refused { node, why },
+        _ => Uncallable::Unreachable { node, why },
     }
+}
+
+/// Whether it is a code that a node refuses with. With any other gRPC itself ends a call that may have
+/// been heard: its time is over, or a part of the answer is lost.
+fn refuses(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unavailable
+            | Code::PermissionDenied
+            | Code::InvalidArgument
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::Unauthenticated
+            | Code::Unimplemented
+    )
 }
 
 pub(crate) fn endpoint() -> Endpoint {
@@ -328,4 +343,23 @@ async fn connect(
         _ => Box::pin(std::future::pending()),
     };
     Ok(Guarded { stream, end, from: From(certified), _held: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_node_says_itself_is_a_refusal() {
+        let node = NodeId(Uuid::from_u128(7));
+        let is_refusal =
+            |status: Status| matches!(unanswered(node, &status), Uncallable::Refused { .. });
+        assert!(is_refusal(Status::unavailable("it is starting")));
+        assert!(is_refusal(Status::permission_denied("it is no control node")));
+        // A server whose time is over says so in an answer like any other.
+        assert!(!is_refusal(Status::cancelled("Timeout expired")));
+        assert!(!is_refusal(Status::internal("Missing response message.")));
+    }
 }
