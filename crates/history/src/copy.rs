@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use crate::error::failed;
 use crate::incoming::{AUDIT, Incoming};
-use crate::store::{History, OWN_ENTRIES_MAX};
+use crate::store::History;
 use crate::{Error, OpenError, gone, part};
 
 /// A file of history as it was when it was asked for; what is added to it later is left out.
@@ -53,9 +54,20 @@ impl History {
         Ok(files)
     }
 
-    /// Whether the facts of entries before this one lack: they came with a snapshot.
-    pub fn lacks_before(&self, index: u64) -> bool {
-        index > self.last().saturating_add(OWN_ENTRIES_MAX)
+    /// Whether facts of entries up to this one lack, which a snapshot stands for.
+    pub fn lacks_through(&self, index: u64) -> bool {
+        index > self.last()
+    }
+
+    /// Says whether files of another node are on their way: until they are here nobody can say of
+    /// what is not found that there is no such thing.
+    pub fn set_awaiting(&self, awaiting: bool) {
+        self.awaiting.store(awaiting, Ordering::SeqCst);
+    }
+
+    /// Whether they are.
+    pub fn is_awaiting(&self) -> bool {
+        self.awaiting.load(Ordering::SeqCst)
     }
 
     /// Where files from another node are put.

@@ -52,4 +52,4 @@ pub use incoming::Incoming;
 pub use keep::Settings;
 pub use purge::{Purge, Purged};
 pub use runs::{Found, Page};
-pub use store::{History, OWN_ENTRIES_MAX, Pending};
+pub use store::{History, Pending};

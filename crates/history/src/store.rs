@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,7 @@ use crate::tend::Tender;
 use crate::{Error, OpenError};
 
 /// Entries of the journal's own that may come before the first with facts.
-pub const OWN_ENTRIES_MAX: u64 = 64;
+const OWN_ENTRIES_MAX: u64 = 64;
 /// The part in the making by a flush.
 const FLUSH: &str = "flush.tmp";
 
@@ -30,6 +31,8 @@ pub struct History {
     /// Whoever changes files; one at a time.
     pub(crate) tender: Mutex<Tender>,
     pub(crate) audit: Audit,
+    /// Files of another node are on their way.
+    pub(crate) awaiting: AtomicBool,
 }
 
 /// What readers look at.
@@ -116,6 +119,7 @@ impl History {
             inner: RwLock::new(inner),
             tender: Mutex::new(Tender::new(gone, settings)),
             audit,
+            awaiting: AtomicBool::new(false),
         })
     }
 

@@ -194,6 +194,11 @@ impl<J: Journal> Task<J> {
                 }
             };
             self.flights.delivered(&event);
+            if let Event::Restored { index, .. } = &event
+                && self.publish.send(Publish::Restored(*index)).await.is_err()
+            {
+                return publisher_gone();
+            }
             let looks =
                 matches!(event, Event::Timer | Event::Confirmed { .. } | Event::Leadership(_));
             let effects = self.control.handle(self.clock.now(), event);

@@ -224,6 +224,9 @@ impl Handle {
     ) -> Result<RunPage, Refused> {
         let before = if before == 0 { RunId(u64::MAX) } else { RunId(before) };
         let view = self.view().await?;
+        if all && self.shared.history.is_awaiting() {
+            return Err(query::awaited());
+        }
         self.shared
             .aside(|| query::runs(&view, &self.shared.history, filter, all, before, limit))
             .await
@@ -256,6 +259,9 @@ impl Handle {
         limit: usize,
     ) -> Result<Changes, Refused> {
         self.view().await?;
+        if self.shared.history.is_awaiting() {
+            return Err(query::awaited());
+        }
         self.shared.aside(|| self.shared.history.changes(&filter, before, limit)).await
     }
 

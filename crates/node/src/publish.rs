@@ -28,6 +28,8 @@ use crate::watchers::Watchers;
 pub(crate) enum Publish {
     /// An entry of the journal is applied; `commit` is there where traces tell of it.
     Happened { events: Vec<Event>, state: State, commit: Option<Commit> },
+    /// A snapshot stands for all entries up to this one.
+    Restored(u64),
     /// The files of another node's history are here, or could not be had.
     Copied(bool),
     /// The workers' sessions changed.
@@ -72,6 +74,8 @@ struct News {
     ended: Vec<Attempt>,
     /// What changed, by the index of its entry.
     changes: Vec<(u64, Vec<events::Event>)>,
+    /// The last entry that a snapshot stands for, and the last that was told before it in this stretch.
+    restored: Option<(u64, Option<u64>)>,
     /// The files of another history are here, or not to be had.
     copied: Option<bool>,
 }
@@ -92,8 +96,9 @@ impl Publisher {
                 self.take(next, &mut view, &mut news);
             }
             if filling.is_none()
-                && let Some(index) = self.lacks(&news.entries)
+                && let Some(index) = self.lacks(&news)
             {
+                self.history.set_awaiting(true);
                 let told = self.told.clone();
                 self.copier.begin(index, async move |copied| {
                     if let Some(told) = told.upgrade() {
@@ -113,21 +118,14 @@ impl Publisher {
         Ok(())
     }
 
-    /// The entry before which history has a hole: what it stands for came as a snapshot.
-    fn lacks(&self, entries: &[(u64, Vec<Fact>)]) -> Option<u64> {
-        let (first, _) = entries.first()?;
-        let (mut before, mut lacking) = (None, None);
-        for (index, _) in entries {
-            let jumps = match before {
-                None => self.history.lacks_before(*first),
-                Some(before) => *index > before + history::OWN_ENTRIES_MAX,
-            };
-            if jumps {
-                lacking = Some(*index);
-            }
-            before = Some(*index);
-        }
-        lacking
+    /// The entry up to which history has a hole: what a snapshot stands for was never seen here.
+    fn lacks(&self, news: &News) -> Option<u64> {
+        let (index, before) = news.restored?;
+        let lacks = match before {
+            Some(before) => index > before,
+            None => self.history.lacks_through(index),
+        };
+        lacks.then_some(index)
     }
 
     /// Gives facts to history, or keeps them for it while the files of another one come.
@@ -149,7 +147,9 @@ impl Publisher {
                 "no other node has given the history of the entries before this node's snapshot: what ended before is not told here"
             ),
         }
-        self.add(waiting.entries())
+        self.add(waiting.entries())?;
+        self.history.set_awaiting(false);
+        Ok(())
     }
 
     fn add(&self, entries: Vec<(u64, Vec<Fact>)>) -> Result<(), Failed> {
@@ -164,6 +164,9 @@ impl Publisher {
     fn take(&self, publish: Publish, view: &mut View, news: &mut News) {
         match publish {
             Publish::Copied(copied) => news.copied = Some(copied),
+            Publish::Restored(index) => {
+                news.restored = Some((index, news.entries.last().map(|(last, _)| *last)));
+            }
             Publish::Connections(connections) => {
                 let state = &view.state;
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

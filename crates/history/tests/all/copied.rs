@@ -55,7 +55,7 @@ fn a_history_that_is_copied_goes_on_where_the_other_one_was() {
     let [theirs, ours] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let (donor, history) = (donor(theirs.path()), open(&ours.path().join("history")));
     history.add([(100, vec![ended(1, 0), run(1), change("submit")])]);
-    assert!(history.lacks_before(280) && !history.lacks_before(120));
+    assert!(history.lacks_through(101) && !history.lacks_through(100));
     copy(&donor, &history, 280);
     assert_eq!(runs(&history, &RunFilter::default()), [1], "it is not in use yet");
     history.adopt().unwrap();

@@ -27,7 +27,7 @@ use element::{Wanted, selected};
 pub(crate) use list::runs;
 pub(crate) use nodes::{member, node, nodes, placed, state as node_state};
 pub(crate) use page::{elements, is_within};
-pub(crate) use resolve::{Resolved, ended_run, is_live, rerun_of, resolve};
+pub(crate) use resolve::{Resolved, awaited, ended_run, is_live, rerun_of, resolve};
 pub(crate) use runs::{code_without_attempt, detail, end, progress};
 pub(crate) use why::{Situation, why};
 

@@ -73,11 +73,22 @@ pub(crate) fn is_live(view: &View, text: &str) -> bool {
 
 /// What history says of a run, if it has ended.
 pub(crate) fn ended_run(history: &History, run: RunId) -> Result<Option<RunHead>, Refused> {
+    // Asked before the look: what comes between the two is not missed.
+    let is_awaiting = history.is_awaiting();
     match history.head(run) {
         Found::Known(head) => Ok(Some(head)),
+        Found::Unknown if is_awaiting => Err(awaited()),
         Found::Unknown => Ok(None),
         Found::Damaged => Err(damaged(run)),
     }
+}
+
+/// What has ended may be in files that are still on their way from another node.
+pub(crate) fn awaited() -> Refused {
+    Refused::Unavailable(
+        "this node is still fetching the history of another one; ask another node, or again in a moment"
+            .to_owned(),
+    )
 }
 
 /// The run whose results this one took over.
@@ -106,6 +117,7 @@ fn find_run(view: &View, history: &History, selector: &Selector) -> Result<RunId
             RunId(0) => Err(Refused::NotFound("there is no run yet".to_owned())),
             run => Ok(run),
         },
+        RunSelector::Name(_) if history.is_awaiting() => Err(awaited()),
         RunSelector::Name(name) => {
             let live = view.state.latest_named(name);
             let ended = history.latest_named(name);
