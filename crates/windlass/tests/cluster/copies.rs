@@ -14,13 +14,7 @@ fn lists(node: &Node) -> usize {
 #[test]
 fn a_list_outlives_the_node_that_took_it() {
     let ground = Ground::new();
-    let a = ground.found("a");
-    let b = ground.join("b", &a, "control,worker");
-    let c = ground.join("c", &a, "control,worker");
-    let leader = ground.leader(&a, 3);
-    let mut nodes = [a, b, c];
-    nodes.sort_by_key(|node| node.name != leader);
-    let [mut leads, takes, other] = nodes;
+    let [mut leads, takes, other] = ground.three();
     let list = ground.path("list");
     std::fs::write(&list, (1..=9).map(|n| format!("item {n}\n")).collect::<String>()).unwrap();
 
@@ -45,6 +39,31 @@ fn a_list_outlives_the_node_that_took_it() {
     for n in 1..=9 {
         assert!(shown.contains(&format!("got item {n}")), "{n} lacks: {shown}");
     }
+}
+
+#[test]
+fn a_list_that_no_majority_has_on_disk_is_named_by_no_job() {
+    let ground = Ground::new();
+    let [takes, b, c] = ground.three();
+    let list = ground.path("list");
+    std::fs::write(&list, "one\ntwo\n").unwrap();
+    let run =
+        ["run", "--each-line", list.to_str().unwrap(), "--", "sh", "-c", "echo $WINDLASS_ITEM"];
+    // Nothing can be kept where the directory is none.
+    let blobs = [&b, &c].map(|node| node.dir().join("blobs"));
+    for dir in &blobs {
+        std::fs::remove_dir_all(dir).unwrap();
+        std::fs::write(dir, "").unwrap();
+    }
+    let refused = ground.ask(&takes, &run);
+    let said = text(&refused.stderr);
+    assert!(said.contains("on 1 of the 3 nodes that vote, and has to be on 2"), "{said}");
+    assert_eq!(ground.json(&takes, &["ps", "--all"]).unwrap()["runs"].as_array().unwrap().len(), 0);
+    std::fs::remove_file(&blobs[0]).unwrap();
+    std::fs::create_dir(&blobs[0]).unwrap();
+    let done = ground.ask(&takes, &run);
+    assert!(done.status.success(), "two of three have it: {}", text(&done.stderr));
+    assert_eq!(lists(&b), 1);
 }
 
 #[test]

@@ -89,6 +89,17 @@ impl Ground {
         self.start(name, &["join", peer, "--token", &token, "--peer", "127.0.0.1:0"])
     }
 
+    /// Three nodes that all vote, the one that leads first.
+    pub(crate) fn three(&self) -> [Node; 3] {
+        let a = self.found("a");
+        let b = self.join("b", &a, "control,worker");
+        let c = self.join("c", &a, "control,worker");
+        let leader = self.leader(&a, 3);
+        let mut nodes = [a, b, c];
+        nodes.sort_by_key(|node| node.name != leader);
+        nodes
+    }
+
     pub(crate) fn token(&self, node: &Node, words: &[&str]) -> String {
         let words = [&["cluster", "token"], words].concat();
         let made = self.ask(node, &words);

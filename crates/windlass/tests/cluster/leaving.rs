@@ -14,14 +14,8 @@ fn member(ground: &Ground, asked: &Node, name: &str) -> Option<Value> {
 #[test]
 fn a_node_that_leaves_gives_its_vote_away_and_is_believed_no_more() {
     let ground = Ground::new();
-    let a = ground.found("a");
-    let b = ground.join("b", &a, "control,worker");
-    let c = ground.join("c", &a, "control,worker");
-    let spare = ground.join("spare", &a, "control");
-    let leader = ground.leader(&a, 3);
-    let mut nodes = [a, b, c];
-    nodes.sort_by_key(|node| node.name != leader);
-    let [mut leaves, stays, other] = nodes;
+    let [mut leaves, stays, other] = ground.three();
+    let spare = ground.join("spare", &stays, "control");
     let name = leaves.name;
 
     let drained = ground.ask(&leaves, &["node", "drain", name, "--reason", "new disk"]);

@@ -64,13 +64,7 @@ fn what_one_node_has_acknowledged_every_other_one_knows_at_once() {
 #[test]
 fn when_the_leader_dies_its_tasks_start_elsewhere_and_never_twice_at_once() {
     let ground = Ground::new();
-    let a = ground.found("a");
-    let b = ground.join("b", &a, "control,worker");
-    let c = ground.join("c", &a, "control,worker");
-    let leader = ground.leader(&a, 3);
-    let mut nodes = [a, b, c];
-    nodes.sort_by_key(|node| node.name != leader);
-    let [mut dies, lives, other] = nodes;
+    let [mut dies, lives, other] = ground.three();
     let notes = ground.path("notes");
     let notes = notes.to_str().unwrap();
     let words = ["run", "-d", "--array", "1-6", "--cpus", "1", "--", "sh", "-c", NOTES, notes];
