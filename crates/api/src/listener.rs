@@ -110,7 +110,7 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 impl Connection {
     fn new(stream: tls::Stream, place: OwnedSemaphorePermit, counted: InFlight) -> Connection {
-        let peer = Peer { addr: stream.tcp().peer_addr().ok(), known: Arc::default() };
+        let peer = Peer { addr: tls::tcp(&stream).peer_addr().ok(), known: Arc::default() };
         let begun = Instant::now();
         let ends = Some(Box::pin(tokio::time::sleep_until(begun + FIRST_WORD_WITHIN)));
         let (_place, _counted) = (place, counted);

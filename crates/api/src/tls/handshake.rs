@@ -1,14 +1,13 @@
 //! From an accepted connection to a secured one: handshakes beside each other, each with an end.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::shown::Shown;
 
@@ -42,14 +41,14 @@ impl Handshakes {
 
     /// Secures a connection. It is dropped where that fails or takes too long.
     pub(crate) async fn secure(&self, stream: TcpStream) -> io::Result<Stream> {
-        let Some(acceptor) = &self.0 else { return Ok(Stream::Plain(stream)) };
+        let Some(acceptor) = &self.0 else { return Ok(Either::Left(stream)) };
         let handshake = async {
             let mut first = [0];
             if stream.peek(&mut first).await? == 1 && first[0] != CLIENT_HELLO {
                 refuse_plain(stream).await;
                 return Err(io::Error::other("it does not speak TLS"));
             }
-            Ok(Stream::Tls(Box::new(acceptor.accept(stream).await?)))
+            Ok(Either::Right(Box::new(acceptor.accept(stream).await?)))
         };
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "it took too long");
         tokio::time::timeout(HANDSHAKE, handshake).await.map_err(late)?
@@ -65,78 +64,14 @@ async fn refuse_plain(mut stream: TcpStream) {
     }
 }
 
-/// A caller's connection, secured or not.
-pub(crate) enum Stream {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+/// A caller's connection, as it is or secured.
+pub(crate) type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
-impl Stream {
-    /// The connection below.
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        match self {
-            Stream::Plain(stream) => stream,
-            Stream::Tls(stream) => stream.get_ref().0,
-        }
-    }
-}
-
-/// Calls the same method of whichever it is.
-macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Plain(inner) => {
-                let $stream = Pin::new(inner);
-                $call
-            }
-            Stream::Tls(inner) => {
-                let $stream = Pin::new(inner);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read(cx, buffer))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write(cx, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write_vectored(cx, slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_shutdown(cx))
+/// The connection below.
+pub(crate) fn tcp(stream: &Stream) -> &TcpStream {
+    match stream {
+        Either::Left(stream) => stream,
+        Either::Right(stream) => stream.get_ref().0,
     }
 }
 

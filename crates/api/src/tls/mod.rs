@@ -13,5 +13,5 @@ mod shown;
 #[cfg(test)]
 pub(crate) use certificate::tests::of;
 pub use certificate::{Certificate, Unusable};
-pub(crate) use handshake::{Handshakes, Stream};
+pub(crate) use handshake::{Handshakes, Stream, tcp};
 pub use shown::Shown;

@@ -33,6 +33,13 @@ pub struct Membership {
     pub removed: bool,
 }
 
+impl Membership {
+    /// Those that vote.
+    pub fn voters(&self) -> impl Iterator<Item = &Role> {
+        self.members.iter().filter(|role| role.voter)
+    }
+}
+
 /// What a member is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Role {

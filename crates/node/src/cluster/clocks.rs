@@ -139,7 +139,6 @@ impl Clocks {
     fn voters(&self) -> Vec<u64> {
         let membership = self.journal.membership();
         let membership = membership.borrow();
-        let voters = membership.members.iter().filter(|role| role.voter);
-        voters.map(|role| role.member.node).collect()
+        membership.voters().map(|role| role.member.node).collect()
     }
 }

@@ -15,7 +15,7 @@ use proto::peer::Piece;
 use proto::peer::copy_request::{History as Wanted, Wanted as Kind};
 use tokio::sync::mpsc;
 
-use super::{PIECE_BYTES, STALL};
+use super::{PIECE_BYTES, next};
 use crate::cluster::contacts::Contacts;
 
 /// How often all control nodes are asked, and how long it is waited in between.
@@ -101,10 +101,7 @@ async fn fetch_from(
     let mut incoming = history.incoming().map_err(|error| text(&error))?;
     let mut total = 0;
     loop {
-        let piece = tokio::time::timeout(STALL, pieces.message()).await;
-        let piece = piece.map_err(|_| "it stands still".to_owned())?;
-        let piece = piece.map_err(|status| status.message().to_owned())?;
-        let Piece { file, bytes, last } = piece.ok_or("it was cut off")?;
+        let Piece { file, bytes, last } = next(&mut pieces).await?;
         total += bytes.len() as u64;
         tokio::task::block_in_place(|| {
             if let Some(name) = file {

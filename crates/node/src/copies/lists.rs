@@ -14,7 +14,7 @@ use proto::peer::{Piece, copy_request::Wanted};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{PIECE_BYTES, STALL};
+use super::{PIECE_BYTES, next};
 use crate::blobs::{Blobs, Fault, Upload};
 use crate::cluster::contacts::Contacts;
 use crate::error::Refused;
@@ -153,16 +153,12 @@ impl Lists {
     }
 
     async fn fetch(&self, node: NodeId, list: Items) -> Result<(), Fault> {
-        let elsewhere = |why: &dyn std::fmt::Display| Fault::Elsewhere(why.to_string());
         let pieces = self.dialer.copy(node, Wanted::List(list.into())).await;
-        let mut pieces = pieces.map_err(|error| elsewhere(&error))?;
+        let mut pieces = pieces.map_err(|error| Fault::Elsewhere(error.to_string()))?;
         let mut upload =
             blocking(&self.blobs, move |blobs| Upload::fetch(blobs, list.kind)).await?;
         loop {
-            let piece = tokio::time::timeout(STALL, pieces.message()).await;
-            let piece = piece.map_err(|_| elsewhere(&"it stands still"))?;
-            let piece = piece.map_err(|status| elsewhere(&status.message()))?;
-            let Piece { bytes, last, .. } = piece.ok_or_else(|| elsewhere(&"it was cut off"))?;
+            let Piece { bytes, last, .. } = next(&mut pieces).await.map_err(Fault::Elsewhere)?;
             upload = blocking(&self.blobs, move |_| {
                 upload.write(&bytes)?;
                 Ok(upload)
@@ -182,8 +178,7 @@ impl Lists {
     fn voters(&self) -> BTreeSet<u64> {
         let membership = self.journal.membership();
         let membership = membership.borrow();
-        let voters = membership.members.iter().filter(|role| role.voter);
-        voters.map(|role| role.member.node).collect()
+        membership.voters().map(|role| role.member.node).collect()
     }
 }
 

@@ -22,6 +22,7 @@ use model::{Items, NodeId};
 use peer::service::Refused as Turned;
 use proto::peer::{Piece, copy_request::Wanted};
 use tokio::sync::mpsc;
+use tonic::Streaming;
 
 pub(crate) use self::history::{Copier, Filling};
 pub(crate) use hand_out::hand_out;
@@ -31,6 +32,14 @@ pub(crate) use lists::{Lists, named_by_live_runs};
 const PIECE_BYTES: usize = 256 << 10;
 /// How long a piece may take.
 const STALL: Duration = Duration::from_secs(30);
+
+/// The next piece; an error says why there is none, though the last one has not come.
+async fn next(pieces: &mut Streaming<Piece>) -> Result<Piece, String> {
+    let piece = tokio::time::timeout(STALL, pieces.message()).await;
+    let piece = piece.map_err(|_| "it stands still".to_owned())?;
+    let piece = piece.map_err(|status| status.message().to_owned())?;
+    piece.ok_or_else(|| "it was cut off".to_owned())
+}
 
 /// Serves other control nodes.
 pub(crate) struct Copies {

@@ -105,9 +105,7 @@ impl Handle {
 
     /// How many nodes vote, as far as this one knows.
     pub fn voters(&self) -> u32 {
-        let membership = self.shared.journal.membership();
-        let membership = membership.borrow();
-        membership.members.iter().filter(|role| role.voter).count() as u32
+        self.shared.journal.membership().borrow().voters().count() as u32
     }
 
     /// The cluster, as this node knows it; it answers without a leader too, for then it is asked most.

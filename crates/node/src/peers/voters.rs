@@ -63,7 +63,7 @@ impl Voters {
     fn alone(&self) -> Option<NodeId> {
         let membership = self.journal.membership();
         let membership = membership.borrow();
-        let mut voters = membership.members.iter().filter(|role| role.voter);
+        let mut voters = membership.voters();
         let only = voters.next().is_some_and(|role| role.number == self.journal.member().number());
         (only && voters.next().is_none() && !membership.changing).then_some(self.node)
     }

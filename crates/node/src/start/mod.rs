@@ -186,8 +186,7 @@ fn spawn_closer(
         }
         closed.send_replace(true);
         if let Some((_, journal)) = control {
-            let voters =
-                journal.membership().borrow().members.iter().filter(|one| one.voter).count();
+            let voters = journal.membership().borrow().voters().count();
             if voters > 1 {
                 journal.resign().await;
             }

@@ -242,8 +242,7 @@ fn spawn_control(config: &Config, parts: &Parts, channels: control::Channels) {
 fn is_alone(journal: &Raft) -> bool {
     let membership = journal.membership();
     let membership = membership.borrow();
-    let others = |role: &raft::Role| role.voter && role.number != journal.member().number();
-    !membership.members.iter().any(others)
+    !membership.voters().any(|role| role.number != journal.member().number())
 }
 
 /// What history has not, or has lost, is told again by the entries, as far back as they reach.

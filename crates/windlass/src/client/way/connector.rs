@@ -7,10 +7,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 use tonic::transport::Uri;
 
 use super::Way;
@@ -34,7 +34,7 @@ impl Connector {
         // Small messages must not wait for others.
         stream.set_nodelay(true)?;
         let Way::Tls { name, ca } = self.way else {
-            return Ok(TokioIo::new(Stream::Plain(FirstWord::of(stream))));
+            return Ok(TokioIo::new(Either::Left(FirstWord::of(stream))));
         };
         // Anew each time: a node that was away may be back with another certificate.
         let config = believe::config(&self.addr, ca.as_deref())?;
@@ -44,7 +44,7 @@ impl Connector {
         if stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(io::Error::other(Trouble::OtherProtocol));
         }
-        Ok(TokioIo::new(Stream::Tls(Box::new(stream))))
+        Ok(TokioIo::new(Either::Right(Box::new(stream))))
     }
 }
 
@@ -62,67 +62,5 @@ impl tower::Service<Uri> for Connector {
     }
 }
 
-/// A connection to a node.
-pub(crate) enum Stream {
-    Plain(FirstWord<TcpStream>),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-/// Calls the same method of whichever it is.
-macro_rules! either {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Stream::Plain(inner) => {
-                let $stream = Pin::new(inner);
-                $call
-            }
-            Stream::Tls(inner) => {
-                let $stream = Pin::new(inner);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_read(cx, buffer))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write(cx, bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_write_vectored(cx, slices))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Stream::Plain(stream) => stream.is_write_vectored(),
-            Stream::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        either!(self, stream => stream.poll_shutdown(cx))
-    }
-}
+/// A connection to a node, as it is or secured.
+pub(crate) type Stream = Either<FirstWord<TcpStream>, Box<TlsStream<TcpStream>>>;
