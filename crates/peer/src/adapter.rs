@@ -18,11 +18,13 @@ use proto::peer::{
 use proto::session::{Output, ToControl, ToWorker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::calls::{Call, Calls};
 use crate::connection::{From, Guarded};
+use crate::handed;
 use crate::service::{Newcomer, Refused, Service};
 use crate::streams;
 use crate::token::{Secret, TokenId};
@@ -76,16 +78,17 @@ where
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let joins = Arc::new(tokio::sync::Semaphore::new(JOINS_MAX));
-    let door = DoorServer::new(Porter { cluster, service, joins })
+    let door = DoorServer::new(Porter { cluster, service: service.clone(), joins })
         .max_decoding_message_size(STRANGER_BYTES_MAX);
+    let calls = Routes::new(InterceptedService::new(peer, known)).add_service(door);
+    let routes = handed::beside(calls.into_axum_router(), service);
     tonic::transport::Server::builder()
         .http2_keepalive_interval(Some(PING))
         .http2_keepalive_timeout(Some(PONG))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(STREAMS_MAX)
-        .add_service(InterceptedService::new(peer, known))
-        .add_service(door)
+        .add_routes(routes.into())
         .serve_with_incoming(connections)
         .await
 }

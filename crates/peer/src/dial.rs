@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tonic::body::Body;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status, Streaming};
@@ -50,6 +51,8 @@ pub enum Lane {
     Bulk,
     /// The session of a worker.
     Session,
+    /// Requests of people and programs that a node which only works hands on.
+    People,
 }
 
 /// Why a node cannot be called, or has not answered.
@@ -124,19 +127,21 @@ impl Dialer {
 
     /// The client for calls to a node, over the connection of this lane.
     pub fn client(&self, node: NodeId, lane: Lane) -> Result<PeerClient<Channel>, Uncallable> {
-        let mut known = self.known();
-        let known = known.get_mut(&node).ok_or(Uncallable::NoAddress(node))?;
-        let channel = match known.channels.get(&lane) {
-            Some(channel) => channel.clone(),
-            None => {
-                let channel = self.channel(node, known.address.clone())?;
-                known.channels.insert(lane, channel.clone());
-                channel
-            }
-        };
-        Ok(PeerClient::new(channel)
+        Ok(PeerClient::new(self.connection(node, lane)?)
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX))
+    }
+
+    /// The connection of this lane to a node, which is made with the first call.
+    pub(crate) fn connection(&self, node: NodeId, lane: Lane) -> Result<Channel, Uncallable> {
+        let mut known = self.known();
+        let known = known.get_mut(&node).ok_or(Uncallable::NoAddress(node))?;
+        if let Some(channel) = known.channels.get(&lane) {
+            return Ok(channel.clone());
+        }
+        let channel = self.channel(node, known.address.clone())?;
+        known.channels.insert(lane, channel.clone());
+        Ok(channel)
     }
 
     /// Hands a request to the leader. `hops` is how often it was forwarded before: 0 for one of a client's own.
@@ -179,6 +184,21 @@ impl Dialer {
             }
         };
         Ok(answer.map_err(|status| unanswered(node, &status))?.into_inner())
+    }
+
+    /// Has a control node answer a request. Its path stays; its host does not, for another node is called.
+    ///
+    /// Where the answer is dropped the other side hears of it. [`Uncallable::Unconnected`] alone says that the request
+    /// has not arrived.
+    pub async fn hand_on(
+        &self,
+        node: NodeId,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, Uncallable> {
+        let mut channel = self.connection(node, Lane::People)?;
+        let gone = |error| unanswered(node, &Status::from_error(Box::new(error)));
+        std::future::poll_fn(|context| channel.poll_ready(context)).await.map_err(gone)?;
+        channel.call(request).await.map_err(gone)
     }
 
     fn channel(&self, node: NodeId, address: Arc<Mutex<String>>) -> Result<Channel, Uncallable> {

@@ -21,6 +21,7 @@ mod connection;
 mod copies;
 mod credentials;
 mod dial;
+mod handed;
 mod join;
 mod listen;
 mod output;

@@ -7,6 +7,7 @@ use proto::peer::{Joined, Piece, copy_request};
 use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
+use tonic::body::Body;
 
 use model::{Items, NodeId};
 
@@ -135,6 +136,18 @@ pub trait Service: Send + Sync + 'static {
     ) -> Answer<'_, Result<(), Refused>> {
         let _ = (from, wanted, pieces);
         not_served()
+    }
+
+    /// A request of somebody at the node, which it hands on: who that is, the request itself has to prove.
+    fn people(
+        &self,
+        from: Certified,
+        request: http::Request<Body>,
+    ) -> Answer<'_, http::Response<Body>> {
+        let _ = (from, request);
+        let mut answer = http::Response::new(Body::empty());
+        *answer.status_mut() = http::StatusCode::NOT_FOUND;
+        Box::pin(std::future::ready(answer))
     }
 
     /// A new certificate for the node, of this key, which it has proved to have.

@@ -4,6 +4,7 @@
 
 mod door;
 mod group;
+mod handed;
 mod no_node;
 mod output;
 mod refusals;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
+use http_body_util::BodyExt;
 use journal::raft::Raft;
 use model::{ClusterId, NodeId};
 use peer::files::{Files, Own};
@@ -19,6 +21,7 @@ use proto::peer::Joined;
 use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker, Welcome, to_worker};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
+use tonic::body::Body;
 use uuid::Uuid;
 
 /// Patient enough for a machine with other things to do.
@@ -84,6 +87,7 @@ impl World {
             readings: AtomicU64::new(0),
             outputs: AtomicU64::new(0),
             kept: Mutex::default(),
+            lasting: Arc::default(),
         });
         let listener = Listener::open(socket("127.0.0.1:0"), credentials.clone(), desk.clone());
         let listener = listener.unwrap();
@@ -164,6 +168,8 @@ pub(crate) struct Desk {
     pub(crate) readings: AtomicU64,
     pub(crate) outputs: AtomicU64,
     pub(crate) kept: Mutex<Vec<(NodeId, Tails)>>,
+    /// Answers without an end that are under way.
+    pub(crate) lasting: Arc<AtomicU64>,
 }
 
 impl Desk {
@@ -295,6 +301,40 @@ impl Service for Desk {
     ) -> Answer<'_, Result<(), Refused>> {
         self.kept.lock().unwrap().push((node, tails));
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Who handed it on, and the request; or an answer without an end.
+    fn people(
+        &self,
+        from: Certified,
+        request: http::Request<Body>,
+    ) -> Answer<'_, http::Response<Body>> {
+        Box::pin(async move {
+            let (head, body) = request.into_parts();
+            if head.uri.path() == "/lasts" {
+                let lasting = self.lasting.clone();
+                lasting.fetch_add(1, Ordering::SeqCst);
+                let one = scope(move || {
+                    lasting.fetch_sub(1, Ordering::SeqCst);
+                });
+                let never = futures::stream::pending::<Result<_, tonic::Status>>();
+                let never = never.inspect(move |_: &Result<http_body::Frame<Bytes>, _>| {
+                    let _ = &one;
+                });
+                return http::Response::new(Body::new(http_body_util::StreamBody::new(never)));
+            }
+            let body = body.collect().await.unwrap().to_bytes();
+            let said = [
+                from.identity.node.to_string(),
+                head.method.to_string(),
+                head.uri.path_and_query().unwrap().to_string(),
+                head.headers["authorization"].to_str().unwrap().to_owned(),
+                String::from_utf8(body.to_vec()).unwrap(),
+            ];
+            let said = Body::new(http_body_util::Full::from(said.join(" ")));
+            let answer = http::Response::builder().status(418).header("content-type", "a/b");
+            answer.body(said).unwrap()
+        })
     }
 
     fn renew(
