@@ -8,7 +8,6 @@
 mod names;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,14 +22,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::{Frame, SizeHint};
 use tonic::Status;
 
-use names::Names;
+pub(crate) use names::Names;
 
 use crate::caller::Caller;
+use crate::handed;
 use crate::language::is_grpc;
 use crate::listener::Peer;
 use crate::metrics::TurnedAway;
 use crate::rest::Problem;
-use crate::tls::Shown;
 use crate::token::{self, TokenCheck};
 use crate::traces;
 
@@ -42,7 +41,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// What callers are measured against.
 pub(crate) struct Gate {
-    names: Names,
+    /// What the node is called by; `None` behind another one, which has looked already.
+    names: Option<Names>,
     /// The data directory's own.
     token: TokenCheck,
     /// Those that were made.
@@ -70,7 +70,7 @@ impl Tokens for node::Handle {
 
 /// Why a caller was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Denied {
+pub(crate) enum Denied {
     Host,
     Origin,
     Page,
@@ -78,43 +78,56 @@ enum Denied {
 }
 
 impl Gate {
-    pub(crate) fn new(
-        listening: SocketAddr,
-        shown: Option<Shown>,
-        token: TokenCheck,
-        tokens: Arc<dyn Tokens>,
-    ) -> Gate {
-        Gate { names: Names::of(listening, shown), token, tokens }
+    pub(crate) fn new(names: Names, token: TokenCheck, tokens: Arc<dyn Tokens>) -> Gate {
+        Gate { names: Some(names), token, tokens }
+    }
+
+    /// For what another node has looked at and handed on. Tokens that were made count alone: a data directory's is for
+    /// those who call its own node.
+    pub(crate) fn behind(tokens: Arc<dyn Tokens>) -> Gate {
+        Gate { names: None, token: TokenCheck::new(""), tokens }
     }
 
     fn check(&self, uri: &http::Uri, headers: &HeaderMap) -> Result<Caller, Denied> {
-        // HTTP/2 names the host in the URI, HTTP/1.1 in a header; where both stand, both count.
-        let named = uri.authority().map(|authority| authority.as_str().as_bytes());
-        let hosts: Vec<_> =
-            named.into_iter().chain(headers.get_all(HOST).iter().map(|v| v.as_bytes())).collect();
-        if hosts.is_empty() || !hosts.iter().all(|host| self.names.is_own(host)) {
-            return Err(Denied::Host);
+        if let Some(names) = &self.names {
+            look(names, uri, headers)?;
         }
-        let origins = headers.get_all(ORIGIN);
-        if !origins.iter().all(|origin| self.names.is_own_origin(origin.as_bytes(), &hosts)) {
-            return Err(Denied::Origin);
-        }
-        // What a browser says of its own accord, and no page can change: `same-origin` is a page of
-        // this node, `none` is the person themselves.
-        let from_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
-        if !headers.get_all(SITE).iter().all(from_own) {
-            return Err(Denied::Page);
-        }
-        // One, and in this header alone: a query or a cookie would travel where nobody looks.
-        let mut tokens = headers.get_all(AUTHORIZATION).iter();
-        let text = match (tokens.next(), tokens.next()) {
-            (Some(one), None) => token::bearer(one).ok_or(Denied::Token)?,
-            _ => return Err(Denied::Token),
-        };
+        let text = token_of(headers)?;
         match self.token.admits(text) {
             true => Ok(Caller::of_directory()),
             false => self.tokens.find(text).ok_or(Denied::Token),
         }
+    }
+}
+
+/// Turns away who means another node, and a page that is not one of this node's.
+pub(crate) fn look(names: &Names, uri: &http::Uri, headers: &HeaderMap) -> Result<(), Denied> {
+    // HTTP/2 names the host in the URI, HTTP/1.1 in a header; where both stand, both count.
+    let named = uri.authority().map(|authority| authority.as_str().as_bytes());
+    let hosts: Vec<_> =
+        named.into_iter().chain(headers.get_all(HOST).iter().map(|v| v.as_bytes())).collect();
+    if hosts.is_empty() || !hosts.iter().all(|host| names.is_own(host)) {
+        return Err(Denied::Host);
+    }
+    let origins = headers.get_all(ORIGIN);
+    if !origins.iter().all(|origin| names.is_own_origin(origin.as_bytes(), &hosts)) {
+        return Err(Denied::Origin);
+    }
+    // What a browser says of its own accord, and no page can change: `same-origin` is a page of
+    // this node, `none` is the person themselves.
+    let from_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+    if !headers.get_all(SITE).iter().all(from_own) {
+        return Err(Denied::Page);
+    }
+    Ok(())
+}
+
+/// The token of a request: one, and in this header alone, for a query or a cookie would travel where nobody looks.
+pub(crate) fn token_of(headers: &HeaderMap) -> Result<&[u8], Denied> {
+    let mut tokens = headers.get_all(AUTHORIZATION).iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(one), None) => token::bearer(one).ok_or(Denied::Token),
+        _ => Err(Denied::Token),
     }
 }
 
@@ -146,7 +159,7 @@ impl Denied {
     }
 
     /// In the caller's language: a gRPC status, or a problem document.
-    fn response(self, headers: &HeaderMap) -> Response {
+    pub(crate) fn response(self, headers: &HeaderMap) -> Response {
         let grpc = is_grpc(headers);
         let status = self.status();
         if grpc {
@@ -184,6 +197,9 @@ pub(crate) async fn stand(
     if let Some(peer) = request.extensions().get::<Peer>() {
         peer.is_known();
         caller.address = peer.addr.map(|addr| addr.to_string()).unwrap_or_default();
+    }
+    if let Some(address) = handed::address(request.extensions(), request.headers()) {
+        caller.address = address;
     }
     caller.span = traces::caller_span(request.headers());
     let made = caller.token.clone();
@@ -279,7 +295,7 @@ mod tests {
 
     fn gate() -> Gate {
         let listening = "127.0.0.1:7400".parse().unwrap();
-        Gate::new(listening, None, TokenCheck::new("secret"), Arc::new(One))
+        Gate::new(Names::of(listening, None), TokenCheck::new("secret"), Arc::new(One))
     }
 
     fn check(uri: &str, headers: &[(&'static str, &str)], expected: Result<(), Denied>) {

@@ -12,6 +12,8 @@ pub mod fuzz;
 
 mod caller;
 mod gate;
+mod going;
+mod handed;
 mod hints;
 mod language;
 mod listener;
@@ -36,6 +38,7 @@ mod tokens;
 pub mod traces;
 mod upload;
 mod watch;
+mod working;
 
 use std::future::Future;
 use std::net::TcpListener;
@@ -59,4 +62,16 @@ pub async fn serve(
     let tokens = Arc::new(handle.clone());
     let service = Arc::new(calls::Service { handle });
     server::serve(listener, service, shown, token, tokens, shutdown).await
+}
+
+/// Serves a node that only works, as [`serve`] does a control node: what is not about the node itself is handed on to one
+/// of those.
+pub async fn serve_worker(
+    listener: TcpListener,
+    handle: node::WorkerHandle,
+    token: TokenCheck,
+    shown: Option<tls::Shown>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    working::serve(listener, handle, token, shown, shutdown).await
 }

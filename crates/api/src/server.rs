@@ -5,13 +5,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use futures::FutureExt;
+use prometheus_client::metrics::gauge::Gauge;
 use proto::api::windlass_server::{Windlass, WindlassServer};
 use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::calls::Service;
-use crate::gate::{self, Gate, Tokens};
+use crate::gate::{self, Gate, Names, Tokens};
+use crate::handed::Answering;
 use crate::hints::{self, Hints};
 use crate::listener;
 use crate::metrics::{self, Requests};
@@ -51,7 +54,7 @@ pub enum Error {
     Transport(#[source] tonic::transport::Error),
 }
 
-/// Serves until `shutdown` is done and the calls under way have had a moment to end.
+/// Serves a control node: on the listener, and what others hand on.
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
@@ -60,17 +63,32 @@ pub(crate) async fn serve(
     tokens: Arc<dyn Tokens>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
+    let listening = listener.local_addr().map_err(Error::Listener)?;
+    let handle = service.handle.clone();
+    let requests = Arc::new(Requests::new(handle.metrics()));
+    let connections = requests.connections.clone();
+    let behind = Arc::new(Gate::behind(tokens.clone()));
+    let handed = routes(service.clone(), behind, requests.clone()).await?;
+    handle.answer_people(Arc::new(Answering(handed)));
+    let gate = Arc::new(Gate::new(Names::of(listening, tls.clone()), token, tokens));
+    let routes = routes(service, gate, requests).await?;
+    listen(listener, routes.into(), tls, connections, shutdown).await
+}
+
+/// Serves until `shutdown` is done and the calls under way have had a moment to end.
+pub(crate) async fn listen(
+    listener: TcpListener,
+    routes: Routes,
+    tls: Option<Shown>,
+    connections: Gauge,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
     listener.set_nonblocking(true).map_err(Error::Listener)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listener)?;
     let listening = listener.local_addr().map_err(Error::Listener)?;
     let handshakes = handshakes(listening, tls.as_ref())?;
     // Whoever vanished from a network does not say so.
     let ping = tls.is_some().then_some(PING);
-    let gate = Arc::new(Gate::new(listening, tls, token, tokens));
-    let requests = Arc::new(Requests::new(service.handle.metrics()));
-    let connections = requests.connections.clone();
-    let routes = routes(service, gate, requests).await?;
-
     let shutdown = shutdown.shared();
     let serving = Server::builder()
         .accept_http1(true)
@@ -106,7 +124,7 @@ async fn routes(
     service: Arc<Service>,
     gate: Arc<Gate>,
     requests: Arc<Requests>,
-) -> Result<Routes, Error> {
+) -> Result<Router, Error> {
     let grpc = calls(Arc::clone(&service));
     let handle = service.handle.clone();
     let stale = Arc::new(Service { handle: handle.stale() });
@@ -135,7 +153,7 @@ async fn routes(
         .layer(axum::middleware::from_fn_with_state(hints, hints::follow))
         .layer(axum::middleware::from_fn_with_state(gate, gate::stand))
         .layer(axum::middleware::from_fn_with_state(requests, metrics::measure));
-    Ok(router.into())
+    Ok(router)
 }
 
 fn calls(service: Arc<Service>) -> WindlassServer<Service> {

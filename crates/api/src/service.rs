@@ -1,7 +1,5 @@
 //! The calls of `windlass.v1.Windlass`, each turned into calls of the node's handle.
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
 use model::Role;
@@ -16,14 +14,12 @@ use crate::audit;
 use crate::caller::Caller;
 use crate::calls::{Service, ids};
 use crate::convert;
+use crate::going::going;
 use crate::output;
 use crate::refusal::status;
 use crate::streams::{Messages, Recipient, answer};
 use crate::upload::upload;
 use crate::watch;
-
-/// How often `Down` looks how many tasks are left.
-const DOWN_INTERVAL: Duration = Duration::from_millis(100);
 
 #[tonic::async_trait]
 impl Windlass for Service {
@@ -222,7 +218,11 @@ impl Windlass for Service {
         let (caller, request) = open(request)?;
         let left = self.go_down(&caller, request).await.map_err(|refused| status(&refused))?;
         let handle = self.handle.clone();
-        Ok(answer(move |recipient| down(handle, left, recipient)))
+        Ok(answer(move |recipient| {
+            let stopped = handle.clone();
+            let stopped = async move { stopped.stopped().await };
+            going(move || handle.running(), stopped, left, recipient)
+        }))
     }
 
     async fn take_snapshot(
@@ -352,29 +352,6 @@ async fn wait(
                 });
                 recipient.send(event(Kind::Progress(WaitProgress { ended, total }))).await?;
             }
-        }
-    }
-}
-
-/// How many tasks are left, until the node has stopped.
-async fn down(
-    handle: Handle,
-    mut left: u64,
-    recipient: Recipient<DownEvent>,
-) -> Result<(), Status> {
-    recipient.send(DownEvent { tasks_left: left }).await?;
-    let mut ticks = tokio::time::interval(DOWN_INTERVAL);
-    let stopped = handle.stopped();
-    tokio::pin!(stopped);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                let now = handle.running();
-                if now != std::mem::replace(&mut left, now) {
-                    recipient.send(DownEvent { tasks_left: left }).await?;
-                }
-            }
-            _ = &mut stopped => return recipient.send(DownEvent { tasks_left: 0 }).await,
         }
     }
 }

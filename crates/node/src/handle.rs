@@ -17,6 +17,7 @@ use crate::error::Refused;
 use crate::info::{Info, Stopped};
 use crate::logs::{self, Logs, LogsRequest};
 use crate::metrics::Metrics;
+use crate::people::People;
 use crate::query::{
     self, NodeStatus, Progress, Purged, Resolved, RunDetail, RunEnd, RunFilter, RunPage,
 };
@@ -93,6 +94,11 @@ impl Handle {
     #[must_use]
     pub fn within(self, span: Option<SpanRef>) -> Handle {
         Handle { span, ..self }
+    }
+
+    /// From now on requests are answered too that were made at nodes which only work.
+    pub fn answer_people(&self, people: Arc<dyn People>) {
+        self.shared.set_people(Some(people));
     }
 
     /// What the node measures.

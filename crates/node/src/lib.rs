@@ -36,6 +36,7 @@ pub mod metrics;
 mod noop;
 mod output;
 mod peers;
+pub mod people;
 mod publish;
 pub mod query;
 mod read;
@@ -75,6 +76,6 @@ pub use peers::{AuthorityShown, ClusterStatus, MemberStatus, NewJoinToken, Vote}
 pub use reactor::clocks::is_wrong as clock_is_wrong;
 /// How long a voter has to be silent before another takes its place, in milliseconds.
 pub use reactor::voters::AWAY_MS as VOTER_AWAY_MS;
-pub use start::{Node, WorkerHandle, start};
+pub use start::{Node, Part, WorkerHandle, start};
 pub use tokens::{NewToken, TokenStatus};
 pub use view::View;

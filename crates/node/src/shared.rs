@@ -1,7 +1,7 @@
 //! What every handle of a node, and those who read for one, share.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use history::History;
@@ -22,6 +22,7 @@ use crate::info::{Info, Stopped};
 use crate::keeper::Keeper;
 use crate::metrics::Metrics;
 use crate::output;
+use crate::people::People;
 use crate::secrets::Secrets;
 use crate::token_uses::Uses;
 use crate::traces::Traces;
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) token_uses: Uses,
     pub(crate) traces: Option<Arc<Traces>>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Who answers what nodes that only work hand on, once there is somebody.
+    pub(crate) people: Mutex<Option<Arc<dyn People>>>,
     /// Attempts that run here, as the worker part counts them.
     pub(crate) running: Arc<AtomicU64>,
     /// Set once, to take the node down.
@@ -68,6 +71,16 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Who answers what other nodes hand on.
+    pub(crate) fn people(&self) -> Option<Arc<dyn People>> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on this answers it; it may hold a handle, so that it has to be taken back at the end.
+    pub(crate) fn set_people(&self, people: Option<Arc<dyn People>>) {
+        *self.people.lock().unwrap_or_else(PoisonError::into_inner) = people;
+    }
+
     /// As [`aside`], with the turns of all requests of this node.
     pub(crate) async fn aside<T>(&self, look: impl FnOnce() -> T) -> Result<T, Refused> {
         aside(&self.readers, look).await

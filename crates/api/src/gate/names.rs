@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use crate::tls::Shown;
 
 /// What a listener is called.
-pub(super) struct Names {
+pub(crate) struct Names {
     /// `127.0.0.1:7400` and the like, whatever the certificate says.
     listed: Vec<String>,
     /// Whose names count beside those, where TLS is spoken.
@@ -17,7 +17,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(listening: SocketAddr, shown: Option<Shown>) -> Names {
+    pub(crate) fn of(listening: SocketAddr, shown: Option<Shown>) -> Names {
         let (ip, port) = (listening.ip(), listening.port());
         let mut listed = vec![listening.to_string()];
         if ip.is_loopback() || ip.is_unspecified() {

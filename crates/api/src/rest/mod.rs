@@ -36,9 +36,10 @@ mod sse;
 use std::sync::Arc;
 
 pub(crate) use front::only_grpc;
+pub(crate) use nodes::{healthz, version};
 pub use openapi::openapi;
 pub(crate) use problem::Problem;
-pub(crate) use request::parse;
+pub(crate) use request::{Body as RestBody, parse};
 pub(crate) use routes::router;
 
 use crate::calls::Service;

@@ -183,12 +183,12 @@ pub(super) async fn authority(
 /// Show which version answers
 #[utoipa::path(get, path = "/v1/version", tag = "nodes", operation_id = "get_version",
     responses((status = 200, description = "The version", body = Version)))]
-pub(super) async fn version() -> Json<Version> {
+pub(crate) async fn version() -> Json<Version> {
     Json(Version { version: env!("CARGO_PKG_VERSION").to_owned() })
 }
 
 /// Whether the process answers at all.
-pub(super) async fn healthz() -> &'static str {
+pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 

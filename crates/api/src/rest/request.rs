@@ -100,7 +100,7 @@ pub(crate) struct Body<T> {
 
 impl<T> Body<T> {
     /// The value, or all faults.
-    pub(super) fn whole(self) -> Result<T, Problem> {
+    pub(crate) fn whole(self) -> Result<T, Problem> {
         if self.faults.is_empty() { Ok(self.value) } else { Err(Problem::faults(self.faults)) }
     }
 }

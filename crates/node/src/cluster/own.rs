@@ -56,6 +56,13 @@ pub struct Place {
     pub certificate_life: Duration,
 }
 
+impl Place {
+    /// What the node is asked to be there for; `None`: both, or what it was before.
+    pub fn asked_roles(&self) -> Option<Roles> {
+        self.roles.or(self.join.as_ref().map(|join| join.token.roles))
+    }
+}
+
 /// Who this node is.
 pub(crate) struct Own {
     pub(crate) identity: Identity,

@@ -19,6 +19,7 @@ use proto::peer::{Piece, copy_request};
 use proto::record::command::Kind;
 use proto::session::{Output, OutputWanted, Tails, ToControl, ToWorker};
 use tokio::sync::mpsc;
+use tonic::body::Body;
 
 use crate::clock::Clock;
 use crate::cluster::{ways, ways::Way, wire};
@@ -214,6 +215,21 @@ impl Service for Serve {
         pieces: mpsc::Sender<Piece>,
     ) -> Answer<'_, Result<(), Turned>> {
         Box::pin(self.copies.send(wanted, pieces))
+    }
+
+    fn people(
+        &self,
+        from: Certified,
+        request: http::Request<Body>,
+    ) -> Answer<'_, http::Response<Body>> {
+        Box::pin(async move {
+            if let Some(people) = self.handle.get().and_then(|handle| handle.shared.people()) {
+                return people.answer(from.identity.node, request).await;
+            }
+            let mut starting = http::Response::new(Body::empty());
+            *starting.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            starting
+        })
     }
 
     fn renew(

@@ -10,7 +10,7 @@ use futures::{Stream, StreamExt};
 use model::NodeId;
 use peer::Dialer;
 use proto::session::{ToControl, ToWorker};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::host::Shared;
@@ -31,7 +31,13 @@ pub(crate) enum Doors {
     /// At this node's own control part.
     Own(Shared),
     /// At other nodes, one after the other.
-    Others { dialer: Arc<Dialer>, contacts: Arc<Contacts>, local: Option<Local> },
+    Others {
+        dialer: Arc<Dialer>,
+        contacts: Arc<Contacts>,
+        local: Option<Local>,
+        /// Which of them it is open with.
+        at: watch::Sender<Option<NodeId>>,
+    },
 }
 
 /// What the worker hears.
@@ -81,7 +87,7 @@ impl Line {
                 };
                 self.last(to_control, ReceiverStream::new(answers), served).await
             }
-            Doors::Others { dialer, contacts, local } => {
+            Doors::Others { dialer, contacts, local, at } => {
                 let all = contacts.all();
                 let Some((node, address)) = all.get(turn % all.len().max(1)) else { return Ok(()) };
                 let (words, mut mouth) = match local {
@@ -109,7 +115,10 @@ impl Line {
                     let answer = answer.and_then(|answer| mouth::heard(&mut mouth, answer));
                     std::future::ready(answer)
                 });
-                self.last(to_control, answers, std::future::pending()).await
+                at.send_replace(Some(*node));
+                let lasted = self.last(to_control, answers, std::future::pending()).await;
+                at.send_replace(None);
+                lasted
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use journal::{Journal, Leadership};
@@ -63,6 +63,7 @@ impl Control {
     pub(super) async fn close(self) {
         self.ousted.abort();
         let shared = &self.handle.shared;
+        shared.set_people(None);
         shared.door.close().await;
         shared.journal.shutdown().await;
         let publisher = self.publisher;
@@ -217,6 +218,7 @@ fn handle(
         token_uses: Default::default(),
         traces: parts.traces.clone(),
         secrets: parts.secrets.clone(),
+        people: Mutex::default(),
         running,
         down,
         stopped: parts.stopped.subscribe(),

@@ -38,15 +38,24 @@ const REMOVED: &str = "this node was removed from the cluster\nhint: to bring it
 
 /// A node that serves. End it with [`Node::close`].
 pub struct Node {
-    part: Part,
+    part: Made,
     supervisor_pid: watch::Receiver<u32>,
     /// Held until the last file is closed.
     _data_dir: DataDir,
 }
 
-enum Part {
+enum Made {
     Control(Box<control::Control>),
     Worker(Box<worker::Worker>),
+}
+
+/// Asks a node, as far as it can be asked.
+#[derive(Clone)]
+pub enum Part {
+    /// A control node, which can be asked anything.
+    Control(Handle),
+    /// A node that only works.
+    Worker(WorkerHandle),
 }
 
 /// Starts a node. It answers once it knows a leader and has applied everything committed, and its
@@ -66,12 +75,12 @@ pub async fn start(mut config: Config) -> Result<Node, StartError> {
     let (part, supervisor_pid) = match own.roles.control {
         true => {
             let (part, pid) = control::start(config, &data_dir, own, socket).await?;
-            (Part::Control(Box::new(part)), pid)
+            (Made::Control(Box::new(part)), pid)
         }
         false => {
             drop(socket);
             let (part, pid) = worker::start(config, &data_dir, own).await?;
-            (Part::Worker(Box::new(part)), pid)
+            (Made::Worker(Box::new(part)), pid)
         }
     };
     Ok(Node { part, supervisor_pid, _data_dir: data_dir })
@@ -79,11 +88,7 @@ pub async fn start(mut config: Config) -> Result<Node, StartError> {
 
 /// A node that only works is called by nobody.
 fn listens(data_dir: &DataDir, config: &Config) -> bool {
-    let asked = config.place.roles.or_else(|| {
-        let join = config.place.join.as_ref();
-        join.map(|join| join.token.roles)
-    });
-    asked.map_or_else(|| control_before(&data_dir.path), |roles| roles.control)
+    config.place.asked_roles().map_or_else(|| control_before(&data_dir.path), |roles| roles.control)
 }
 
 fn control_before(data_dir: &Path) -> bool {
@@ -91,35 +96,35 @@ fn control_before(data_dir: &Path) -> bool {
 }
 
 impl Node {
-    /// Asks the node; `None` on one that only works, see [`Node::worker`].
-    pub fn handle(&self) -> Option<Handle> {
+    /// Asks the node.
+    pub fn part(&self) -> Part {
         match &self.part {
-            Part::Control(control) => Some(control.handle.clone()),
-            Part::Worker(_) => None,
+            Made::Control(control) => Part::Control(control.handle.clone()),
+            Made::Worker(worker) => Part::Worker(worker.handle.clone()),
         }
     }
 
-    /// Asks a node that only works.
-    pub fn worker(&self) -> Option<WorkerHandle> {
+    /// Asks a control node; `None` on one that only works.
+    pub fn handle(&self) -> Option<Handle> {
         match &self.part {
-            Part::Control(_) => None,
-            Part::Worker(worker) => Some(worker.handle.clone()),
+            Made::Control(control) => Some(control.handle.clone()),
+            Made::Worker(_) => None,
         }
     }
 
     /// What does not change while the node serves.
     pub fn info(&self) -> &Info {
         match &self.part {
-            Part::Control(control) => control.handle.info(),
-            Part::Worker(worker) => worker.handle.info(),
+            Made::Control(control) => control.handle.info(),
+            Made::Worker(worker) => worker.handle.info(),
         }
     }
 
     /// Where its listener for peers is reached; empty while there is none.
     pub fn peer_address(&self) -> String {
         match &self.part {
-            Part::Control(control) => control.handle.peer_address(),
-            Part::Worker(_) => String::new(),
+            Made::Control(control) => control.handle.peer_address(),
+            Made::Worker(_) => String::new(),
         }
     }
 
@@ -127,32 +132,32 @@ impl Node {
     /// only work do not have it.
     pub fn authority(&self) -> Option<Arc<Authority>> {
         match &self.part {
-            Part::Control(control) => control.handle.authority(),
-            Part::Worker(_) => None,
+            Made::Control(control) => control.handle.authority(),
+            Made::Worker(_) => None,
         }
     }
 
     /// Attempts that run on this node.
     pub fn running(&self) -> u64 {
         match &self.part {
-            Part::Control(control) => control.handle.running(),
-            Part::Worker(worker) => worker.handle.running(),
+            Made::Control(control) => control.handle.running(),
+            Made::Worker(worker) => worker.handle.running(),
         }
     }
 
     /// Answers when the node has stopped.
     pub async fn stopped(&self) -> Stopped {
         match &self.part {
-            Part::Control(control) => control.handle.stopped().await,
-            Part::Worker(worker) => worker.handle.stopped().await,
+            Made::Control(control) => control.handle.stopped().await,
+            Made::Worker(worker) => worker.handle.stopped().await,
         }
     }
 
     /// What is told for traces, where somebody wants it: given out once.
     pub fn take_traces(&mut self) -> Option<mpsc::Receiver<traces::Record>> {
         match &mut self.part {
-            Part::Control(control) => control.traced.take(),
-            Part::Worker(_) => None,
+            Made::Control(control) => control.traced.take(),
+            Made::Worker(_) => None,
         }
     }
 
@@ -164,8 +169,8 @@ impl Node {
     /// Ends the node and leaves its tasks to the supervisor.
     pub async fn close(self) {
         match self.part {
-            Part::Control(control) => control.close().await,
-            Part::Worker(worker) => worker.close(),
+            Made::Control(control) => control.close().await,
+            Made::Worker(worker) => worker.close(),
         }
     }
 }

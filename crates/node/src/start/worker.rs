@@ -2,16 +2,18 @@
 //!
 //! It opens a session with any control node, and asks control nodes whatever it has to know.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use model::Because;
 use peer::renew;
 use proto::peer::{Contacts as Asked, ask, told};
 use proto::record;
 use reactor::worker::Worker as WorkerReactor;
 use runner::output::{Limits, Store};
 use tokio::sync::{mpsc, watch};
+use tonic::body::Body;
 
 use super::{SUPERVISOR_WITHIN, capacity, spawn_closer, spawn_ousted};
 use crate::clock::Clock;
@@ -19,10 +21,11 @@ use crate::cluster::contacts::Contacts;
 use crate::cluster::own::Own;
 use crate::cluster::ways::{ask_at, ask_placed};
 use crate::data_dir::DataDir;
-use crate::error::StartError;
+use crate::error::{Refused, StartError};
 use crate::info::{Config, Info, Stopped};
 use crate::live::LiveOutput;
 use crate::output::Local;
+use crate::people::Elsewhere;
 use crate::session::{Doors, Line};
 use crate::supervisor::Reach;
 use crate::upkeep;
@@ -57,6 +60,7 @@ pub struct WorkerHandle {
     welcome: watch::Receiver<bool>,
     down: watch::Sender<bool>,
     stopped: watch::Receiver<Option<Stopped>>,
+    elsewhere: Arc<Elsewhere>,
 }
 
 impl WorkerHandle {
@@ -76,8 +80,19 @@ impl WorkerHandle {
     }
 
     /// Takes the node down: its tasks are stopped, then it ends.
-    pub fn down(&self) {
+    pub fn down(&self, because: &Because) {
+        let Because { actor, reason } = because;
+        // The cluster's audit is not told: it believes a worker nothing but what concerns its tasks.
+        tracing::info!(actor, reason, "the node was told to go down");
         self.down.send_replace(true);
+    }
+
+    /// Has a control node answer a request of somebody here: HTTP, whose token that node looks at.
+    pub async fn hand_on(
+        &self,
+        request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, Refused> {
+        self.elsewhere.answer(request).await
     }
 
     /// Answers when the node has stopped.
@@ -117,7 +132,14 @@ pub(super) async fn start(
     let (dialer, contacts) = (own.dialer.clone(), own.contacts.clone());
     let live = Arc::new(LiveOutput::default());
     let local = Some(Local { store: output.clone(), live: live.clone() });
-    let doors = Doors::Others { dialer: dialer.clone(), contacts: contacts.clone(), local };
+    let (at, session) = watch::channel(None);
+    let elsewhere = Elsewhere {
+        dialer: dialer.clone(),
+        contacts: contacts.clone(),
+        session,
+        last: Mutex::default(),
+    };
+    let doors = Doors::Others { dialer: dialer.clone(), contacts: contacts.clone(), local, at };
     let opening = tokio::spawn(Line { node: info.node, doors, out }.run());
     let worker_config = reactor::worker::Config {
         life: data_dir.next_life()?,
@@ -174,6 +196,7 @@ pub(super) async fn start(
         welcome: welcome.clone(),
         down,
         stopped: stopped.clone(),
+        elsewhere: Arc::new(elsewhere),
     };
     let mut ended = stopped;
     tokio::select! {

@@ -124,6 +124,7 @@ pub(super) fn serve(args: Args, verbose: u8, join: Option<node::Join>) -> Result
     let wanted = args.tls.wanted(api)?;
     let dir = dirs::data_dir(args.data_dir.clone())?;
     let place = args.place.place(join)?;
+    wanted.check(place.asked_roles())?;
     let listening = Listening::at(api, wanted, &dir)?;
     serving::serve(args, place, listening, dir)
 }

@@ -166,6 +166,11 @@ impl Node {
         self.end_supervisor();
     }
 
+    /// Waits until the daemon has ended; whether it did so in order.
+    pub(crate) fn has_ended_well(&mut self) -> bool {
+        until("the daemon ends", || self.child.try_wait().unwrap()).success()
+    }
+
     /// What the node says when it is started again and ends by itself.
     pub(crate) fn starts_in_vain(&self, ground: &Ground) -> String {
         let mut command = ground.windlass();

@@ -1,12 +1,11 @@
 //! The listener for people and programs: where it is, what it shows, and who is told of it.
 //!
-//! It takes its address before there is a node, so that a fault in it is told before anything is written. A node that
-//! only works closes it again: it has nothing to tell that the control nodes do not tell as well.
+//! It takes its address before there is a node, so that a fault in it is told before anything is written.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
-use node::{Node, Place};
+use node::{Node, Part, Place};
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
@@ -72,7 +71,7 @@ pub(super) fn advertised_host(place: &Place) -> Option<String> {
     Some(host.trim_matches(['[', ']']).to_owned())
 }
 
-/// People and programs are served, or there is nothing for them here.
+/// People and programs are served.
 pub(super) struct Api {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), api::Error>>,
@@ -93,19 +92,19 @@ impl Api {
         let stopped = async {
             let _ = stopped.await;
         };
-        let Some(handle) = node.handle() else {
-            let task = tokio::spawn(async {
-                stopped.await;
-                Ok(())
-            });
-            return Ok(Api { stop, task, pointers: Vec::new(), tls: None });
-        };
         let Listening { listener, addr, wanted } = listening;
         let local = local(addr);
         let tls = Tls::begin(wanted, addr.ip(), advertised, node.authority(), &local)?;
         let shown = tls.as_ref().map(|tls| tls.shown.clone());
         let check = api::TokenCheck::new(&token);
-        let task = tokio::spawn(api::serve(listener, handle, check, shown, stopped));
+        let task = match node.part() {
+            Part::Control(handle) => {
+                tokio::spawn(api::serve(listener, handle, check, shown, stopped))
+            }
+            Part::Worker(handle) => {
+                tokio::spawn(api::serve_worker(listener, handle, check, shown, stopped))
+            }
+        };
         // A service may have no home; its clients then name the token's file themselves.
         let leave = |addr: &String| {
             let left = Pointer::leave(addr, &token);

@@ -11,14 +11,16 @@ use crate::failure::Failure;
 
 /// Where and as what a node serves.
 pub(super) struct Ready {
-    /// Where people and programs reach it; `None` on a node that only works.
-    pub(super) api: Option<SocketAddr>,
+    /// Where people and programs reach it.
+    pub(super) api: SocketAddr,
     /// Whether over TLS.
     pub(super) tls: bool,
     /// Where other nodes reach it; empty while it does not listen for any.
     pub(super) peer: String,
     pub(super) cluster: String,
     pub(super) roles: String,
+    /// Whether it is a control node.
+    pub(super) controls: bool,
     /// Absolute.
     pub(super) data_dir: PathBuf,
     pub(super) node_id: String,
@@ -30,7 +32,7 @@ impl Ready {
     /// Writes the ready file whole, so that whoever waits for it never reads a part.
     pub(super) fn write(&self, path: &Path) -> Result<(), Failure> {
         let value = json!({
-            "api": self.api.map(|api| api.to_string()).unwrap_or_default(),
+            "api": self.api.to_string(),
             "tls": self.tls,
             "peer": self.peer,
             "cluster": self.cluster,
@@ -48,9 +50,7 @@ impl Ready {
     /// For people.
     pub(super) fn text(&self) -> String {
         let (name, dir) = (&self.node_name, self.data_dir.display());
-        let Some(api) = self.api else {
-            return format!("node {name} is ready, and works for its cluster\n  data  {dir}\n");
-        };
+        let api = self.api;
         let here = match api.ip().is_unspecified() {
             true => format!("127.0.0.1:{}", api.port()),
             false => api.to_string(),
@@ -60,9 +60,12 @@ impl Ready {
             false => format!("-N {here} "),
         };
         let tls = if self.tls { "https://" } else { "" };
-        format!(
-            "node {name} is ready\n  api   {tls}{api}\n  data  {dir}\n\nnext: windlass run {node}-- echo hello\n"
-        )
+        // The token that a node leaves for its user counts in the cluster where it is a control node's alone.
+        let (works, next) = match self.controls {
+            true => ("", format!("\nnext: windlass run {node}-- echo hello\n")),
+            false => (", and works for its cluster", String::new()),
+        };
+        format!("node {name} is ready{works}\n  api   {tls}{api}\n  data  {dir}\n{next}")
     }
 }
 
@@ -72,11 +75,12 @@ mod tests {
 
     fn ready(api: &str) -> Ready {
         Ready {
-            api: api.parse().ok(),
+            api: api.parse().unwrap(),
             tls: false,
             peer: String::new(),
             cluster: "c".to_owned(),
             roles: "control,worker".to_owned(),
+            controls: true,
             data_dir: "/data".into(),
             node_id: "n".into(),
             node_name: "alpha".into(),

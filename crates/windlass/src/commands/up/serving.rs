@@ -184,11 +184,12 @@ pub(super) fn machine_name() -> String {
 fn announce(args: &Args, node: &Node, addr: SocketAddr, tls: bool) -> Result<(), Failure> {
     let info = node.info();
     let ready = Ready {
-        api: node.handle().map(|_| addr),
+        api: addr,
         tls,
         peer: node.peer_address(),
         cluster: info.cluster.to_string(),
         roles: info.roles.to_string(),
+        controls: info.roles.control,
         data_dir: info.data_dir.clone(),
         node_id: info.node.to_string(),
         node_name: info.name.clone(),

@@ -23,6 +23,7 @@ use crate::client::pin::Pins;
 use crate::failure::Failure;
 use given::Given;
 use own::Own;
+use wanted::no_authority;
 pub(super) use wanted::{TlsArgs, Wanted};
 
 /// Where certificates come from.
@@ -93,11 +94,6 @@ impl Tls {
         let thread = thread.map_err(|error| Failure::new(format!("cannot start: {error}")))?;
         Ok(Some(Tls { shown, _end: end, _thread: thread }))
     }
-}
-
-fn no_authority() -> Failure {
-    Failure::new("cannot issue a certificate for the API: the key of the cluster's authority is on control nodes alone")
-        .hint("give one with `--api-cert FILE --api-key FILE`, or listen on loopback")
 }
 
 /// A service may have no home; its clients then say whom they believe.

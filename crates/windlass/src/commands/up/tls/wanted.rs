@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::text;
+use model::{Roles, text};
 use peer::Clock;
 use rustls::pki_types::ServerName;
 
@@ -38,6 +38,22 @@ pub(in crate::commands::up) enum Wanted {
     Given { certificate: PathBuf, key: PathBuf },
     /// What the node issues for itself.
     Own { also: Vec<ServerName<'static>>, life: Duration },
+}
+
+impl Wanted {
+    /// Refuses what a node with these roles cannot show, as far as they are known: `None` leaves it to its directory.
+    pub(in crate::commands::up) fn check(&self, roles: Option<Roles>) -> Result<(), Failure> {
+        match self {
+            Wanted::Own { .. } if roles.is_some_and(|roles| !roles.control) => Err(no_authority()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a node without the cluster's authority is told.
+pub(super) fn no_authority() -> Failure {
+    Failure::new("cannot issue a certificate for the API: the key of the cluster's authority is on control nodes alone")
+        .hint("give one with `--api-cert FILE --api-key FILE`, or listen on loopback")
 }
 
 impl TlsArgs {
@@ -99,6 +115,15 @@ mod tests {
         }
         let named = wanted("0.0.0.0:7400", &["--api-name", "alpha"]);
         assert!(matches!(named, Ok(Wanted::Own { also, .. }) if also.len() == 1));
+    }
+
+    #[test]
+    fn a_node_that_only_works_issues_none() {
+        let own = wanted("0.0.0.0:7400", &[]).unwrap();
+        let worker = Roles { control: false, worker: true };
+        assert!(own.check(Some(worker)).is_err_and(|failure| failure.hint.is_some()));
+        assert!(own.check(Some(Roles::BOTH)).is_ok() && own.check(None).is_ok());
+        assert!(wanted("127.0.0.1:7400", &[]).unwrap().check(Some(worker)).is_ok());
     }
 
     #[test]
