@@ -5,6 +5,9 @@
 //!  windlass-stale: true      answered from what this node knows; `windlass-age-ms` says how old that may be
 //!  windlass-redirect: true   REST alone: 307, or 302 for GET, to the leader, where its API is reached
 //! ```
+//!
+//! A node may be told to redirect whoever does not ask for it either; `false` then asks for an answer. What concerns
+//! the node itself must never be sent to another one: `down` would end that.
 
 use axum::Router;
 use axum::body::Body;
@@ -28,11 +31,16 @@ pub(crate) struct Hints {
     pub(crate) handle: Handle,
     /// The same routes, answered without asking the leader.
     pub(crate) stale: Router,
+    /// Whether whoever says nothing of it is redirected.
+    pub(crate) redirects: bool,
 }
+
+/// What is about the node that is asked, of all that is under `/v1`.
+const OF_THE_NODE: [&str; 2] = ["/v1/node/down", "/v1/version"];
 
 /// Sends a request where its hints say.
 pub(crate) async fn follow(State(hints): State<Hints>, request: Request, next: Next) -> Response {
-    if is_asked(&request, &REDIRECT) && !is_grpc(request.headers()) {
+    if wants_redirect(&request, hints.redirects) {
         let leader = hints.handle.leaders_api();
         if let Some((status, location)) =
             leader.and_then(|api| elsewhere(&api, request.method(), request.uri()))
@@ -50,6 +58,18 @@ pub(crate) async fn follow(State(hints): State<Hints>, request: Request, next: N
     };
     response.headers_mut().insert(AGE, HeaderValue::from(age_ms));
     response
+}
+
+/// Whether the leader is to be asked instead; `usual` is what holds where the request does not say.
+fn wants_redirect(request: &Request, usual: bool) -> bool {
+    let path = request.uri().path();
+    let may_be = path.starts_with("/v1/") && !OF_THE_NODE.contains(&path);
+    let wanted = match request.headers().get(&REDIRECT) {
+        Some(value) => value == "true",
+        // Whoever takes an old answer wants no other node.
+        None => usual && !is_asked(request, &STALE),
+    };
+    may_be && wanted && !is_grpc(request.headers())
 }
 
 fn is_asked(request: &Request, hint: &HeaderName) -> bool {
@@ -70,6 +90,27 @@ fn elsewhere(api: &str, method: &Method, uri: &Uri) -> Option<(StatusCode, Heade
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_redirected() {
+        let check = |path: &str, headers: &[(&'static str, &'static str)], by_itself, anyway| {
+            let mut request = Request::get(path);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(wants_redirect(&request, false), by_itself, "{path} {headers:?}");
+            assert_eq!(wants_redirect(&request, true), anyway, "{path} {headers:?}");
+        };
+        check("/v1/runs", &[], false, true);
+        check("/v1/runs", &[("windlass-redirect", "true")], true, true);
+        check("/v1/runs", &[("windlass-redirect", "false")], false, false);
+        check("/v1/runs", &[("windlass-stale", "true")], false, false);
+        check("/v1/runs", &[("content-type", "application/grpc")], false, false);
+        for own in ["/v1/node/down", "/v1/version", "/metrics", "/healthz", "/readyz", "/"] {
+            check(own, &[("windlass-redirect", "true")], false, false);
+        }
+    }
 
     #[test]
     fn a_redirect_names_the_same_request_at_the_leader() {

@@ -46,32 +46,28 @@ use std::sync::Arc;
 
 pub use caller::Caller;
 pub use rest::openapi;
-pub use server::Error;
+pub use server::{Error, Manner};
 pub use token::TokenCheck;
 
-/// Serves a node on `listener` until `shutdown` is done; calls that are under way then have a
-/// moment to end. `shown` is what it shows over TLS; without it plain HTTP is spoken, on loopback
-/// or not at all.
+/// Serves a control node on `listener` until `shutdown` is done; calls that are under way then have a moment to end.
 pub async fn serve(
     listener: TcpListener,
     handle: node::Handle,
-    token: TokenCheck,
-    shown: Option<tls::Shown>,
+    manner: Manner,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let tokens = Arc::new(handle.clone());
     let service = Arc::new(calls::Service { handle });
-    server::serve(listener, service, shown, token, tokens, shutdown).await
+    server::serve(listener, service, manner, tokens, shutdown).await
 }
 
 /// Serves a node that only works, as [`serve`] does a control node: what is not about the node itself is handed on to one
-/// of those.
+/// of those, which decides what its callers are redirected to.
 pub async fn serve_worker(
     listener: TcpListener,
     handle: node::WorkerHandle,
-    token: TokenCheck,
-    shown: Option<tls::Shown>,
+    manner: Manner,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    working::serve(listener, handle, token, shown, shutdown).await
+    working::serve(listener, handle, manner, shutdown).await
 }

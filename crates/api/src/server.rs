@@ -54,24 +54,35 @@ pub enum Error {
     Transport(#[source] tonic::transport::Error),
 }
 
+/// How a node meets its callers.
+#[derive(Debug)]
+pub struct Manner {
+    /// The token of its data directory.
+    pub token: TokenCheck,
+    /// What it shows over TLS; without it plain HTTP is spoken, on loopback or not at all.
+    pub shown: Option<Shown>,
+    /// Whether REST sends callers to the leader instead of asking it for them.
+    pub redirects: bool,
+}
+
 /// Serves a control node: on the listener, and what others hand on.
 pub(crate) async fn serve(
     listener: TcpListener,
     service: Arc<Service>,
-    tls: Option<Shown>,
-    token: TokenCheck,
+    manner: Manner,
     tokens: Arc<dyn Tokens>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
+    let Manner { token, shown: tls, redirects } = manner;
     let listening = listener.local_addr().map_err(Error::Listener)?;
     let handle = service.handle.clone();
     let requests = Arc::new(Requests::new(handle.metrics()));
     let connections = requests.connections.clone();
     let behind = Arc::new(Gate::behind(tokens.clone()));
-    let handed = routes(service.clone(), behind, requests.clone()).await?;
+    let handed = routes(service.clone(), behind, requests.clone(), false).await?;
     handle.answer_people(Arc::new(Answering(handed)));
     let gate = Arc::new(Gate::new(Names::of(listening, tls.clone()), token, tokens));
-    let routes = routes(service, gate, requests).await?;
+    let routes = routes(service, gate, requests, redirects).await?;
     listen(listener, routes.into(), tls, connections, shutdown).await
 }
 
@@ -124,6 +135,7 @@ async fn routes(
     service: Arc<Service>,
     gate: Arc<Gate>,
     requests: Arc<Requests>,
+    redirects: bool,
 ) -> Result<Router, Error> {
     let grpc = calls(Arc::clone(&service));
     let handle = service.handle.clone();
@@ -132,7 +144,7 @@ async fn routes(
         .into_axum_router()
         .layer(axum::middleware::from_fn(rest::only_grpc))
         .merge(rest::router(stale));
-    let hints = Hints { handle, stale };
+    let hints = Hints { handle, stale, redirects };
     let (health, health_service) = tonic_health::server::health_reporter();
     set_serving(&health, &grpc).await;
     let reflection = || {

@@ -30,8 +30,7 @@ use crate::language::is_grpc;
 use crate::listener::Peer;
 use crate::refusal;
 use crate::rest::Problem;
-use crate::server::{self, Error};
-use crate::tls::Shown;
+use crate::server::{self, Error, Manner};
 use crate::token::TokenCheck;
 
 /// What is said between two machines of a connection, and means nothing on another one.
@@ -54,10 +53,10 @@ struct Door {
 pub(crate) async fn serve(
     listener: TcpListener,
     handle: WorkerHandle,
-    token: TokenCheck,
-    shown: Option<Shown>,
+    manner: Manner,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
+    let Manner { token, shown, .. } = manner;
     let listening = listener.local_addr().map_err(Error::Listener)?;
     let names = Names::of(listening, shown.clone());
     let door = Door { names, token, handle: handle.clone() };

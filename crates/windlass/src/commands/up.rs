@@ -49,6 +49,9 @@ pub(crate) struct Args {
     api: String,
     #[command(flatten)]
     tls: tls::TlsArgs,
+    /// Send REST requests to the leader, where they can reach it, instead of asking it for them
+    #[arg(long, hide_short_help = true)]
+    redirect: bool,
     #[command(flatten)]
     place: place::PlaceArgs,
     /// Name the node (else as the machine)

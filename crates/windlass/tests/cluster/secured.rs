@@ -186,3 +186,42 @@ fn the_cluster_knows_where_its_nodes_are_called() {
     at("b", format!("127.0.0.1:{}", port(&b)));
     assert_eq!(told("c"), Some(serde_json::Value::Null), "it is called by its own machine alone");
 }
+
+#[test]
+fn a_node_that_redirects_sends_callers_to_the_leader_and_answers_what_is_about_itself() {
+    let ground = Ground::new();
+    let a = beyond(&ground, "a", &["up", "--redirect", "--api-name", "alpha.example"]);
+    let token = ground.token(&a, &["--roles", "control,worker"]);
+    let peer = a.ready["peer"].as_str().unwrap();
+    let words = ["join", peer, "--token", &token, "--peer", "127.0.0.1:0", "--redirect"];
+    let b = ground.start("b", &words);
+    let api = b.ready["api"].as_str().unwrap();
+    let token = std::fs::read_to_string(b.dir().join("token")).unwrap();
+    let leader = format!("https://alpha.example:{}", port(&a));
+    let ask = |method: &str, path: &str, header: Option<&str>| {
+        let request = ureq::http::Request::builder().method(method);
+        let request = request.uri(format!("http://{api}{path}"));
+        let request = request.header("authorization", format!("Bearer {}", token.trim()));
+        let request = match header {
+            Some(header) => request.header("windlass-redirect", header),
+            None => request,
+        };
+        let request = request.body(());
+        let agent = ureq::Agent::config_builder().max_redirects(0).http_status_as_error(false);
+        let answer = ureq::Agent::from(agent.build()).run(request.unwrap()).unwrap();
+        let to = answer.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), to)
+    };
+    until("it knows where the leader is called", || {
+        let at = Some(format!("{leader}/v1/runs?limit=3"));
+        (ask("GET", "/v1/runs?limit=3", None) == (302, at)).then_some(())
+    });
+    let at = Some(format!("{leader}/v1/runs/7/cancel"));
+    assert_eq!(ask("POST", "/v1/runs/7/cancel", None), (307, at));
+    assert_eq!(ask("GET", "/v1/runs", Some("false")), (200, None));
+    for own in ["/v1/version", "/metrics", "/readyz"] {
+        assert_eq!(ask("GET", own, Some("true")), (200, None), "{own}");
+    }
+    // A command speaks gRPC, and is forwarded.
+    assert!(ground.ask(&b, &["run", "--", "true"]).status.success());
+}

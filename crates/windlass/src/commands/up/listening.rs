@@ -86,6 +86,7 @@ impl Api {
         node: &Node,
         listening: Listening,
         advertised: Option<String>,
+        redirects: bool,
     ) -> Result<Api, Failure> {
         let token = ensure(&node.info().data_dir)?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -96,13 +97,11 @@ impl Api {
         let local = local(addr);
         let tls = Tls::begin(wanted, addr.ip(), advertised, node.authority(), &local)?;
         let shown = tls.as_ref().map(|tls| tls.shown.clone());
-        let check = api::TokenCheck::new(&token);
+        let manner = api::Manner { token: api::TokenCheck::new(&token), shown, redirects };
         let task = match node.part() {
-            Part::Control(handle) => {
-                tokio::spawn(api::serve(listener, handle, check, shown, stopped))
-            }
+            Part::Control(handle) => tokio::spawn(api::serve(listener, handle, manner, stopped)),
             Part::Worker(handle) => {
-                tokio::spawn(api::serve_worker(listener, handle, check, shown, stopped))
+                tokio::spawn(api::serve_worker(listener, handle, manner, stopped))
             }
         };
         // A service may have no home; its clients then name the token's file themselves.

@@ -82,7 +82,7 @@ async fn live(
         _ = signals.next() => return Ok(0),
     };
     let traces = Traces::start(&mut node, collector);
-    let mut api = Api::open(&node, listening, advertised)?;
+    let mut api = Api::open(&node, listening, advertised, args.redirect)?;
     announce(&args, &node, addr, api.speaks_tls())?;
     tell_systemd(&[NotifyState::Ready]);
     let info = node.info();
