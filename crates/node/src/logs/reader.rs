@@ -239,7 +239,7 @@ impl Reader {
     /// Whether there may be more of what has ended than was read.
     fn is_unread(&self, ended: &Ended) -> bool {
         match ended.list {
-            List::Lost => !self.settled.contains(&ended.attempt),
+            List::Lost { .. } => !self.settled.contains(&ended.attempt),
             List::End(_) | List::Damaged => {
                 self.gather.place(ended.attempt).unwrap_or_default().bytes < ended.bytes
             }
@@ -324,7 +324,8 @@ impl Reader {
             true => format!("node {name}, which is gone"),
             false => format!("node {name}, which cannot be reached: {}", entry.why),
         };
-        let lost = entry.wanted.ended.iter().filter(|ended| ended.list == List::Lost);
+        let lost =
+            entry.wanted.ended.iter().filter(|ended| matches!(ended.list, List::Lost { .. }));
         self.settled.extend(lost.map(|ended| ended.attempt));
         let live = std::mem::take(&mut entry.wanted.live);
         let ended = std::mem::take(&mut entry.wanted.ended);

@@ -58,7 +58,8 @@ pub(super) fn ended(resolved: &Resolved, history: &History, own: NodeId) -> Ende
 fn list(outcome: &Outcome) -> Option<List> {
     match outcome.output {
         Some(at) => Some(List::End(at)),
-        None => (outcome.ending == Ending::Gone).then_some(List::Lost),
+        None => (outcome.ending == Ending::Gone)
+            .then_some(List::Lost { started: outcome.started_us > 0 }),
     }
 }
 

@@ -138,10 +138,11 @@ impl Work {
         place = chunks.last().map_or(place, |last| last.place);
         let shown = |placed: &Placed| self.wanted.streams.wants(placed.chunk.stream);
         all.extend(chunks.into_iter().filter(shown));
-        if ended.list != List::Lost && ended.bytes > place.bytes {
+        let is_lost = matches!(ended.list, List::Lost { .. });
+        if !is_lost && ended.bytes > place.bytes {
             all.push(self.gap(attempt, ended.ended_us, &mut place, ended.bytes));
         }
-        if ended.list == List::Lost {
+        if is_lost {
             let words =
                 format!("[windlass: output may be missing here: it lay on {}]", self.absent.words);
             let place = Place { marks: place.marks + 1, ..place };

@@ -26,6 +26,9 @@ const PIECE_BYTES: usize = 128 << 10;
 /// What is said in place of output whose facts are damaged.
 const DAMAGED: &str = "history is damaged there: the output of this element, and perhaps of some that follow, cannot be found";
 
+/// What is said in place of output that an attempt wrote whose node was given up before its end was heard.
+const GIVEN_UP: &str = "its node was given up while it ran, and nothing tells where it wrote";
+
 /// The output of this node.
 #[derive(Clone)]
 pub(crate) struct Local {
@@ -196,10 +199,12 @@ fn find(store: &Store, live: &LiveOutput, ended: &Ended) -> Option<More> {
     let attempt = ended.attempt;
     let found = match ended.list {
         List::End(at) => store.ended(at).map(|extents| Some(More::Extents(extents))),
-        List::Lost => store.lost(attempt).map(|kept| {
+        List::Lost { started } => store.lost(attempt).map(|kept| {
             // A node that was given up while it ran on knows of what nobody else does.
             let told = || live.so_far(&BTreeSet::from([attempt])).remove(&attempt);
-            kept.or_else(told).map(More::Lost)
+            // Nothing may be missing without a word.
+            let nothing = started.then(|| More::Unlisted(GIVEN_UP.to_owned()));
+            kept.or_else(told).map(More::Lost).or(nothing)
         }),
         List::Damaged => Ok(Some(More::Unlisted(DAMAGED.to_owned()))),
     };

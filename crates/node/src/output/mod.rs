@@ -129,8 +129,9 @@ impl Piece {
 pub(crate) enum List {
     /// Its last frame.
     End(OutputRef),
-    /// Its supervisor was killed before that; what was found of it then was kept, if any was.
-    Lost,
+    /// It was given up, with its supervisor or its node, before its end was known; what a supervisor that was
+    /// killed had written is kept, if anything was found. `started`: it may have written something.
+    Lost { started: bool },
     /// Nothing: its facts are damaged.
     Damaged,
 }

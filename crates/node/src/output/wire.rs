@@ -60,11 +60,13 @@ impl Wanted {
             // Damaged facts are this node's own.
             let at = match ended.list {
                 List::End(at) => Some(job::OutputRef { segment: at.segment, offset: at.offset }),
-                List::Lost => None,
+                List::Lost { .. } => None,
                 List::Damaged => continue,
             };
             let to = last(&mut messages);
-            messages[to].ended.push(EndedOutput { attempt: Some(ended.attempt.into()), at });
+            let (attempt, started) =
+                (Some(ended.attempt.into()), ended.list == List::Lost { started: true });
+            messages[to].ended.push(EndedOutput { attempt, at, started });
         }
         for (attempt, place) in &self.places {
             let to = last(&mut messages);
@@ -97,7 +99,7 @@ impl Wanted {
         for one in message.ended {
             let Some(attempt) = one.attempt.map(Attempt::from) else { continue };
             let at = one.at.map(|at| OutputRef { segment: at.segment, offset: at.offset });
-            let list = at.map_or(List::Lost, List::End);
+            let list = at.map_or(List::Lost { started: one.started }, List::End);
             if attempt.element.run == self.run {
                 self.ended.push(Ended { attempt, list, bytes: 0, ended_us: 0 });
             }

@@ -148,3 +148,26 @@ async fn a_node_takes_so_many_readers_and_tells_the_others() {
     let mut again = control.ways.read(node(2), &live(false)).unwrap();
     assert_eq!(some(&mut again).await, None, "those that left have made room");
 }
+
+#[tokio::test]
+async fn of_what_was_given_up_and_cannot_be_found_a_mark_says_so() {
+    let (mut worker, control) = (Worker::new(), Control::new(None));
+    worker.write(attempt(1), 10, b"nobody heard of its end\n");
+    worker.end(attempt(1));
+    worker.local.live.forget(&[attempt(1)]);
+    let _session = Session::open(&worker, 2, &control);
+    let lost = |index, started| Ended {
+        attempt: attempt(index),
+        list: List::Lost { started },
+        bytes: 0,
+        ended_us: 0,
+    };
+    // The second was never known to start: there is nothing to miss.
+    let wanted =
+        Wanted { run: RUN, ended: vec![lost(1, true), lost(2, false)], ..Wanted::default() };
+    let mut reading = control.ways.read(node(2), &wanted).unwrap();
+    let piece = some(&mut reading).await.unwrap().unwrap();
+    assert!(text(&piece).contains("its node was given up while it ran"), "{}", text(&piece));
+    assert_eq!(piece.chunks[0].chunk.attempt, attempt(1));
+    assert!(some(&mut reading).await.is_none());
+}
