@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// How long anything may take here.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// The lease of each node.
+/// The lease of each node, unless a test wants another one.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(50);
@@ -17,6 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A place for a cluster.
 pub(crate) struct Ground {
     dir: TempDir,
+    lease: Duration,
 }
 
 /// A node's process; what runs on it ends with this.
@@ -29,7 +30,12 @@ pub(crate) struct Node {
 
 impl Ground {
     pub(crate) fn new() -> Ground {
-        Ground { dir: tempfile::tempdir().unwrap() }
+        Ground::with_lease(LEASE)
+    }
+
+    /// Nodes with another lease than the short one, for tests in which nobody is to lose it.
+    pub(crate) fn with_lease(lease: Duration) -> Ground {
+        Ground { dir: tempfile::tempdir().unwrap(), lease }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -66,7 +72,7 @@ impl Ground {
         if !words.contains(&"--api") {
             command.args(["--api", "127.0.0.1:0"]);
         }
-        command.args(["--lease", &format!("{}s", LEASE.as_secs()), "--log", "info"]);
+        command.args(["--lease", &format!("{}s", self.lease.as_secs()), "--log", "info"]);
         command.arg("--data-dir").arg(&dir).arg("--ready-file").arg(&ready);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut node = Node { name, child, ready: Value::Null, dir };
@@ -164,6 +170,27 @@ impl Node {
     pub(crate) fn end(&mut self) {
         self.kill();
         self.end_supervisor();
+    }
+
+    /// Ends the daemon as a person or a package does; its supervisor and its tasks go on.
+    pub(crate) fn stop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.has_ended_well());
+    }
+
+    /// Starts the daemon again, which has ended, on its directory and at other addresses.
+    pub(crate) fn start_again(&mut self, ground: &Ground) {
+        let again = ground.start(self.name, &["up", "--peer", "127.0.0.1:0"]);
+        self.take(again);
+    }
+
+    /// The same node by its new daemon.
+    fn take(&mut self, mut again: Node) {
+        std::mem::swap(&mut self.child, &mut again.child);
+        std::mem::swap(&mut self.ready, &mut again.ready);
+        // Its end would be that of the supervisor too.
+        std::mem::forget(again);
     }
 
     /// Waits until the daemon has ended; whether it did so in order.

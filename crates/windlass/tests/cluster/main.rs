@@ -9,6 +9,7 @@ mod ground;
 mod leaving;
 mod secured;
 mod stale;
+mod turns;
 mod working;
 
 use std::collections::BTreeMap;
