@@ -1,22 +1,21 @@
 //! Runs every test of the workspace and ends with a count.
 //!
-//! Plain `cargo test` and not a runner that would have to be installed first: a fresh clone needs cargo alone.
+//! Built by plain `cargo test`, and not run by something that would have to be installed first: a fresh clone needs
+//! cargo alone.
 //! What the tests need beyond that is installed here, under the target directory.
 
 pub(crate) mod debian;
 mod fuzz;
+mod lanes;
 mod python;
 mod summary;
 
 use std::io::{BufRead as _, BufReader, PipeReader};
-use std::process::{Child, ExitCode, ExitStatus};
+use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-
-use crate::workspace;
-use summary::Summary;
 
 /// How long output is waited for once cargo has ended.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -26,25 +25,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Builds the binary, runs the tests that match `args`, and prints the count.
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
     let filter = filter(args)?;
-    // First, so that a test which starts the binary never meets an old one.
-    let built = workspace::cargo()
-        .args(["build", "--package", "windlass"])
-        .status()
-        .context("starting `cargo build`")?;
-    if !built.success() {
-        bail!("the binary does not build, so no test was run");
-    }
+    // With the binary itself, so that a test which starts it never meets an old one.
+    let binaries = lanes::build()?;
     // Those tests that need what is missing fail and say so; the others are not to blame.
     for (what, done) in [("Python", python::install()), ("programs", debian::install_missing())] {
         if let Err(error) = done {
             eprintln!("warning: what the tests need is not all there, {what}: {error:#}");
         }
     }
-    // What is looked for by its name alone is not in there.
-    if filter.is_empty() {
-        fuzz::check()?;
-    }
-    let summary = run_tests(filter)?;
+    let mut summary = lanes::run(&binaries, filter)?;
+    lanes::run_documented(filter, &mut summary)?;
     print!("{summary}");
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -57,23 +47,15 @@ fn filter(args: &[String]) -> Result<&[String]> {
     }
 }
 
-fn run_tests(filter: &[String]) -> Result<Summary> {
-    // One pipe for both streams keeps the name of a test binary in front of its results.
+/// Runs a command, and tells each line of what it says.
+fn run_streamed(mut command: Command, each: impl FnMut(&str)) -> Result<ExitStatus> {
+    // One pipe for both streams keeps a failure beside the test that it is of.
     let (reader, writer) = std::io::pipe().context("making a pipe for the tests' output")?;
-    let mut command = workspace::cargo();
-    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(filter);
     command.stdout(writer.try_clone().context("sharing the pipe")?).stderr(writer);
-    let mut child = command.spawn().context("starting `cargo test`")?;
+    let mut child = command.spawn().context("starting it")?;
     // The command holds the writing ends: while it lives the pipe would never end.
     drop(command);
-
-    let mut summary = Summary::default();
-    let status = stream(&mut child, reader, DRAIN, |line| {
-        println!("{line}");
-        summary.read(line);
-    })?;
-    summary.end(status.success());
-    Ok(summary)
+    stream(&mut child, reader, DRAIN, each)
 }
 
 /// Hands on each line until cargo has ended and the pipe is empty.
@@ -98,13 +80,13 @@ fn stream(
                 break;
             }
             Err(RecvTimeoutError::Timeout) => {
-                ended = child.try_wait().context("waiting for `cargo test`")?
+                ended = child.try_wait().context("waiting for the tests")?
             }
         }
     }
     match ended {
         Some(status) => Ok(status),
-        None => child.wait().context("waiting for `cargo test`"),
+        None => child.wait().context("waiting for the tests"),
     }
 }
 

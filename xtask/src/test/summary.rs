@@ -1,15 +1,18 @@
-//! What the lines of `cargo test` add up to.
+//! What the lines of tests add up to.
 //!
-//! Reads the words of the standard test harness and of cargo, which have been the same for years.
+//! Reads the words of the standard test harness, which have been the same for years.
 //! What it cannot read counts as a failure and never as a success.
 
 use std::fmt;
+use std::process::ExitStatus;
 
 /// The count so far.
 #[derive(Default)]
 pub(super) struct Summary {
     passed: u64,
     failed: u64,
+    /// As it was when the last one ended.
+    failed_before: u64,
     failing: Vec<String>,
     /// The test binary or documentation that runs now, as cargo names it.
     running: String,
@@ -35,24 +38,27 @@ impl Summary {
             self.is_listing = true;
         } else if let Some(counts) = line.strip_prefix("test result: ") {
             self.read_result(counts);
-        } else if words.starts_with("process didn't exit successfully: ") {
-            // A binary that dies gives no result. Cargo says this line only then.
-            self.failed += 1;
-            self.failing.push(format!("{} died: {words}", self.last()));
         } else if self.is_listing {
             self.listed.extend(line.strip_prefix("    ").map(str::to_owned));
         }
     }
 
-    /// Takes in how cargo itself ended.
-    pub(super) fn end(&mut self, success: bool) {
-        if !success && self.failed == 0 {
-            self.failed = 1;
-            self.failing.push(format!(
-                "cargo test ended badly without a failed test; last was {}",
-                self.last()
-            ));
+    /// Takes in how the one that ran ended.
+    pub(super) fn ended(&mut self, status: ExitStatus) {
+        if !status.success() && self.failed == self.failed_before {
+            // One that dies gives no result.
+            self.failed += 1;
+            self.failing.push(format!("{} ended without a failed test: {status}", self.running));
         }
+        self.failed_before = self.failed;
+    }
+
+    /// Takes in what ran beside.
+    pub(super) fn add(&mut self, other: Summary) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.failed_before = self.failed;
+        self.failing.extend(other.failing);
     }
 
     /// Whether tests ran and all of them passed.
@@ -70,10 +76,6 @@ impl Summary {
         }
         self.listed.clear();
         self.is_listing = false;
-    }
-
-    fn last(&self) -> &str {
-        if self.running.is_empty() { "the build" } else { &self.running }
     }
 }
 
@@ -107,12 +109,14 @@ fn package_of(running: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     fn read(output: &str, success: bool) -> Summary {
         let mut summary = Summary::default();
         output.lines().for_each(|line| summary.read(line));
-        summary.end(success);
+        summary.ended(ExitStatus::from_raw(if success { 0 } else { 101 << 8 }));
         summary
     }
 
@@ -152,12 +156,22 @@ test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; 
     }
 
     #[test]
-    fn a_build_that_fails_and_a_binary_that_dies_count_as_failures() {
-        let summary = read("error: could not compile `model`\n", false);
-        assert!(summary.to_string().contains("last was the build\n0 passed, 1 failed"));
-        let died = "     Running tests/x.rs (target/debug/deps/x-1)\nCaused by:\n  process didn't exit successfully: `x` (SIGABRT)\n";
-        let summary = read(&format!("{GOOD}{died}"), false);
-        assert!(summary.to_string().contains("x, tests/x.rs died: process didn't exit successfully: `x` (SIGABRT)\n5 passed, 1 failed"));
+    fn one_that_dies_counts_as_a_failure() {
+        let died = "     Running tests/x.rs (target/debug/deps/x-1)\n";
+        let mut summary = read(&format!("{GOOD}{died}"), false);
+        let text = summary.to_string();
+        assert!(
+            text.contains(
+                "x, tests/x.rs ended without a failed test: exit status: 101\n5 passed, 1 failed"
+            ),
+            "{text}"
+        );
+        // Those that follow are not to blame, and each is looked at for itself.
+        GOOD.lines().for_each(|line| summary.read(line));
+        summary.ended(ExitStatus::from_raw(0));
+        assert!(summary.to_string().ends_with("10 passed, 1 failed\n"));
+        summary.ended(ExitStatus::from_raw(9));
+        assert!(summary.to_string().ends_with("10 passed, 2 failed\n"));
     }
 
     #[test]
