@@ -7,6 +7,7 @@ mod arrows;
 mod circles;
 mod code;
 mod dependencies;
+mod examples;
 mod fault;
 mod links;
 mod lints;
@@ -52,6 +53,7 @@ const RULES: &[fn(&Tree) -> Vec<Fault>] = &[
     circles::check,
     markers::check,
     sleeps::check,
+    examples::check,
     links::check,
     dependencies::check,
     words::check,

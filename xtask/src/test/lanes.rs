@@ -146,18 +146,6 @@ fn one(
     Ok(())
 }
 
-/// The tests in the documentation.
-pub(super) fn run_documented(filter: &[String], summary: &mut Summary) -> Result<()> {
-    let mut command = workspace::cargo();
-    command.args(["test", "--workspace", "--doc", "--no-fail-fast", "--"]).args(filter);
-    let status = run_streamed(command, |line| {
-        println!("{line}");
-        summary.read(line);
-    })?;
-    summary.ended(status);
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -14,7 +14,7 @@ pub(super) struct Summary {
     /// As it was when the last one ended.
     failed_before: u64,
     failing: Vec<String>,
-    /// The test binary or documentation that runs now, as cargo names it.
+    /// The test binary that runs now, as cargo names it.
     running: String,
     /// The last list under `failures:`, taken when its `test result:` comes.
     listed: Vec<String>,
@@ -25,9 +25,7 @@ impl Summary {
     /// Takes in one line of output.
     pub(super) fn read(&mut self, line: &str) {
         let words = line.trim_start();
-        if let Some(name) =
-            words.strip_prefix("Running ").or_else(|| words.strip_prefix("Doc-tests "))
-        {
+        if let Some(name) = words.strip_prefix("Running ") {
             self.running = name.split(" (").next().unwrap_or(name).to_owned();
             if let Some(package) = package_of(name) {
                 self.running = format!("{package}, {}", self.running);
@@ -123,7 +121,7 @@ mod tests {
     const GOOD: &str = "     Running unittests src/lib.rs (target/debug/deps/model-0a1b)
 test a::b ... ok
 test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
-   Doc-tests model
+     Running tests/all.rs (target/debug/deps/all-0a1b)
 test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 ";
 
