@@ -29,7 +29,7 @@ fn output_and_exit_code_pass_through() {
     --- stderr ---
     windlass: run 4 failed: signal 9 (SIGKILL)
     ");
-    check!(node, ["run", "--timeout", "50ms", "--", "sleep", "60"], @r"
+    check!(node, ["run", "--timeout", "500ms", "--", "sleep", "60"], @r"
     exit code: 124
     --- stderr ---
     windlass: run 5 timed_out: signal 15 (SIGTERM)
