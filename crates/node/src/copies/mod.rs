@@ -1,9 +1,10 @@
 //! What each control node keeps on a disk of its own, beside the journal, and gives to the others:
-//! lists of items and history.
+//! lists of items, history, and the last of what attempts wrote.
 //!
 //! ```text
 //!  submit    lists     a majority of the voters has a list before a job that names it is committed
 //!  later     lists     whoever lacks one fetches it: when it is asked for, or is seen to be named
+//!  read      tails     a node that was away when a tail was handed on asks for it when it is wanted
 //!  snapshot  history   a node that goes on from another one's snapshot takes that one's history
 //! ```
 //!
@@ -13,6 +14,7 @@
 mod hand_out;
 mod history;
 mod lists;
+pub(crate) mod tails;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,8 @@ use tonic::Streaming;
 pub(crate) use self::history::{Copier, Filling};
 pub(crate) use hand_out::hand_out;
 pub(crate) use lists::{Lists, named_by_live_runs};
+
+use crate::output::Tails;
 
 /// Bytes of one piece.
 const PIECE_BYTES: usize = 256 << 10;
@@ -45,6 +49,7 @@ async fn next(pieces: &mut Streaming<Piece>) -> Result<Piece, String> {
 pub(crate) struct Copies {
     pub(crate) lists: Arc<Lists>,
     pub(crate) history: Arc<History>,
+    pub(crate) tails: Arc<Tails>,
 }
 
 impl Copies {
@@ -66,6 +71,7 @@ impl Copies {
                 let list = list.map_err(|error| Turned::Unavailable(error.to_string()))?;
                 self.lists.send(list, pieces).await
             }
+            Wanted::Tails(wanted) => tails::send(self.tails.clone(), wanted, pieces).await,
             Wanted::History(wanted) => {
                 history::send(self.history.clone(), wanted.through, pieces).await
             }

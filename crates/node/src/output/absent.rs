@@ -11,8 +11,9 @@ use model::{Attempt, NodeId};
 use runner::output::Place;
 use tokio::sync::mpsc;
 
+use super::elsewhere::Elsewhere;
 use super::reading::{Broken, Reading};
-use super::tails::{Kept, Tails};
+use super::tails::{self, Kept, Tails};
 use super::{Chunk, Ended, List, Piece, Placed, Wanted, wire};
 
 /// Pieces between the disk and a reader.
@@ -30,10 +31,21 @@ pub(crate) struct Absent {
     pub(crate) running: BTreeSet<Attempt>,
 }
 
-/// Reads what there is of the ended attempts that are wanted.
-pub(super) fn read(tails: Arc<Tails>, absent: Absent, wanted: Wanted) -> Reading {
+/// Reads what there is of the ended attempts that are wanted, here or at another control node.
+pub(super) fn read(
+    tails: Arc<Tails>,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
+    absent: Absent,
+    wanted: Wanted,
+) -> Reading {
     let (sender, pieces) = mpsc::channel(PIECES_MAX);
     tokio::spawn(async move {
+        if let Some(elsewhere) = elsewhere {
+            tokio::select! {
+                () = tails::fetch(&tails, &*elsewhere, absent.node, &wanted) => {}
+                () = sender.closed() => return,
+            }
+        }
         let work = tokio::task::spawn_blocking(move || Work::begin(tails, absent, wanted)).await;
         let Ok(mut work) = work else { return };
         loop {

@@ -1,11 +1,12 @@
 //! What other control nodes do for output: the one that leads has the sessions of the nodes that
 //! have none here, and all of them keep tails.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::NodeId;
-use proto::session::Tails;
+use model::{Attempt, NodeId};
+use proto::session::{Tail, Tails};
 
 use super::Wanted;
 use super::reading::Reading;
@@ -15,6 +16,13 @@ pub(crate) trait Elsewhere: Send + Sync {
     /// Starts reading what lies on a node through the control node that leads; `None` where this one
     /// does, or none is known.
     fn read(&self, node: NodeId, wanted: &Wanted) -> Option<Reading>;
+
+    /// What other control nodes have kept of these attempts of a node, of one run.
+    fn tails(
+        &self,
+        node: NodeId,
+        attempts: &BTreeSet<Attempt>,
+    ) -> Pin<Box<dyn Future<Output = Vec<Tail>> + Send + '_>>;
 
     /// Has the other control nodes keep these tails of a node; answers when all of them have, or
     /// cannot be reached.

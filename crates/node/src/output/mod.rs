@@ -44,7 +44,7 @@ pub(crate) use peers::{Contacts, Peers};
 pub(crate) use reading::{Broken, Reading};
 pub(crate) use remote::{Connection, Remote};
 pub(crate) use serve::Server;
-pub(crate) use tails::{Keeping, Tails};
+pub(crate) use tails::{ASKED_MAX, Keeping, Tails};
 pub(crate) use ways::Ways;
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! The other control nodes, asked over the transport between nodes.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::NodeId;
+use model::{Attempt, NodeId};
 use peer::Dialer;
-use proto::session::Tails;
+use prost::Message;
+use proto::peer::Piece;
+use proto::peer::copy_request::{KeptTails, Wanted as CopyWanted};
+use proto::session::{Tail, Tails};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::elsewhere::Elsewhere;
 use super::reading::{Broken, Reading};
-use super::{Piece, Wanted, wire};
+use super::{Piece as Output, Wanted, wire};
 
 /// Pieces between the connection and a reader, beside what the connection has under way.
 const PIECES_MAX: usize = 1;
@@ -52,6 +56,36 @@ impl Elsewhere for Peers {
         Some(Reading::new(pieces))
     }
 
+    fn tails(
+        &self,
+        node: NodeId,
+        attempts: &BTreeSet<Attempt>,
+    ) -> Pin<Box<dyn Future<Output = Vec<Tail>> + Send + '_>> {
+        let mut missing = attempts.clone();
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for other in self.contacts.others() {
+                if missing.is_empty() {
+                    break;
+                }
+                let asked = KeptTails {
+                    node_id: node.to_bytes(),
+                    attempts: missing.iter().map(|attempt| (*attempt).into()).collect(),
+                };
+                let Ok(mut pieces) = self.dialer.copy(other, CopyWanted::Tails(asked)).await else {
+                    continue;
+                };
+                while let Ok(Some(Piece { bytes, last: false, .. })) = pieces.message().await {
+                    let tail = Tail::decode(bytes.as_slice()).ok();
+                    let Some(attempt) = tail.as_ref().and_then(|tail| tail.attempt) else { break };
+                    missing.remove(&Attempt::from(attempt));
+                    found.extend(tail);
+                }
+            }
+            found
+        })
+    }
+
     fn keep(
         &self,
         node: NodeId,
@@ -76,7 +110,7 @@ async fn pump(
     leader: NodeId,
     node: NodeId,
     wanted: Wanted,
-    sender: &mpsc::Sender<Result<Piece, Broken>>,
+    sender: &mpsc::Sender<Result<Output, Broken>>,
 ) -> Result<(), Broken> {
     let run = wanted.run;
     let answers = dialer.read_output(leader, 0, node, wanted.to_message()).await;

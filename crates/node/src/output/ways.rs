@@ -41,7 +41,7 @@ impl Ways {
 
     /// Starts reading what was kept of the output of a node that cannot be read.
     pub(crate) fn read_kept(&self, absent: Absent, wanted: Wanted) -> Reading {
-        absent::read(self.tails.clone(), absent, wanted)
+        absent::read(self.tails.clone(), self.elsewhere.clone(), absent, wanted)
     }
 
     /// Whether a node has a session here.

@@ -111,7 +111,8 @@ pub(super) fn deciding(
     let door = Door::new(&data_dir.path, config.place.clone(), own.credentials.clone());
     let (dialer, contacts) = (own.dialer.clone(), own.contacts.clone());
     let lists = Lists::new(blobs.clone(), journal.clone(), dialer, contacts);
-    let copies = Copies { lists: Arc::new(lists), history: history.clone() };
+    let copies =
+        Copies { lists: Arc::new(lists), history: history.clone(), tails: outputs.tails.clone() };
     let parts = Parts {
         journal,
         history,

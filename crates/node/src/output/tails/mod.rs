@@ -5,6 +5,7 @@
 //! says from which run to which its tails are, and one that is looked into is read whole.
 //! Like all output they are not synced, and taken for nothing that their checksum does not say.
 
+mod fetching;
 mod format;
 mod keeping;
 mod segment;
@@ -18,6 +19,8 @@ use std::time::{Duration, SystemTime};
 use model::{Attempt, NodeId, RunId};
 use proto::session::Tail;
 
+pub(crate) use fetching::ASKED_MAX;
+pub(super) use fetching::fetch;
 pub(crate) use keeping::Keeping;
 
 use format::Header;
@@ -99,6 +102,19 @@ impl Tails {
             }
         }
         found
+    }
+
+    /// Gives the tails of these attempts of one run, of those that are kept, until somebody wants no more.
+    pub(crate) fn each(
+        &self,
+        node: NodeId,
+        wanted: &BTreeSet<Attempt>,
+        give: impl FnMut(Tail) -> bool,
+    ) {
+        let Some(first) = wanted.first() else { return };
+        let found = self.find(node, first.element.run, wanted);
+        let mut tails = found.into_values().filter_map(|kept| self.load(kept));
+        let _ = tails.all(give);
     }
 
     /// A tail that was found; `None` where it is not whole any more.

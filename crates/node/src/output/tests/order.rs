@@ -4,6 +4,8 @@ use std::pin::Pin;
 
 use proto::session::{Heartbeat, Hello, Tails as Message};
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn beat(number: u64) -> ToControl {
@@ -17,6 +19,14 @@ struct Silent(std::sync::Mutex<Vec<Arc<Message>>>);
 impl Elsewhere for Silent {
     fn read(&self, _: NodeId, _: &Wanted) -> Option<Reading> {
         None
+    }
+
+    fn tails(
+        &self,
+        _: NodeId,
+        _: &BTreeSet<Attempt>,
+    ) -> Pin<Box<dyn Future<Output = Vec<proto::session::Tail>> + Send + '_>> {
+        Box::pin(std::future::pending())
     }
 
     fn keep(

@@ -1,5 +1,6 @@
 //! Output and tails between control nodes, over real sockets with TLS.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::Mutex;
 
@@ -10,6 +11,7 @@ use ::peer::{
     Trust, ca,
 };
 use model::ClusterId;
+use proto::peer::copy_request;
 use proto::session::{Output as Message, OutputWanted};
 
 use super::*;
@@ -32,6 +34,16 @@ impl Service for Desk {
             self.ways.answer(node, wanted, answers).await;
             Ok(())
         })
+    }
+
+    fn copy(
+        &self,
+        _: Certified,
+        wanted: copy_request::Wanted,
+        pieces: mpsc::Sender<proto::peer::Piece>,
+    ) -> Answer<'_, Result<(), Refused>> {
+        let copy_request::Wanted::Tails(wanted) = wanted else { panic!("{wanted:?}") };
+        Box::pin(crate::copies::tails::send(self.ways.tails.clone(), wanted, pieces))
     }
 
     fn keep_tails(
@@ -141,4 +153,33 @@ async fn tails_are_handed_on_to_the_other_control_nodes() {
         };
         assert_eq!(tails.load(kept).unwrap().chunks[0].data, b"kept twice\n");
     }
+}
+
+#[tokio::test]
+async fn a_tail_that_another_control_node_has_is_fetched_once_it_is_wanted() {
+    let pair = Pair::new().await;
+    let mut worker = Worker::new();
+    worker.write(attempt(1), 10, b"its last words\n");
+    worker.write(attempt(2), 20, b"nobody has these\n");
+    let outcomes = [1, 2].map(|index| worker.end(attempt(index)));
+    // This one was away when the worker told it.
+    let mut session = Session::open(&worker, 2, &pair.leader);
+    session.words.send(report(&[(attempt(1), &outcomes[0])])).await.unwrap();
+    session.hear().await;
+    session.cut().await;
+    let absent = Absent { node: node(2), words: "node two".to_owned(), running: BTreeSet::new() };
+    let wanted = Wanted {
+        run: RUN,
+        ended: vec![ended(attempt(1), &outcomes[0]), ended(attempt(2), &outcomes[1])],
+        ..Wanted::default()
+    };
+    let mut reading = pair.follower.ways.read_kept(absent, wanted);
+    let mut all = String::new();
+    while let Some(piece) = some(&mut reading).await {
+        all += &text(&piece.unwrap());
+    }
+    assert!(all.contains("its last words\n"), "{all}");
+    assert!(all.contains("17 B of output missing here: it lay on node two"), "{all}");
+    let kept = pair.follower.ways.tails.find(node(2), RUN, &[attempt(1)].into());
+    assert_eq!(kept.len(), 1, "it is kept here from now on");
 }
