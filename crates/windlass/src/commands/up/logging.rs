@@ -20,28 +20,20 @@ pub(super) enum Format {
     Json,
 }
 
-/// What the node does; the library below the journal tells of each of its own steps.
-const INFO: &str = "info,openraft=off";
+/// The library below the journal tells of each of its own steps, which nobody asks for unless by its name.
+const QUIET: &str = "openraft=off";
 
 /// Starts logging; `verbose` is how often `-v` was given, which `directives` overrule.
 pub(super) fn start(verbose: u8, directives: Option<&str>, format: Format) -> Result<(), Failure> {
     let usual = match verbose {
-        0 => "warn,openraft=off",
-        1 => INFO,
+        0 => "warn",
+        1 => "info",
         2 => {
             "info,api=debug,history=debug,journal=debug,machine=debug,node=debug,reactor=debug,runner=debug,windlass=debug"
         }
         _ => "trace",
     };
-    let directives = match directives {
-        Some("info") => INFO,
-        other => other.unwrap_or(usual),
-    };
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
-        Failure::usage(format!("`{directives}` is no log filter: {error}")).hint(
-            "write a level or directives: `--log info,journal=debug`, or the same in WINDLASS_LOG",
-        )
-    })?;
+    let filter = filter(directives.unwrap_or(usual))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let discreet = filter_fn(|metadata| !tells_secrets(metadata));
     match format {
@@ -58,6 +50,15 @@ pub(super) fn start(verbose: u8, directives: Option<&str>, format: Format) -> Re
     Ok(())
 }
 
+fn filter(directives: &str) -> Result<EnvFilter, Failure> {
+    // Of two for one module the latter holds.
+    EnvFilter::try_new(format!("{QUIET},{directives}")).map_err(|error| {
+        Failure::usage(format!("`{directives}` is no log filter: {error}")).hint(
+            "write a level or directives: `--log info,journal=debug`, or the same in WINDLASS_LOG",
+        )
+    })
+}
+
 /// Libraries that, below `info`, log all that goes through them: headers with the token, and the
 /// journal's records with the environment of tasks.
 const TALKATIVE: [&str; 2] = ["h2", "openraft"];
@@ -65,4 +66,20 @@ const TALKATIVE: [&str; 2] = ["h2", "openraft"];
 fn tells_secrets(metadata: &tracing::Metadata<'_>) -> bool {
     let of = metadata.target().split("::").next();
     *metadata.level() > tracing::Level::INFO && of.is_some_and(|of| TALKATIVE.contains(&of))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_below_the_journal_is_heard_by_its_name_alone() {
+        let text = |directives| filter(directives).ok().unwrap().to_string();
+        for of_others in ["info", "info,journal=debug", "trace"] {
+            assert!(text(of_others).contains("openraft=off"), "{of_others}");
+        }
+        let named = text("info,openraft=warn");
+        assert!(named.contains("openraft=warn") && !named.contains("openraft=off"), "{named}");
+        assert!(filter("journal=loud").is_err_and(|failure| failure.hint.is_some()));
+    }
 }
