@@ -51,6 +51,15 @@ impl Summary {
         self.failed_before = self.failed;
     }
 
+    /// Takes in how something went that is no test of its own.
+    pub(super) fn also(&mut self, went: anyhow::Result<()>) {
+        if let Err(error) = went {
+            self.failed += 1;
+            self.failing.push(format!("{error:#}"));
+        }
+        self.failed_before = self.failed;
+    }
+
     /// Takes in what ran beside.
     pub(super) fn add(&mut self, other: Summary) {
         self.passed += other.passed;

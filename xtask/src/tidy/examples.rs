@@ -17,9 +17,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Fault> {
         for (number, line) in numbered(&file.text) {
             let line = line.trim_start();
             let text = line.strip_prefix("//!").or_else(|| line.strip_prefix("///"));
-            let Some(language) = text.and_then(|text| text.trim().strip_prefix("```")) else {
-                continue;
-            };
+            let Some(text) = text.map(str::trim) else { continue };
+            let fence = ["```", "~~~"].into_iter().find_map(|fence| text.strip_prefix(fence));
+            let Some(language) = fence else { continue };
             is_open = !is_open;
             if is_open && !SHOWN.contains(&language) {
                 let hint =
