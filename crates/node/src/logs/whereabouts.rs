@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use history::{History, States, Told};
-use model::{Attempt, Element, Ending, NodeId, Outcome, RangeSet, TaskPosition};
+use history::{AttemptFact, History, States, Told};
+use model::{Attempt, Element, Ending, NodeId, RangeSet, TaskPosition};
 
 use crate::output::{Ended, List};
 use crate::query::Resolved;
@@ -25,7 +25,7 @@ pub(super) fn ended(resolved: &Resolved, history: &History, own: NodeId) -> Ende
         for told in history.elements(run, *task, ordinals, States::ANY) {
             match told {
                 Told::Attempt(fact) => {
-                    let Some(list) = list(&fact.outcome) else { continue };
+                    let Some(list) = list(&fact) else { continue };
                     if resolved.attempt.is_some_and(|number| number != fact.number) {
                         continue;
                     }
@@ -55,11 +55,15 @@ pub(super) fn ended(resolved: &Resolved, history: &History, own: NodeId) -> Ende
 }
 
 /// What lists an ended attempt's output, if it may have any.
-fn list(outcome: &Outcome) -> Option<List> {
+fn list(fact: &AttemptFact) -> Option<List> {
+    let outcome = &fact.outcome;
+    // A supervisor that is replaced is looked for what it left; of a node that was given up nobody knows more.
+    let actor = || fact.because.as_ref().map(|because| because.actor.as_str());
+    let is_of_a_loss = || matches!(actor(), Some("node-lost" | "node-removed"));
     match outcome.output {
         Some(at) => Some(List::End(at)),
         None => (outcome.ending == Ending::Gone)
-            .then_some(List::Lost { started: outcome.started_us > 0 }),
+            .then(|| List::Lost { unheard: outcome.started_us > 0 && is_of_a_loss() }),
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use model::{Attempt, NodeId};
 use proto::session::{Tail, Tails};
+use tokio::sync::mpsc;
 
 use super::Wanted;
 use super::reading::Reading;
@@ -17,12 +18,9 @@ pub(crate) trait Elsewhere: Send + Sync {
     /// does, or none is known.
     fn read(&self, node: NodeId, wanted: &Wanted) -> Option<Reading>;
 
-    /// What other control nodes have kept of these attempts of a node, of one run.
-    fn tails(
-        &self,
-        node: NodeId,
-        attempts: &BTreeSet<Attempt>,
-    ) -> Pin<Box<dyn Future<Output = Vec<Tail>> + Send + '_>>;
+    /// What other control nodes have kept of these attempts of a node, of one run, as it comes: several may have the
+    /// same. It ends when all have answered, or cannot be reached.
+    fn tails(&self, node: NodeId, attempts: &BTreeSet<Attempt>) -> mpsc::Receiver<Tail>;
 
     /// Has the other control nodes keep these tails of a node; answers when all of them have, or
     /// cannot be reached.

@@ -199,11 +199,11 @@ fn find(store: &Store, live: &LiveOutput, ended: &Ended) -> Option<More> {
     let attempt = ended.attempt;
     let found = match ended.list {
         List::End(at) => store.ended(at).map(|extents| Some(More::Extents(extents))),
-        List::Lost { started } => store.lost(attempt).map(|kept| {
+        List::Lost { unheard } => store.lost(attempt).map(|kept| {
             // A node that was given up while it ran on knows of what nobody else does.
             let told = || live.so_far(&BTreeSet::from([attempt])).remove(&attempt);
             // Nothing may be missing without a word.
-            let nothing = started.then(|| More::Unlisted(GIVEN_UP.to_owned()));
+            let nothing = unheard.then(|| More::Unlisted(GIVEN_UP.to_owned()));
             kept.or_else(told).map(More::Lost).or(nothing)
         }),
         List::Damaged => Ok(Some(More::Unlisted(DAMAGED.to_owned()))),

@@ -130,8 +130,9 @@ pub(crate) enum List {
     /// Its last frame.
     End(OutputRef),
     /// It was given up, with its supervisor or its node, before its end was known; what a supervisor that was
-    /// killed had written is kept, if anything was found. `started`: it may have written something.
-    Lost { started: bool },
+    /// killed had written is kept, if anything was found. `unheard`: its node was given up
+    /// while it ran, so that nothing may tell of what it wrote.
+    Lost { unheard: bool },
     /// Nothing: its facts are damaged.
     Damaged,
 }

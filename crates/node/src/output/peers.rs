@@ -56,34 +56,23 @@ impl Elsewhere for Peers {
         Some(Reading::new(pieces))
     }
 
-    fn tails(
-        &self,
-        node: NodeId,
-        attempts: &BTreeSet<Attempt>,
-    ) -> Pin<Box<dyn Future<Output = Vec<Tail>> + Send + '_>> {
-        let mut missing = attempts.clone();
-        Box::pin(async move {
-            let mut found = Vec::new();
-            for other in self.contacts.others() {
-                if missing.is_empty() {
-                    break;
+    fn tails(&self, node: NodeId, attempts: &BTreeSet<Attempt>) -> mpsc::Receiver<Tail> {
+        let (sender, found) = mpsc::channel(PIECES_MAX);
+        let wanted = KeptTails {
+            node_id: node.to_bytes(),
+            attempts: attempts.iter().map(|attempt| (*attempt).into()).collect(),
+        };
+        // All at once: one that is away must not keep what others have.
+        for other in self.contacts.others() {
+            let (dialer, wanted, sender) = (self.dialer.clone(), wanted.clone(), sender.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = hand_over(&dialer, other, wanted, &sender) => {}
+                    () = sender.closed() => {}
                 }
-                let asked = KeptTails {
-                    node_id: node.to_bytes(),
-                    attempts: missing.iter().map(|attempt| (*attempt).into()).collect(),
-                };
-                let Ok(mut pieces) = self.dialer.copy(other, CopyWanted::Tails(asked)).await else {
-                    continue;
-                };
-                while let Ok(Some(Piece { bytes, last: false, .. })) = pieces.message().await {
-                    let tail = Tail::decode(bytes.as_slice()).ok();
-                    let Some(attempt) = tail.as_ref().and_then(|tail| tail.attempt) else { break };
-                    missing.remove(&Attempt::from(attempt));
-                    found.extend(tail);
-                }
-            }
-            found
-        })
+            });
+        }
+        found
     }
 
     fn keep(
@@ -102,6 +91,17 @@ impl Elsewhere for Peers {
             });
         }
         Box::pin(async move { while calls.join_next().await.is_some() {} })
+    }
+}
+
+/// Hands over what one control node has kept.
+async fn hand_over(dialer: &Dialer, other: NodeId, wanted: KeptTails, sender: &mpsc::Sender<Tail>) {
+    let Ok(mut pieces) = dialer.copy(other, CopyWanted::Tails(wanted)).await else { return };
+    while let Ok(Some(Piece { bytes, last: false, .. })) = pieces.message().await {
+        let Ok(tail) = Tail::decode(bytes.as_slice()) else { return };
+        if sender.send(tail).await.is_err() {
+            return;
+        }
     }
 }
 

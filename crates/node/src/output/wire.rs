@@ -64,9 +64,9 @@ impl Wanted {
                 List::Damaged => continue,
             };
             let to = last(&mut messages);
-            let (attempt, started) =
-                (Some(ended.attempt.into()), ended.list == List::Lost { started: true });
-            messages[to].ended.push(EndedOutput { attempt, at, started });
+            let (attempt, unheard) =
+                (Some(ended.attempt.into()), ended.list == List::Lost { unheard: true });
+            messages[to].ended.push(EndedOutput { attempt, at, unheard });
         }
         for (attempt, place) in &self.places {
             let to = last(&mut messages);
@@ -99,7 +99,7 @@ impl Wanted {
         for one in message.ended {
             let Some(attempt) = one.attempt.map(Attempt::from) else { continue };
             let at = one.at.map(|at| OutputRef { segment: at.segment, offset: at.offset });
-            let list = at.map_or(List::Lost { started: one.started }, List::End);
+            let list = at.map_or(List::Lost { unheard: one.unheard }, List::End);
             if attempt.element.run == self.run {
                 self.ended.push(Ended { attempt, list, bytes: 0, ended_us: 0 });
             }

@@ -35,12 +35,21 @@ pub(in crate::output) async fn fetch(
         missing.take(ASKED_MAX).collect::<BTreeSet<Attempt>>()
     });
     let Some(missing) = missing.await.filter(|missing| !missing.is_empty()) else { return };
-    let asked = elsewhere.tails(node, &missing);
-    let Ok(found) = tokio::time::timeout(WITHIN, asked).await else { return };
-    // Only what was asked for, whoever answers.
-    let is_missing =
-        |tail: &Tail| tail.attempt.is_some_and(|attempt| missing.contains(&Attempt::from(attempt)));
-    let found: Vec<Tail> = found.into_iter().filter(is_missing).collect();
+    let mut missing = missing;
+    let mut coming = elsewhere.tails(node, &missing);
+    let mut found: Vec<Tail> = Vec::new();
+    let all = async {
+        while !missing.is_empty()
+            && let Some(tail) = coming.recv().await
+        {
+            // Only what was asked for, whoever answers, and once.
+            if tail.attempt.is_some_and(|attempt| missing.remove(&Attempt::from(attempt))) {
+                found.push(tail);
+            }
+        }
+    };
+    // What has come by then is kept.
+    let _ = tokio::time::timeout(WITHIN, all).await;
     let kept = blocking(tails, move |tails| tails.keep(node, &found)).await;
     if let Some(Err(error)) = kept {
         tracing::warn!(%node, %error, "what others have of the node's output cannot be kept here");

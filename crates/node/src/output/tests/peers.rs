@@ -88,6 +88,7 @@ struct Pair {
     leader: Control,
     follower: Control,
     _listener: Listener,
+    _silent: TcpListener,
 }
 
 impl Pair {
@@ -99,9 +100,12 @@ impl Pair {
         let listener = Listener::open(socket, credentials(&authority, 5), Arc::new(desk)).unwrap();
         let dialer = Dialer::new(credentials(&authority, 6));
         dialer.set_address(node(5), &listener.local_addr().to_string());
-        let contacts = Arc::new(Known(Mutex::new(Some(node(5))), vec![node(5)]));
+        // One of them takes connections, and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        dialer.set_address(node(4), &silent.local_addr().unwrap().to_string());
+        let contacts = Arc::new(Known(Mutex::new(Some(node(5))), vec![node(4), node(5)]));
         let follower = Control::new(Some(Arc::new(Peers { dialer, contacts })));
-        Pair { leader, follower, _listener: listener }
+        Pair { leader, follower, _listener: listener, _silent: silent }
     }
 }
 

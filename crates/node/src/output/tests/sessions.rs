@@ -156,9 +156,9 @@ async fn of_what_was_given_up_and_cannot_be_found_a_mark_says_so() {
     worker.end(attempt(1));
     worker.local.live.forget(&[attempt(1)]);
     let _session = Session::open(&worker, 2, &control);
-    let lost = |index, started| Ended {
+    let lost = |index, unheard| Ended {
         attempt: attempt(index),
-        list: List::Lost { started },
+        list: List::Lost { unheard },
         bytes: 0,
         ended_us: 0,
     };
