@@ -19,6 +19,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use node::Handle;
 use tower::ServiceExt;
 
+use crate::caller::Caller;
 use crate::language::is_grpc;
 
 const STALE: HeaderName = HeaderName::from_static("windlass-stale");
@@ -67,9 +68,14 @@ fn wants_redirect(request: &Request, usual: bool) -> bool {
     let wanted = match request.headers().get(&REDIRECT) {
         Some(value) => value == "true",
         // Whoever takes an old answer wants no other node.
-        None => usual && !is_asked(request, &STALE),
+        // Whoever takes an old answer wants no other node, and the token of a data directory counts at none.
+        None => usual && !is_asked(request, &STALE) && has_made_token(request),
     };
     may_be && wanted && !is_grpc(request.headers())
+}
+
+fn has_made_token(request: &Request) -> bool {
+    request.extensions().get::<Caller>().is_some_and(|caller| caller.token.is_some())
 }
 
 fn is_asked(request: &Request, hint: &HeaderName) -> bool {
@@ -98,7 +104,10 @@ mod tests {
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            let request = request.body(Body::empty()).unwrap();
+            let mut request = request.body(Body::empty()).unwrap();
+            assert!(!wants_redirect(&request, true) || by_itself, "{path}: of the directory's own");
+            let made = Caller { token: Some("id".to_owned()), ..Caller::default() };
+            request.extensions_mut().insert(made);
             assert_eq!(wants_redirect(&request, false), by_itself, "{path} {headers:?}");
             assert_eq!(wants_redirect(&request, true), anyway, "{path} {headers:?}");
         };
