@@ -202,12 +202,14 @@ pub(crate) async fn stand(
         caller.address = address;
     }
     caller.span = traces::caller_span(request.headers());
-    let made = caller.token.clone();
+    let (made, through) = (caller.token.clone(), handed::is(request.extensions()));
     request.extensions_mut().insert(caller);
-    match made {
+    let mut answer = match made {
         None => next.run(request).await,
         Some(id) => while_taken(&gate.tokens, id, request, next).await,
-    }
+    };
+    handed::tell_known(through, &mut answer);
+    answer
 }
 
 /// Answers as long as the token is taken: a call or a stream that goes on ends soon after it was

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::response::Response;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use model::NodeId;
 use node::people::{Answer, People};
@@ -14,6 +15,9 @@ use tower::ServiceExt;
 
 /// Where the caller was when it called the other node, by that one's word.
 const FROM: HeaderName = HeaderName::from_static("windlass-from");
+
+/// Goes with the answer to a request whose token is good, as far as the node that handed it on.
+const KNOWN: HeaderName = HeaderName::from_static("windlass-known");
 
 /// The node that handed a request on.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,23 @@ pub(crate) fn address(extensions: &Extensions, headers: &HeaderMap) -> Option<St
     let from = from.and_then(|from| from.parse::<SocketAddr>().ok());
     let from = from.map(|from| format!("{from} "));
     Some(format!("{}through node {node}", from.unwrap_or_default()))
+}
+
+/// Says to the node that handed a request on that its token is good.
+pub(crate) fn tell_known(through: bool, answer: &mut Response) {
+    if through {
+        answer.headers_mut().insert(KNOWN, HeaderValue::from_static("true"));
+    }
+}
+
+/// Whether a request was handed on.
+pub(crate) fn is(extensions: &Extensions) -> bool {
+    extensions.get::<Through>().is_some()
+}
+
+/// Whether the other node says that the token is good, which nobody else hears.
+pub(crate) fn take_known(headers: &mut HeaderMap) -> bool {
+    headers.remove(KNOWN).is_some()
 }
 
 /// Answers them by these routes, which have a gate of their own.

@@ -10,7 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ const HANDSHAKES_MAX: usize = 256;
 const FIRST_WORD_WITHIN: Duration = Duration::from_secs(10);
 /// And how long to show a token.
 const TOKEN_WITHIN: Duration = Duration::from_secs(30);
+/// When it is looked again whether another node has looked at a token.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Before `accept` is tried again after it failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -53,9 +55,26 @@ pub(crate) struct Connection {
 pub(crate) struct Peer {
     pub(crate) addr: Option<SocketAddr>,
     known: Arc<AtomicBool>,
+    /// Requests whose token another node looks at.
+    asked: Arc<AtomicUsize>,
+}
+
+/// Another node looks at a token, until this is dropped.
+pub(crate) struct Asked(Arc<AtomicUsize>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Peer {
+    /// The time of the connection does not run out meanwhile: the answer may be the first word of it.
+    pub(crate) fn is_asked_for(&self) -> Asked {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Asked(self.asked.clone())
+    }
+
     /// One of its requests had a token: the connection may stay.
     pub(crate) fn is_known(&self) {
         self.known.store(true, Ordering::Relaxed);
@@ -110,7 +129,11 @@ async fn accept(listener: &TcpListener) -> TcpStream {
 
 impl Connection {
     fn new(stream: tls::Stream, place: OwnedSemaphorePermit, counted: InFlight) -> Connection {
-        let peer = Peer { addr: tls::tcp(&stream).peer_addr().ok(), known: Arc::default() };
+        let peer = Peer {
+            addr: tls::tcp(&stream).peer_addr().ok(),
+            known: Arc::default(),
+            asked: Arc::default(),
+        };
         let begun = Instant::now();
         let ends = Some(Box::pin(tokio::time::sleep_until(begun + FIRST_WORD_WITHIN)));
         let (_place, _counted) = (place, counted);
@@ -127,7 +150,11 @@ impl Connection {
             self.ends = None;
             return Poll::Pending;
         }
-        Poll::Ready(())
+        if self.peer.asked.load(Ordering::Relaxed) == 0 {
+            return Poll::Ready(());
+        }
+        ends.as_mut().reset(Instant::now() + ASK_AGAIN);
+        ends.as_mut().poll(cx).map(|()| ())
     }
 }
 
@@ -231,6 +258,18 @@ mod tests {
         let (_caller, connection) = spoken().await;
         let after = ends_after(connection).await;
         assert!(after >= TOKEN_WITHIN, "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_whose_token_is_looked_at_elsewhere_stays_as_long_as_that_takes() {
+        let (_caller, mut connection) = spoken().await;
+        let asked = connection.peer.is_asked_for();
+        let read = tokio::time::timeout(TOKEN_WITHIN * 10, connection.read(&mut [0; 8])).await;
+        assert!(read.is_err(), "it stays");
+        drop(asked);
+        let begun = Instant::now();
+        ends_after(connection).await;
+        assert!(begun.elapsed() <= ASK_AGAIN, "nobody has said that the token is good");
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use model::NodeId;
 use peer::{Dialer, Uncallable};
-use proto::peer::{Contacts as Asked, ask};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tonic::body::Body;
 
 use crate::cluster::contacts::Contacts;
-use crate::cluster::ways::ask_at;
 use crate::error::Refused;
 
 /// How long a control node that has answered is taken to be there.
@@ -54,7 +52,8 @@ impl Elsewhere {
         *last = answered.is_ok().then(|| (node, Instant::now()));
         answered.map_err(|error| match error {
             Uncallable::NoAddress(_) | Uncallable::Unconnected { .. } => nobody(),
-            Uncallable::Unreachable { .. } | Uncallable::Refused { .. } => Refused::OutcomeUnknown,
+            Uncallable::Refused { why, .. } => Refused::Unavailable(why),
+            Uncallable::Unreachable { .. } => Refused::OutcomeUnknown,
         })
     }
 
@@ -69,7 +68,8 @@ impl Elsewhere {
         let session = *self.session.borrow();
         let others = self.contacts.all().into_iter().map(|(node, _)| node);
         for node in session.into_iter().chain(others.filter(|node| Some(*node) != session)) {
-            let asked = ask_at(&self.dialer, node, ask::Kind::Contacts(Asked {}));
+            // Of the way that the request will take: whatever is answered, somebody answers.
+            let asked = self.dialer.hand_on(node, http::Request::new(Body::empty()));
             if let Ok(Ok(_)) = tokio::time::timeout(THERE, asked).await {
                 return Some(node);
             }

@@ -33,6 +33,7 @@ use crate::adapter::{
 };
 use crate::connection::{End, From, Guarded};
 use crate::credentials::Credentials;
+use crate::handed::{self, REQUESTS_OF_NODE_MAX};
 use crate::listen::why;
 use crate::{Certified, verify};
 
@@ -41,6 +42,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long it is not tried again after a failure: this, doubled each time, up to that.
 const AGAIN: Duration = Duration::from_millis(50);
 const AGAIN_MAX: Duration = Duration::from_secs(1);
+
+/// What may be under way of one answer that is handed back.
+const PEOPLE_WINDOW: u32 = 128 << 10;
 
 /// What a connection is for. What is large does not stand in the way of what is urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -139,7 +143,7 @@ impl Dialer {
         if let Some(channel) = known.channels.get(&lane) {
             return Ok(channel.clone());
         }
-        let channel = self.channel(node, known.address.clone())?;
+        let channel = self.channel(node, lane, known.address.clone())?;
         known.channels.insert(lane, channel.clone());
         Ok(channel)
     }
@@ -186,29 +190,61 @@ impl Dialer {
         Ok(answer.map_err(|status| unanswered(node, &status))?.into_inner())
     }
 
-    /// Has a control node answer a request. Its path stays; its host does not, for another node is called.
+    /// Has a control node answer a request. Its host does not count, for another node is called.
     ///
-    /// Where the answer is dropped the other side hears of it. [`Uncallable::Unconnected`] alone says that the request
-    /// has not arrived.
+    /// Where the answer is dropped the other side hears of it. Of an error [`Uncallable::Unreachable`] alone leaves
+    /// open whether the request was looked at.
     pub async fn hand_on(
         &self,
         node: NodeId,
-        request: http::Request<Body>,
+        mut request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Uncallable> {
+        let Some(uri) = handed::below(request.uri()) else {
+            return Err(Uncallable::Refused { node, why: "the request names no path".to_owned() });
+        };
+        *request.uri_mut() = uri;
         let mut channel = self.connection(node, Lane::People)?;
         let gone = |error| unanswered(node, &Status::from_error(Box::new(error)));
-        std::future::poll_fn(|context| channel.poll_ready(context)).await.map_err(gone)?;
-        channel.call(request).await.map_err(gone)
+        if let Err(error) = std::future::poll_fn(|context| channel.poll_ready(context)).await {
+            // It will not be ready again.
+            self.forget(node, Lane::People);
+            let why = error.to_string();
+            return Err(Uncallable::Unconnected { node, why });
+        }
+        let answer = channel.call(request).await.map_err(gone)?;
+        match handed::unserved(&answer) {
+            Some(why) => Err(Uncallable::Refused { node, why }),
+            None => Ok(answer),
+        }
     }
 
-    fn channel(&self, node: NodeId, address: Arc<Mutex<String>>) -> Result<Channel, Uncallable> {
+    /// The next call makes another connection.
+    fn forget(&self, node: NodeId, lane: Lane) {
+        if let Some(known) = self.known().get_mut(&node) {
+            known.channels.remove(&lane);
+        }
+    }
+
+    fn channel(
+        &self,
+        node: NodeId,
+        lane: Lane,
+        address: Arc<Mutex<String>>,
+    ) -> Result<Channel, Uncallable> {
         let config = verify::client(&self.credentials, node);
         let config = config
             .map_err(|error| Uncallable::Unconnected { node, why: verify::explain(&error) })?;
         let credentials = Some(self.credentials.clone());
         let backoff = Arc::default();
         let connector = Connector { config, credentials, address, backoff };
-        Ok(endpoint().connect_with_connector_lazy(connector))
+        let endpoint = match lane {
+            // Readers that take nothing must not use up what others are answered by: all that may be under way fits.
+            Lane::People => endpoint()
+                .initial_stream_window_size(PEOPLE_WINDOW)
+                .initial_connection_window_size(PEOPLE_WINDOW * REQUESTS_OF_NODE_MAX),
+            Lane::Urgent | Lane::Bulk | Lane::Session => endpoint(),
+        };
+        Ok(endpoint.connect_with_connector_lazy(connector))
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<NodeId, Known>> {

@@ -138,16 +138,15 @@ pub trait Service: Send + Sync + 'static {
         not_served()
     }
 
-    /// A request of somebody at the node, which it hands on: who that is, the request itself has to prove.
+    /// A request of somebody at the node, which it hands on: who that is, the request itself has to prove. A refusal
+    /// says that it was not looked at.
     fn people(
         &self,
         from: Certified,
         request: http::Request<Body>,
-    ) -> Answer<'_, http::Response<Body>> {
+    ) -> Answer<'_, Result<http::Response<Body>, Refused>> {
         let _ = (from, request);
-        let mut answer = http::Response::new(Body::empty());
-        *answer.status_mut() = http::StatusCode::NOT_FOUND;
-        Box::pin(std::future::ready(answer))
+        not_served()
     }
 
     /// A new certificate for the node, of this key, which it has proved to have.

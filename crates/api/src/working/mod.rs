@@ -19,7 +19,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, HOST, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use node::{Refused, WorkerHandle};
 use prometheus_client::metrics::gauge::Gauge;
 use tonic::body::Body;
@@ -72,30 +72,34 @@ async fn stand(State(door): State<Arc<Door>>, request: Request, next: Next) -> R
         Err(denied) => return denied.response(request.headers()),
     };
     let peer = request.extensions().get::<Peer>().cloned();
-    let answer = match is_own {
-        true => next.run(request).await,
+    match is_own {
+        true => {
+            if let Some(peer) = peer {
+                peer.is_known();
+            }
+            next.run(request).await
+        }
         false => door.hand_on(request, peer.as_ref()).await,
-    };
-    // Only where the token was good may the caller stay for longer.
-    if let Some(peer) = peer.filter(|_| !is_denied(&answer)) {
-        peer.is_known();
     }
-    answer
 }
 
 impl Door {
     async fn hand_on(&self, request: Request, peer: Option<&Peer>) -> Response {
         let grpc = is_grpc(request.headers());
-        if own::IS_DOWN.contains(&request.uri().path()) {
-            let why = "a node that only works is taken down with its own token alone\nhint: on its machine give `--token-file DATA_DIR/token`; from elsewhere `windlass node drain` empties it";
-            return refused(&Refused::Forbidden(why.to_owned()), grpc);
+        if let Some(why) = own::stays(request.method(), request.uri()) {
+            return refused(&why, grpc);
         }
+        // Whether the token is good the control node says, and may take as long as its answer does.
+        let _asked = peer.map(Peer::is_asked_for);
         let (mut parts, body) = request.into_parts();
         clean(&mut parts.headers);
         handed::note(&mut parts.headers, peer.and_then(|peer| peer.addr));
         let request = http::Request::from_parts(parts, Body::new(body));
         match self.handle.hand_on(request).await {
             Ok(mut answer) => {
+                if let (true, Some(peer)) = (handed::take_known(answer.headers_mut()), peer) {
+                    peer.is_known();
+                }
                 // What the caller speaks is the server's to say.
                 *answer.version_mut() = Version::default();
                 answer.map(axum::body::Body::new)
@@ -113,12 +117,6 @@ fn clean(headers: &mut HeaderMap) {
     if headers.remove(TE).is_some_and(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers")) {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-}
-
-/// Whether the token was not taken, in either language.
-fn is_denied(answer: &Response) -> bool {
-    answer.status() == StatusCode::UNAUTHORIZED
-        || answer.headers().get("grpc-status").is_some_and(|status| status == "16")
 }
 
 fn refused(refusal: &Refused, grpc: bool) -> Response {

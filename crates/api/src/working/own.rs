@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::StatusCode;
+use http::{Method, StatusCode, Uri};
 use model::Because;
 use node::{Refused, WorkerHandle};
 use proto::api::{DownEvent, DownRequest, GetServerRequest, GetServerResponse};
@@ -22,8 +22,27 @@ use crate::streams::answer;
 const GET_SERVER: &str = "/windlass.v1.Windlass/GetServer";
 const DOWN: &str = "/windlass.v1.Windlass/Down";
 const REST_DOWN: &str = "/v1/node/down";
-/// What takes the node down, which is never handed on: the other node would go.
-pub(super) const IS_DOWN: [&str; 2] = [DOWN, REST_DOWN];
+/// What is about the node that is asked, beside `down`: another one would tell of itself.
+const OF_THE_NODE: [&str; 4] = ["/v1/version", "/healthz", "/readyz", "/metrics"];
+
+/// Why a request is not handed on, which comes with another token than the node's own.
+pub(super) fn stays(method: &Method, uri: &Uri) -> Option<Refused> {
+    let path = uri.path();
+    let why = match () {
+        // No other control node must go in its place.
+        () if path == DOWN || path == REST_DOWN => {
+            "a node that only works is taken down with its own token alone\nhint: on its machine give `--token-file DATA_DIR/token`; from elsewhere `windlass node drain` empties it"
+        }
+        () if OF_THE_NODE.contains(&path) => {
+            "a node that only works tells of itself to its own token alone\nhint: give `--token-file DATA_DIR/token`, or ask a control node, which has metrics of all nodes"
+        }
+        () if method == Method::CONNECT || !path.starts_with('/') => {
+            "the request names no path of this node"
+        }
+        () => return None,
+    };
+    Some(Refused::Forbidden(why.to_owned()))
+}
 
 pub(super) fn router(handle: WorkerHandle) -> Router {
     Router::new()
@@ -94,7 +113,7 @@ fn go_down(handle: &WorkerHandle, reason: String, actor: &str) -> Result<u64, Re
     let because = Because { actor: Caller::of_directory().actor(actor)?, reason };
     // Counted before, for short tasks are gone before anybody could look.
     let left = handle.running();
-    handle.down(&because);
+    handle.down(&because)?;
     Ok(left)
 }
 
@@ -109,4 +128,23 @@ async fn readyz(State(handle): State<WorkerHandle>) -> Result<&'static str, Prob
 async fn elsewhere(request: Request) -> Response {
     let why = "this node only works, and its own token speaks with it alone: `windlass down`, `windlass version`\nhint: make a token for the cluster at a control node, `windlass token create NAME`, and give it with `--token-file FILE` or WINDLASS_TOKEN";
     refused(&Refused::Forbidden(why.to_owned()), is_grpc(request.headers())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_about_the_node_stays_there() {
+        let stays = |method, uri: &str| stays(&method, &uri.parse().unwrap()).is_some();
+        for own in [DOWN, REST_DOWN, "/v1/node/down?x=1", "/metrics", "/readyz"] {
+            assert!(stays(Method::POST, own), "{own}");
+        }
+        for none in ["127.0.0.1:7400", "*"] {
+            assert!(stays(Method::CONNECT, none) && stays(Method::OPTIONS, none), "{none}");
+        }
+        for of_the_cluster in ["/v1/runs", GET_SERVER, "/windlass.v1.Windlass/Run"] {
+            assert!(!stays(Method::POST, of_the_cluster), "{of_the_cluster}");
+        }
+    }
 }

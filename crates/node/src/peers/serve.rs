@@ -221,14 +221,11 @@ impl Service for Serve {
         &self,
         from: Certified,
         request: http::Request<Body>,
-    ) -> Answer<'_, http::Response<Body>> {
+    ) -> Answer<'_, Result<http::Response<Body>, Turned>> {
         Box::pin(async move {
-            if let Some(people) = self.handle.get().and_then(|handle| handle.shared.people()) {
-                return people.answer(from.identity.node, request).await;
-            }
-            let mut starting = http::Response::new(Body::empty());
-            *starting.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-            starting
+            let people = self.handle()?.shared.people();
+            let starting = || Turned::Unavailable("the node is starting".to_owned());
+            Ok(people.ok_or_else(starting)?.answer(from.identity.node, request).await)
         })
     }
 

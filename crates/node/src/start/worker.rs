@@ -28,6 +28,7 @@ use crate::output::Local;
 use crate::people::Elsewhere;
 use crate::session::{Doors, Line};
 use crate::supervisor::Reach;
+use crate::tokens::check_texts;
 use crate::upkeep;
 use crate::worker;
 
@@ -80,11 +81,13 @@ impl WorkerHandle {
     }
 
     /// Takes the node down: its tasks are stopped, then it ends.
-    pub fn down(&self, because: &Because) {
+    pub fn down(&self, because: &Because) -> Result<(), Refused> {
+        check_texts(because)?;
         let Because { actor, reason } = because;
         // The cluster's audit is not told: it believes a worker nothing but what concerns its tasks.
         tracing::info!(actor, reason, "the node was told to go down");
         self.down.send_replace(true);
+        Ok(())
     }
 
     /// Has a control node answer a request of somebody here: HTTP, whose token that node looks at.

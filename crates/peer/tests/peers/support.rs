@@ -308,9 +308,20 @@ impl Service for Desk {
         &self,
         from: Certified,
         request: http::Request<Body>,
-    ) -> Answer<'_, http::Response<Body>> {
+    ) -> Answer<'_, Result<http::Response<Body>, Refused>> {
         Box::pin(async move {
             let (head, body) = request.into_parts();
+            if head.uri.path() == "/busy" {
+                return Err(Refused::Unavailable("it is starting".to_owned()));
+            }
+            if head.uri.path() == "/endless" {
+                let frame =
+                    || Ok::<_, tonic::Status>(http_body::Frame::data(vec![7; 32 << 10].into()));
+                let endless = futures::stream::repeat_with(frame);
+                return Ok(http::Response::new(Body::new(http_body_util::StreamBody::new(
+                    endless,
+                ))));
+            }
             if head.uri.path() == "/lasts" {
                 let lasting = self.lasting.clone();
                 lasting.fetch_add(1, Ordering::SeqCst);
@@ -321,7 +332,7 @@ impl Service for Desk {
                 let never = never.inspect(move |_: &Result<http_body::Frame<Bytes>, _>| {
                     let _ = &one;
                 });
-                return http::Response::new(Body::new(http_body_util::StreamBody::new(never)));
+                return Ok(http::Response::new(Body::new(http_body_util::StreamBody::new(never))));
             }
             let body = body.collect().await.unwrap().to_bytes();
             let said = [
@@ -333,7 +344,7 @@ impl Service for Desk {
             ];
             let said = Body::new(http_body_util::Full::from(said.join(" ")));
             let answer = http::Response::builder().status(418).header("content-type", "a/b");
-            answer.body(said).unwrap()
+            Ok(answer.body(said).unwrap())
         })
     }
 

@@ -128,6 +128,10 @@ pub(super) fn serve(args: Args, verbose: u8, join: Option<node::Join>) -> Result
     let dir = dirs::data_dir(args.data_dir.clone())?;
     let place = args.place.place(join)?;
     wanted.check(place.asked_roles())?;
+    if args.redirect && place.asked_roles().is_some_and(|roles| !roles.control) {
+        return Err(Failure::usage("`--redirect` says nothing on a node that only works")
+            .hint("it hands requests on to control nodes: say it there"));
+    }
     let listening = Listening::at(api, wanted, &dir)?;
     serving::serve(args, place, listening, dir)
 }

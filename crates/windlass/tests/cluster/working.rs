@@ -23,12 +23,15 @@ fn ask(ground: &Ground, node: &Node, token: &Path, words: &[&str]) -> Output {
 
 /// What REST answers to the head of a request: its status, and all of it.
 fn send(node: &Node, head: &str, token: &Path) -> (u16, String) {
+    send_with(node, head, &std::fs::read_to_string(token).unwrap(), "")
+}
+
+fn send_with(node: &Node, head: &str, token: &str, body: &str) -> (u16, String) {
     use std::io::{Read, Write};
     let api = node.ready["api"].as_str().unwrap();
-    let token = std::fs::read_to_string(token).unwrap();
     let mut stream = std::net::TcpStream::connect(api).unwrap();
-    let head = head.replace("HOST", api);
-    write!(stream, "{head}authorization: Bearer {}\r\nconnection: close\r\n\r\n", token.trim())
+    let (head, token) = (head.replace("HOST", api), token.trim());
+    write!(stream, "{head}authorization: Bearer {token}\r\nconnection: close\r\n\r\n{body}")
         .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -65,12 +68,48 @@ fn it_hands_requests_on_with_the_rights_of_whoever_made_them() {
     let refused = ask(&ground, &w, &ann, &["node", "drain", "a", "--reason", "x"]);
     assert!(text(&refused.stderr).contains("takes the role operator"), "{refused:?}");
     // The audit tells where she was, by the node's word, and not by hers.
-    let head = "POST /v1/runs/2/cancel HTTP/1.1\r\nhost: HOST\r\nwindlass-from: 9.9.9.9:9\r\ncontent-type: application/json\r\ncontent-length: 0\r\n";
-    let (status, answer) = send(&w, head, &ann);
-    assert!(status < 500, "{answer}");
+    let job = r#"{"name":"forged","tasks":[{"name":"main","command":["true"]}]}"#;
+    let length = job.len();
+    let (status, answer) = send_with(
+        &w,
+        &format!(
+            "POST /v1/runs HTTP/1.1\r\nhost: HOST\r\nwindlass-from: 9.9.9.9:9\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n"
+        ),
+        &std::fs::read_to_string(&ann).unwrap(),
+        job,
+    );
+    assert!(status == 200 || status == 201, "{answer}");
     let audit = text(&ground.ask(&a, &["audit", "--json"]).stdout);
     let through = format!("through node {}", w.ready["node_id"].as_str().unwrap());
+    assert!(audit.contains("forged") || audit.matches(&through).count() == 3, "{audit}");
     assert!(audit.contains(&through) && !audit.contains("9.9.9.9"), "{audit}");
+}
+
+#[test]
+fn whoever_has_no_token_gets_nowhere_and_harms_nobody() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let w = ground.join("w", &a, "worker");
+    let ann = made(&ground, &a, "ann", "viewer");
+    // The connection that requests are handed on by has the node's certificate. They do not.
+    for call in ["Forward", "Renew", "Session", "KeepTails"] {
+        let head = format!(
+            "POST /windlass.peer.v1.Peer/{call} HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n"
+        );
+        let (status, answer) = send_with(&w, &head, "x", "");
+        assert_eq!(status, 401, "{answer}");
+        let (status, answer) = send(&w, &head, &ann);
+        assert_eq!(status, 404, "{answer}");
+    }
+    for head in [
+        "CONNECT 127.0.0.1:7400 HTTP/1.1\r\nhost: HOST\r\n",
+        "OPTIONS * HTTP/1.1\r\nhost: HOST\r\n",
+        "GET /metrics HTTP/1.1\r\nhost: HOST\r\n",
+    ] {
+        assert_eq!(send_with(&w, head, "x", "").0, 403, "{head}");
+    }
+    let (status, answer) = send(&w, "GET /v1/runs HTTP/1.1\r\nhost: HOST\r\n", &ann);
+    assert!(status == 200 && !answer.contains("windlass-known"), "{answer}");
 }
 
 #[test]
@@ -94,6 +133,9 @@ fn no_nodes_own_token_is_good_at_another_and_no_page_gets_through() {
         ("GET /v1/runs HTTP/1.1\r\nhost: HOST\r\norigin: http://evil.example\r\n", 403),
         ("GET /v1/runs HTTP/1.1\r\nhost: HOST\r\nsec-fetch-site: cross-site\r\n", 403),
         ("POST /v1/node/down HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n", 403),
+        ("POST //v1/node/down HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n", 404),
+        ("POST /v1/node//down HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n", 404),
+        ("POST /v1/node/%64own HTTP/1.1\r\nhost: HOST\r\ncontent-length: 0\r\n", 404),
     ] {
         assert_eq!(send(&w, head, &admin).0, status, "{head}");
     }
