@@ -33,7 +33,11 @@ pub(crate) const COMMAND: &str = "config";
 /// end the process as clap does it.
 pub(crate) fn command_line<C: CommandFactory + FromArgMatches>() -> Result<C, Failure> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let plain = C::command();
+    let mut plain = C::command();
+    if is_all_said(&words, std::env::vars_os().map(|(name, _)| name), &places::files(None)) {
+        let matches = plain.try_get_matches_from_mut(&words).unwrap_or_else(|error| error.exit());
+        return Ok(C::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()));
+    }
     let command = match Named::of(&plain, &words) {
         Some(named) if named.command != COMMAND => {
             let tree = Tree::of(&plain);
@@ -51,6 +55,25 @@ pub(crate) fn command_line<C: CommandFactory + FromArgMatches>() -> Result<C, Fa
         .or_else(|error| layers::with_required(&command, &words, &error).unwrap_or(Err(error)));
     let matches = matches.unwrap_or_else(|error| error.exit());
     Ok(C::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+/// Whether nothing beside the line itself can say anything, as is usual: no variable, no file that is there, and none
+/// that the line names. Then it is read once, which is a good part of the time that a short command takes.
+fn is_all_said(
+    words: &[OsString],
+    mut variables: impl Iterator<Item = OsString>,
+    files: &[places::File],
+) -> bool {
+    let may_name_a_file = |word: &OsString| {
+        let word = word.as_encoded_bytes();
+        // `-c FILE`, also behind other letters.
+        let is_short = word.starts_with(b"-") && !word.starts_with(b"--") && word.contains(&b'c');
+        is_short || word == b"--config" || word.starts_with(b"--config=")
+    };
+    let flags = words.iter().skip(1).take_while(|word| *word != "--");
+    !variables.any(|name| name.as_encoded_bytes().starts_with(variables::PREFIX.as_bytes()))
+        && !flags.into_iter().any(may_name_a_file)
+        && files.iter().all(|file| !file.named && !file.path.exists())
 }
 
 /// What a first look at the command line finds, whatever else is wrong with it.

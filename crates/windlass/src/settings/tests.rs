@@ -1,10 +1,13 @@
-//! Holds `docs/reference/configuration.md` against the command line, whose flags it lists.
+//! Holds `docs/reference/configuration.md` against the command line, whose flags it lists; and when settings are not
+//! looked for at all.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 
 use clap::CommandFactory;
 
 use super::tree::{Setting, Takes, Tree};
+use super::{is_all_said, places};
 use crate::cli::Cli;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/configuration.md");
@@ -68,4 +71,26 @@ fn tables(tree: &Tree) -> String {
         }
     }
     text
+}
+
+#[test]
+fn a_line_is_read_alone_only_where_nothing_else_can_say_anything() {
+    let there = tempfile::NamedTempFile::new().unwrap();
+    let file = |path: &std::path::Path, named| places::File { path: path.to_owned(), named };
+    let missing = std::path::Path::new("/nonexistent/windlass.yaml");
+    let check = |line: &str, variables: &[&str], files: &[places::File], expected| {
+        let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+        let variables = variables.iter().map(OsString::from);
+        assert_eq!(is_all_said(&words, variables, files), expected, "{line} {files:?}");
+    };
+    let none = [file(missing, false)];
+    check("windlass run --cpus 1 --name nap -- sh -c true", &["PATH", "HOME"], &none, true);
+    check("windlass ps", &[], &[], true);
+    for line in ["windlass -c f ps", "windlass ps -vc f", "windlass ps --config=f"] {
+        check(line, &[], &none, false);
+    }
+    // Also one that sets nothing: it may be misspelt, and is told then.
+    check("windlass ps", &["WINDLASS_NODES"], &none, false);
+    check("windlass ps", &[], &[file(there.path(), false)], false);
+    check("windlass ps", &[], &[file(missing, true)], false);
 }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use super::places;
 use super::tree::{TAKEN, Tree};
 
-const PREFIX: &str = "WINDLASS_";
+pub(super) const PREFIX: &str = "WINDLASS_";
 /// Variables with a meaning that are no flags.
 const OTHERS: [&str; 4] =
     [places::VARIABLE, crate::complete::VARIABLE, "WINDLASS_LOG", "WINDLASS_TOKEN"];
