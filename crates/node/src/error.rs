@@ -122,7 +122,7 @@ pub enum StartError {
     ForeignCertificate,
     /// The node was away for too long.
     #[error(
-        "the node's certificate expired {days} day(s) ago\nhint: join again: `windlass join HOST:PORT --token TOKEN`"
+        "the node's certificate expired {days} day(s) ago: it was away for too long\nhint: forget it at a control node, `windlass node rm NAME`, then `windlass join` with a new token and an empty data directory"
     )]
     CertificateExpired {
         /// How long ago.

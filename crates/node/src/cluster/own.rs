@@ -92,7 +92,7 @@ impl Own {
             (Some(identity), Some(join)) => {
                 join.token.check(
                     Some(identity.cluster()),
-                    place.roles.unwrap_or(Roles::BOTH),
+                    place.asked_roles().unwrap_or(Roles::BOTH),
                     0,
                 )?;
                 match is_current(&files)? {

@@ -60,3 +60,21 @@ fn a_control_node_that_is_gone_is_removed_and_one_that_answers_is_not() {
     let audit = text(&ground.ask(&a, &["audit"]).stdout);
     assert!(audit.contains("remove-node"), "{audit}");
 }
+
+#[test]
+fn a_worker_that_was_away_beyond_its_certificate_is_told_how_it_comes_back() {
+    let ground = Ground::new();
+    let a = ground.start("a", &["up", "--peer", "127.0.0.1:0", "--certificate-life", "6s"]);
+    let mut w = ground.join("w", &a, "worker");
+    w.end();
+    let ended = std::time::Instant::now();
+    until("its certificate has expired", || (ended.elapsed().as_secs() > 6).then_some(()));
+    let said = w.starts_in_vain(&ground);
+    assert!(said.contains("expired") && said.contains("windlass node rm"), "{said}");
+    until("it is forgotten once it is lost", || {
+        ground.ask(&a, &["node", "rm", "w"]).status.success().then_some(())
+    });
+    std::fs::remove_dir_all(w.dir()).unwrap();
+    let again = ground.join("w", &a, "worker");
+    assert_ne!(again.ready["node_id"], w.ready["node_id"]);
+}
