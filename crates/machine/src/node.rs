@@ -10,7 +10,7 @@ use imbl::OrdMap;
 use model::{Because, Resources, RunId, SupervisorId, TaskPosition};
 
 /// One node.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     /// Its name, for people.
     pub name: String,

@@ -15,6 +15,7 @@ use model::NodeId;
 use proto::record::command::Kind;
 use proto::session::{ToControl, ToWorker, to_worker};
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
+use reactor::placement::{Planner, Room};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
@@ -105,7 +106,7 @@ pub(crate) struct Channels {
 /// A plan to be made.
 pub(crate) struct Plan {
     state: machine::State,
-    room: reactor::placement::Room,
+    room: Room,
 }
 
 impl<J: Journal> Task<J> {
@@ -381,10 +382,11 @@ pub(crate) fn planner(
     metrics: &Placement,
     traces: Option<&Traces>,
 ) {
+    let mut planner = Planner::default();
     while let Some(Plan { state, room }) = plans.blocking_recv() {
         let begun = Instant::now();
         let begun_us = traces.map_or(0, |_| traces::now_us());
-        let plan = reactor::placement::plan(&state, &room);
+        let plan = planner.plan(&state, &room);
         metrics.plan.took(begun.elapsed());
         let picks = plan.places.iter().flat_map(|place| &place.picks);
         let ranges = picks.flat_map(|pick| proto::element_ranges(&pick.ordinals));

@@ -22,6 +22,8 @@ struct World {
     answers: Vec<(u64, Result<Answer, Unavailable>)>,
     sent: Vec<(SessionId, ToWorker)>,
     timers_ms: Vec<u64>,
+    /// How many plans were asked for.
+    plans: usize,
 }
 
 impl World {
@@ -39,6 +41,7 @@ impl World {
             answers: vec![],
             sent: vec![],
             timers_ms: vec![],
+            plans: 0,
         }
     }
 
@@ -62,6 +65,7 @@ impl World {
                 Effect::Answer { id, answer } => self.answers.push((id, answer)),
                 Effect::Send { session, message } => self.sent.push((session, message)),
                 Effect::Timer(at_ms) => self.timers_ms.push(at_ms),
+                Effect::Plan { .. } => self.plans += 1,
                 _ => {}
             }
         }
@@ -281,4 +285,25 @@ fn whoever_asks_where_another_node_leads_is_told_at_once() {
     world.handle(Event::Leadership(Some((2, 1))));
     world.handle(ask(8));
     assert_eq!(world.answers.len(), 1, "one that leads, and has to catch up, keeps it");
+}
+
+#[test]
+fn the_next_plan_is_made_when_all_of_the_last_one_is_applied() {
+    let mut world = World::founded();
+    world.hello(1, 1);
+    world.commit();
+    (1..3).for_each(|id| world.submit(id));
+    world.commit();
+    assert_eq!(world.plans, 1);
+    let ordinals = vec![record::Range { first: 0, last: 0 }];
+    let picks = vec![record::Pick { run: 1, task: 0, ordinals, ahead: false }];
+    // Only the first of them holds; they are more than one batch takes.
+    let place = record::Place { node_id: vec![1; 16], epoch: 1, picks };
+    let places = vec![place; 5_000];
+    world.handle(Event::Planned(Plan { places, ..Plan::default() }));
+    let (_, first) = world.proposed.pop().expect("a first batch is proposed");
+    world.deliver(LEADER, first);
+    assert_eq!((world.proposed.len(), world.plans), (1, 1), "a second is on its way");
+    world.commit();
+    assert_eq!(world.plans, 2);
 }

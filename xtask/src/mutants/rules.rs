@@ -139,8 +139,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "turned away with room",
         file: "crates/reactor/src/placement/mod.rs",
-        from: "if !self.is_whole || has_seat ||",
-        to: "if has_seat && !self.is_whole ||",
+        from: "if !self.homes.nodes.is_whole() || has_seat ||",
+        to: "if has_seat && !self.homes.nodes.is_whole() ||",
     },
     Rule {
         name: "forgets at once",

@@ -41,6 +41,8 @@ pub(super) struct Batcher {
     open_bytes: usize,
     in_flight: Option<InFlight>,
     last_number: u64,
+    /// Commands of a plan that wait or are in flight: a large plan takes several batches.
+    of_plan: usize,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,13 @@ impl Batcher {
         let waiting = Waiting::new(origin, command);
         self.open_bytes += waiting.bytes;
         self.open.push_back(waiting);
+        self.of_plan += usize::from(origin == Origin::Plan);
         Ok(())
+    }
+
+    /// Whether something of a plan is on its way still.
+    pub(super) fn has_plan(&self) -> bool {
+        self.of_plan > 0
     }
 
     /// Whether nothing waits and nothing is in flight.
@@ -124,7 +132,7 @@ impl Batcher {
     /// Who waits for the batch `number`, if this leader made it and waits for it.
     pub(super) fn delivered(&mut self, mine: bool, number: u64) -> Option<Vec<Origin>> {
         let flight = self.in_flight.take_if(|flight| mine && flight.number == number)?;
-        Some(flight.origins)
+        Some(self.landed(flight))
     }
 
     /// The batch in flight, to be proposed, perhaps once more, and how many commands it has.
@@ -136,7 +144,13 @@ impl Batcher {
     /// Waits no longer for the batch in flight.
     pub(super) fn give_up(&mut self, number: u64) -> Vec<Origin> {
         let flight = self.in_flight.take_if(|flight| flight.number == number);
-        flight.map(|flight| flight.origins).unwrap_or_default()
+        flight.map(|flight| self.landed(flight)).unwrap_or_default()
+    }
+
+    fn landed(&mut self, flight: InFlight) -> Vec<Origin> {
+        let of_plan = flight.origins.iter().filter(|origin| **origin == Origin::Plan);
+        self.of_plan -= of_plan.count();
+        flight.origins
     }
 
     /// Drops what waits for sessions, because a batch before it is lost: the ends that were found
@@ -149,7 +163,7 @@ impl Batcher {
     /// Drops everything: first what is in flight and may be written yet, then what only waited.
     pub(super) fn abandon(&mut self) -> (Vec<Origin>, Vec<Origin>) {
         let in_flight = self.in_flight.take().map(|flight| flight.origins).unwrap_or_default();
-        self.open_bytes = 0;
+        (self.open_bytes, self.of_plan) = (0, 0);
         (in_flight, self.open.drain(..).map(|next| next.origin).collect())
     }
 }

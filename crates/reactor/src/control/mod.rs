@@ -12,7 +12,7 @@ mod pace;
 mod sessions;
 mod time;
 
-use machine::{Answer, State};
+use machine::{Answer, Node, State};
 use model::{ClusterId, NodeId};
 use proto::record::{self, command::Kind};
 
@@ -54,7 +54,7 @@ pub struct Control {
     batcher: Batcher,
     sessions: Sessions,
     leases: Leases,
-    /// A plan is being made, or its placements are on their way through the journal.
+    /// A plan is being made.
     planning: bool,
     /// Something changed since the last plan began.
     plan_wanted: bool,
@@ -274,7 +274,6 @@ impl Control {
         effects: &mut Vec<Effect>,
     ) {
         if refused {
-            self.planning = false;
             effects.extend(unavailable(origins, Unavailable::NotLeader));
             return self.ask_again(effects);
         }
@@ -294,8 +293,7 @@ impl Control {
                 Origin::Report { session, number } => {
                     self.sessions.reported(session, number, effects);
                 }
-                Origin::Plan => self.planning = false,
-                Origin::Nobody => {}
+                Origin::Plan | Origin::Nobody => {}
             }
         }
     }
@@ -308,9 +306,6 @@ impl Control {
         let lost = self.batcher.give_up(number);
         if lost.is_empty() {
             return; // Nobody waits for it: its entry, or another leader, came first.
-        }
-        if lost.contains(&Origin::Plan) {
-            self.planning = false;
         }
         effects.extend(unavailable(lost, Unavailable::OutcomeUnknown));
         self.ask_again(effects);
@@ -330,8 +325,8 @@ impl Control {
         if !self.planning {
             return; // Leadership changed since; the plan is for a state that may be old.
         }
+        self.planning = false;
         if plan.is_empty() || self.closing || self.held {
-            self.planning = false;
             return;
         }
         self.turn = plan.turn;
@@ -388,15 +383,17 @@ impl Control {
     fn plan(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let open = !self.closing && !self.held && !self.state.is_recovering();
         let may = self.leader.is_some() && self.caught_up && open && !self.planning;
-        if !may || !self.plan_wanted {
+        // The next plan sees what came of the last one.
+        if !may || !self.plan_wanted || self.batcher.has_plan() {
             return;
         }
         self.plan_wanted = false;
         if self.state.queue().is_empty() {
             return;
         }
-        let room = self.sessions.room(now, &self.state, self.turn);
-        if room.nodes.is_empty() {
+        let room = self.sessions.room(now, self.turn);
+        let takes_work = |id| self.state.node(id).is_some_and(Node::takes_work);
+        if !room.nodes.keys().copied().any(takes_work) {
             return;
         }
         self.planning = true;

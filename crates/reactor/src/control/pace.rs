@@ -28,13 +28,18 @@ impl Pace {
     }
 
     fn turn(&mut self, steady_ms: u64) {
-        let window = steady_ms / WINDOW_MS;
+        let window = window(steady_ms);
         if window != self.window {
             self.ends_before = if window == self.window + 1 { self.ends } else { 0 };
             self.ends = 0;
             self.window = window;
         }
     }
+}
+
+/// The window of a time: within one, a pace changes only where something ends.
+pub(super) fn window(steady_ms: u64) -> u64 {
+    steady_ms / WINDOW_MS
 }
 
 #[cfg(test)]

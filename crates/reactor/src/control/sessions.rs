@@ -5,13 +5,14 @@
 //!  assigned and was not seen, then the stops under way; from there on events as they come
 //! ```
 
+mod catch_up;
 mod connected;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use machine::{Answer, Node, State};
-use model::{Attempt, Ending, NodeId, Outcome, StopCause};
+use machine::{Answer, State};
+use model::{Attempt, NodeId, StopCause};
 use proto::record::{self, command::Kind};
 use proto::session::{
     Assign, Assignment, End, Hello, Item, LeaseAck, ReportAck, SayHello, Stop, ToControl, ToWorker,
@@ -23,6 +24,7 @@ use super::effect::{Connections, Effect, SessionId};
 use super::leases::Heartbeat;
 use super::pace::Pace;
 use crate::Now;
+use room::Spares;
 
 /// What a session's word meets.
 pub(super) struct Side<'a> {
@@ -45,6 +47,7 @@ pub(super) struct Sessions {
     /// How each node is connected, as it follows from the sessions, and as it was told last.
     connections: Connections,
     told: Connections,
+    spares: Spares,
 }
 
 #[derive(Debug)]
@@ -108,6 +111,7 @@ impl Sessions {
             by_node: BTreeMap::new(),
             connections: Connections::new(),
             told: Connections::new(),
+            spares: Spares::default(),
         }
     }
 
@@ -170,12 +174,14 @@ impl Sessions {
                 if let Some(session) = self.by_id.get_mut(&id) {
                     session.epoch = None;
                     session.supervisor_lost = true;
+                    self.spares.changed(session.node);
                     self.connections.insert(session.node, session.connection());
                 }
             }
             Some(to_control::Kind::Condition(condition)) => {
                 if let Some(session) = self.by_id.get_mut(&id) {
                     (session.degraded, session.leaving) = (condition.degraded, condition.leaving);
+                    self.spares.changed(session.node);
                     self.connections.insert(session.node, session.connection());
                 }
             }
@@ -217,7 +223,10 @@ impl Sessions {
         };
         session.register(id, self.lease_ms(node), side);
         self.connections.insert(node, session.connection());
-        self.by_id.insert(id, session);
+        self.spares.changed(node);
+        if let Some(before) = self.by_id.insert(id, session) {
+            self.spares.changed(before.node);
+        }
     }
 
     /// Registers every session that is not welcome, or has another lease than it should.
@@ -243,12 +252,14 @@ impl Sessions {
     pub(super) fn unwelcome(&mut self) {
         for session in self.by_id.values_mut() {
             session.epoch = None;
+            self.spares.changed(session.node);
             self.connections.insert(session.node, session.connection());
         }
     }
 
     pub(super) fn close(&mut self, id: SessionId) {
         if let Some(session) = self.by_id.remove(&id) {
+            self.spares.changed(session.node);
             self.connections.remove(&session.node);
         }
     }
@@ -272,6 +283,7 @@ impl Sessions {
         }
         session.epoch = Some(epoch);
         session.sent_seq = node.last_seq;
+        self.spares.changed(session.node);
         self.connections.insert(session.node, session.connection());
         let cluster = state.cluster();
         let welcome = Welcome {
@@ -289,7 +301,7 @@ impl Sessions {
         let seen = if session.hello.seen_epoch == epoch { session.hello.seen_seq } else { 0 };
         let held: BTreeSet<Attempt> =
             session.hello.held.iter().map(|held| (*held).into()).collect();
-        let gone = catch_up(state, id, node, seen, &held, effects);
+        let gone = catch_up::send(state, id, node, seen, &held, effects);
         if !gone.is_empty() {
             let command = record_report(session.node, epoch, vec![], gone);
             if let Some(batcher) = batcher {
@@ -322,6 +334,7 @@ impl Sessions {
                         continue;
                     }
                     (session.sent_seq, session.offers) = (last, false);
+                    self.spares.changed(*node);
                     let Some(run_state) = state.run(*run) else { continue };
                     let assignment = Assignment {
                         seq: *first_seq,
@@ -355,6 +368,7 @@ impl Sessions {
                 machine::Event::AttemptEnded(ended) => {
                     if let Some((_, session)) = self.of_node(ended.node) {
                         session.pace.ended(now.steady_ms);
+                        self.spares.changed(ended.node);
                     }
                 }
                 _ => {}
@@ -372,6 +386,7 @@ impl Sessions {
             effects.push(say_hello(id, lease_ms));
         }
         let connection = session.connection();
+        self.spares.changed(node);
         self.connections.insert(node, connection);
     }
 
@@ -379,73 +394,6 @@ impl Sessions {
         let id = *self.by_node.get(&node)?;
         Some((id, self.by_id.get_mut(&id)?))
     }
-}
-
-/// Sends what the node has not seen, and what it is to stop or to take back. Returns the ends of
-/// what it has seen and does not hold.
-fn catch_up(
-    state: &State,
-    id: SessionId,
-    node: &Node,
-    seen: u64,
-    held: &BTreeSet<Attempt>,
-    effects: &mut Vec<Effect>,
-) -> Vec<End> {
-    let mut gone = Vec::new();
-    let mut assignments: Vec<Assignment> = Vec::new();
-    let mut stops = BTreeSet::new();
-    let mut unstarted = Vec::new();
-    let mut unknown = held.clone();
-    for (&seq, at) in &node.assigned {
-        let Some(run) = state.run(at.run) else { continue };
-        let Some(live) = run.tasks[at.task as usize].live.get(&at.ordinal) else { continue };
-        let attempt = run.attempt(at.run, at.task, at.ordinal, live.number);
-        unknown.remove(&attempt);
-        match &live.stop {
-            Some((cause, _)) => _ = stops.insert((*cause, attempt)),
-            None if node.drain.is_some() && live.started_us == 0 => unstarted.push(attempt),
-            None => {}
-        }
-        if seq <= seen.max(node.kept_seq) {
-            if !held.contains(&attempt) {
-                let outcome = Some(Outcome::bare(Ending::Gone).into());
-                gone.push(End { attempt: Some(attempt.into()), outcome });
-            }
-            continue;
-        }
-        let item = Item { index: attempt.element.index, attempt: live.number, text: None };
-        let last = assignments.last_mut().filter(|last| {
-            (last.run, last.task, last.fence) == (at.run.0, at.task, live.fence.0)
-                && last.seq + last.items.len() as u64 == seq
-        });
-        match last {
-            Some(last) => last.items.push(item),
-            None => assignments.push(Assignment {
-                seq,
-                run: at.run.0,
-                task: at.task,
-                items: vec![item],
-                fence: live.fence.0,
-                spec: Some((&run.spec.tasks[at.task as usize]).into()),
-                job_name: run.spec.name.clone(),
-                run_as: run.spec.run_as.clone(),
-            }),
-        }
-    }
-    if !assignments.is_empty() {
-        effects.push(assign(id, node.epoch, assignments));
-    }
-    if !unstarted.is_empty() {
-        effects.push(withdraw(id, &unstarted));
-    }
-    // What it holds of a time before it was removed may have been started elsewhere since.
-    stops.extend(unknown.into_iter().map(|attempt| (StopCause::Cancel, attempt)));
-    let stops: Vec<(StopCause, Attempt)> = stops.into_iter().collect();
-    for same in stops.chunk_by(|a, b| a.0 == b.0) {
-        let attempts: Vec<Attempt> = same.iter().map(|(_, attempt)| *attempt).collect();
-        effects.push(stop(id, &attempts, same[0].0));
-    }
-    gone
 }
 
 fn send(session: SessionId, kind: to_worker::Kind) -> Effect {

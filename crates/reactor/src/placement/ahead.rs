@@ -3,16 +3,15 @@
 //!
 //! Every policy shares them out alike: the next goes where what is ahead will be done first.
 
-use model::NodeId;
-
 use super::homes::{Homes, Want};
+use super::nodes::Slot;
 
-pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(NodeId, u64)> {
+pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(Slot, u64)> {
     if !want.placement.may_go_ahead() {
         return None;
     }
-    let line = homes.with_ahead.nodes(want.is_pull()).iter();
-    let mut able = line.map(|(_, id)| (*id, homes.ahead(*id, want))).filter(|(_, n)| *n > 0);
-    let (id, count) = able.next()?;
-    Some((id, if able.next().is_some() { 1 } else { count }))
+    let line = homes.line(want).map(|slot| (slot, homes.ahead(slot, want)));
+    let mut able = line.filter(|(_, count)| *count > 0);
+    let (slot, count) = able.next()?;
+    Some((slot, if able.next().is_some() { 1 } else { count }))
 }

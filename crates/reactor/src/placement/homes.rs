@@ -1,24 +1,19 @@
 //! The nodes of one plan, and the room that the plan has left on them.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use machine::{Node, State};
+use machine::State;
 use model::{NodeId, Placement, Policy, Resources, RunId, TaskPosition};
 use proto::record::{Pick, Place};
 
-use super::PATIENCE_MS;
-use super::line::Line;
-use super::room::{Room, Spare};
+use super::URGENT_AHEAD;
+use super::home::{Free, Home};
+use super::line::Who;
+use super::nodes::{Nodes, Slot};
 
 pub(super) struct Homes<'a> {
-    pub(super) homes: BTreeMap<NodeId, Home<'a>>,
-    /// Their ids in order, to begin anywhere.
-    pub(super) ids: Vec<NodeId>,
-    /// The nodes, most free first.
-    pub(super) by_free: Line<Free>,
-    /// Nodes that may be given more ahead, by how much of that they have.
-    pub(super) with_ahead: Line<u64>,
+    pub(super) nodes: &'a mut Nodes,
+    state: &'a State,
     /// How many elements wait, of all tasks.
     waiting: u64,
     /// How many `pull` gives one node ahead at most: its part of all that waited.
@@ -30,23 +25,7 @@ pub(super) struct Homes<'a> {
     /// The batch that the plan is made after: no other plan has it.
     pub(super) after: u64,
     priority: u32,
-    urgent: u64,
-}
-
-/// Free processors, then free memory, and among equals how many have seats there.
-pub(super) type Free = (Reverse<u64>, Reverse<u64>, u64);
-
-pub(super) struct Home<'a> {
-    node: &'a Node,
-    asks: bool,
-    seated: Resources,
-    /// How many have seats there.
-    count: u64,
-    ahead: u64,
-    ahead_max: u64,
-    /// Only what is above this priority is placed here: something waits here for its seat for long.
-    only_above: Option<u32>,
-    picks: Vec<Pick>,
+    is_urgent: bool,
 }
 
 /// Elements of one task that are alike.
@@ -64,61 +43,52 @@ pub(super) struct Want {
     pub(super) but: Option<NodeId>,
 }
 
+/// A node with seats for some elements.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Roomy {
+    pub(super) free: Free,
+    pub(super) slot: Slot,
+    /// How many of them.
+    pub(super) seats: u64,
+}
+
 impl<'a> Homes<'a> {
-    pub(super) fn new(state: &'a State, room: &Room) -> Homes<'a> {
-        let home = |(id, spare): (&NodeId, &Spare)| {
-            let node = state.node(*id).filter(|node| node.takes_work())?;
-            let home = Home {
-                node,
-                asks: spare.asks,
-                seated: node.seated,
-                count: node.assigned.len() as u64 - node.ahead,
-                ahead: node.ahead,
-                ahead_max: spare.ahead,
-                only_above: waits_long(state, node),
-                picks: Vec::new(),
-            };
-            Some((*id, home))
-        };
-        let homes: BTreeMap<_, _> = room.nodes.iter().filter_map(home).collect();
-        let mut by_free = Line::new();
-        homes.iter().for_each(|(id, home)| by_free.insert(home.free(), *id, home.asks));
+    /// The nodes as they are, which have caught up with the state.
+    pub(super) fn new(nodes: &'a mut Nodes, state: &'a State, turn: Option<NodeId>) -> Homes<'a> {
         Homes {
-            ids: homes.keys().copied().collect(),
-            by_free,
-            with_ahead: Line::new(),
             waiting: state.waiting(),
-            part: state.waiting().div_ceil((homes.len() as u64).max(1)),
+            part: state.waiting().div_ceil((nodes.ids.len() as u64).max(1)),
             elsewhere: BTreeMap::new(),
-            turn: room.turn,
+            turn,
             after: state.applied(),
             priority: 0,
-            urgent: 0,
-            homes,
+            is_urgent: false,
+            nodes,
+            state,
         }
     }
 
-    /// From here on elements of this priority are placed, `urgent` more ahead than the pace says.
-    pub(super) fn set_priority(&mut self, priority: u32, urgent: u64) {
-        (self.priority, self.urgent) = (priority, urgent);
+    /// From here on elements of this priority are placed; what is urgent may go ahead beyond the pace.
+    pub(super) fn set_priority(&mut self, priority: u32, is_urgent: bool) {
+        (self.priority, self.is_urgent) = (priority, is_urgent);
         self.elsewhere.clear();
-        self.with_ahead = Line::new();
-        for (id, home) in &self.homes {
-            if home.ahead < home.ahead_most(urgent) {
-                self.with_ahead.insert(home.wait(urgent), *id, home.asks);
-            }
-        }
     }
 
-    /// Counts the seats that are left to nodes which will ask for work, where that matters.
+    /// Counts the seats that are left to nodes which will ask for work, where that matters: where any
+    /// may be given something ahead.
     pub(super) fn look_elsewhere(&mut self, wants: Resources, placement: Placement) {
         let want = Want { count: self.waiting, ..Want::one(wants, placement) };
-        if !want.is_pull() || self.elsewhere.contains_key(&wants) {
+        if !want.is_pull()
+            || self.elsewhere.contains_key(&wants)
+            || self.line(&want).next().is_none()
+        {
             return;
         }
         let mut seats = 0;
-        for (_, id) in self.roomy(&want, false).filter(|(_, id)| !self.homes[id].asks) {
-            seats += self.seats(id, &want);
+        // One that is alone is taken to have asked.
+        let who = if self.nodes.ids.len() == 1 { None } else { Some(Who::Silent) };
+        for roomy in who.into_iter().flat_map(|who| self.roomy(&want, who)) {
+            seats += roomy.seats;
             if seats >= self.waiting {
                 break;
             }
@@ -128,94 +98,110 @@ impl<'a> Homes<'a> {
 
     /// Whether a node has a seat for one, whoever has asked.
     pub(super) fn has_seat(&self, wants: Resources, placement: Placement) -> bool {
-        self.roomy(&Want::one(wants, placement), false).next().is_some()
+        self.roomy(&Want::one(wants, placement), Who::All).next().is_some()
     }
 
     /// The nodes with a seat for it, most free first.
-    pub(super) fn roomy(&self, want: &Want, asking: bool) -> impl Iterator<Item = (Free, NodeId)> {
+    pub(super) fn roomy(&self, want: &Want, who: Who) -> impl Iterator<Item = Roomy> {
         // Who has too few processors free is behind all that have enough.
-        let enough = move |((free, ..), _): &&(Free, NodeId)| free.0 >= want.wants.cpu_milli;
-        let line = self.by_free.nodes(asking).iter().take_while(enough);
-        line.filter(|(_, id)| self.seats(*id, want) > 0).copied()
+        let enough = move |((free, ..), ..): &&(Free, NodeId, Slot)| free.0 >= want.wants.cpu_milli;
+        let line = self.nodes.by_free.nodes(who).take_while(enough);
+        let roomy = |(free, _, slot): &(Free, NodeId, Slot)| {
+            let seats = self.seats(*slot, want);
+            (seats > 0).then_some(Roomy { free: *free, slot: *slot, seats })
+        };
+        line.filter_map(roomy)
+    }
+
+    /// The nodes that may be given more ahead, the one with least of it first.
+    pub(super) fn line(&self, want: &Want) -> impl Iterator<Item = Slot> {
+        let line = match self.is_urgent {
+            true => &self.nodes.with_urgent_ahead,
+            false => &self.nodes.with_ahead,
+        };
+        // Where others have seats for all that waits, `pull` gives nobody more.
+        let none = want.is_pull() && self.not_elsewhere(want.wants) == 0;
+        let most = if none { 0 } else { usize::MAX };
+        line.nodes(self.who(want)).take(most).map(|(.., slot)| *slot)
+    }
+
+    /// The nodes that it may go to.
+    pub(super) fn who(&self, want: &Want) -> Who {
+        // There is nobody else to leave the work to.
+        let alone = self.nodes.ids.len() == 1;
+        if want.is_pull() && !alone { Who::Asking } else { Who::All }
     }
 
     /// How many of them may have a seat on the node.
-    pub(super) fn seats(&self, id: NodeId, want: &Want) -> u64 {
-        let Some(home) = self.homes.get(&id).filter(|_| Some(id) != want.but) else { return 0 };
+    pub(super) fn seats(&self, slot: Slot, want: &Want) -> u64 {
+        let home = &self.nodes.homes[slot];
         let limit = want.placement.limit(home.node.capacity);
-        match home.takes(self.priority) && limit.has_room(home.seated, want.wants) {
+        let may = Some(home.id) != want.but && limit.has_room(home.seated, want.wants);
+        match may && self.takes(home) {
             true => limit.pieces(home.seated, want.wants, want.count),
             false => 0,
         }
     }
 
     /// How many of them the node may be given ahead.
-    pub(super) fn ahead(&self, id: NodeId, want: &Want) -> u64 {
-        let Some(home) = self.homes.get(&id).filter(|_| Some(id) != want.but) else { return 0 };
+    pub(super) fn ahead(&self, slot: Slot, want: &Want) -> u64 {
+        let home = &self.nodes.homes[slot];
         let part = if want.is_pull() { self.part_of(home, want.wants) } else { u64::MAX };
-        let left = home.ahead_most(self.urgent).saturating_sub(home.ahead);
+        let urgent = if self.is_urgent { URGENT_AHEAD } else { 0 };
+        let left = home.ahead_most(urgent).saturating_sub(home.ahead);
         let fits = home.node.capacity.has_room(Resources::default(), want.wants);
-        if fits && home.takes(self.priority) { left.min(part).min(want.count) } else { 0 }
+        let may = Some(home.id) != want.but && fits && self.takes(home);
+        if may { left.min(part).min(want.count) } else { 0 }
     }
 
     /// How many more `pull` gives a node ahead: no more than its part, and not what others have seats
     /// for.
-    fn part_of(&self, home: &Home<'_>, wants: Resources) -> u64 {
-        let given = home.ahead - home.node.ahead;
-        let elsewhere = self.elsewhere.get(&wants).copied().unwrap_or(0);
-        self.part.saturating_sub(given).min(self.waiting.saturating_sub(elsewhere))
+    fn part_of(&self, home: &Home, wants: Resources) -> u64 {
+        self.part.saturating_sub(home.given_ahead()).min(self.not_elsewhere(wants))
+    }
+
+    /// How many of all that wait no seat elsewhere is left for.
+    fn not_elsewhere(&self, wants: Resources) -> u64 {
+        self.waiting.saturating_sub(self.elsewhere.get(&wants).copied().unwrap_or(0))
+    }
+
+    fn takes(&self, home: &Home) -> bool {
+        home.takes(self.priority, self.state, self.nodes.plan)
     }
 
     /// So many of them get a seat on the node.
-    pub(super) fn sit(&mut self, id: NodeId, want: &Want, count: u64) {
-        let Some(home) = self.homes.get_mut(&id) else { return };
+    pub(super) fn sit(&mut self, slot: Slot, want: &Want, count: u64) {
         self.waiting = self.waiting.saturating_sub(count);
-        self.by_free.remove(home.free(), id);
-        home.seated.add(want.wants.times(count));
-        home.count += count;
-        self.by_free.insert(home.free(), id, home.asks);
+        self.nodes.give(slot, |home| home.sit(want.wants, count));
     }
 
     /// So many of them wait on the node.
-    pub(super) fn go_ahead(&mut self, id: NodeId, count: u64) {
-        let Some(home) = self.homes.get_mut(&id) else { return };
+    pub(super) fn go_ahead(&mut self, slot: Slot, count: u64) {
         self.waiting = self.waiting.saturating_sub(count);
-        self.with_ahead.remove(home.wait(self.urgent), id);
-        home.ahead += count;
-        if home.ahead < home.ahead_most(self.urgent) {
-            self.with_ahead.insert(home.wait(self.urgent), id, home.asks);
-        }
+        self.nodes.give(slot, |home| home.go_ahead(count, self.part));
     }
 
-    pub(super) fn push(&mut self, node: NodeId, pick: Pick) {
-        if let Some(home) = self.homes.get_mut(&node) {
-            home.push(pick);
-        }
+    /// What was given to the node.
+    pub(super) fn push(&mut self, slot: Slot, pick: Pick) {
+        self.nodes.homes[slot].push(pick);
     }
 
     /// Keeps one node, of those that could ever take it, from everything else in this plan: another
     /// one each `turn`. Says whether there is one.
     pub(super) fn keep_free(&mut self, wants: Resources, placement: Placement, turn: u64) -> bool {
-        let fits = |home: &&mut Home<'_>| {
+        let homes = self.nodes.ids.iter().map(|(_, slot)| &self.nodes.homes[*slot]);
+        let able = homes.filter(|home| {
             placement.limit(home.node.capacity).has_room(Resources::default(), wants)
-        };
-        let mut able: Vec<&mut Home<'_>> = self.homes.values_mut().filter(fits).collect();
-        let count = able.len() as u64;
-        let Some(at) = turn.checked_rem(count) else { return false };
-        let home = &mut able[at as usize];
-        home.only_above = Some(home.only_above.unwrap_or(0).max(self.priority));
+        });
+        let Some(at) = turn.checked_rem(able.clone().count() as u64) else { return false };
+        if let Some(home) = able.clone().nth(at as usize) {
+            home.keep(self.priority, self.state, self.nodes.plan);
+        }
         true
     }
 
-    pub(super) fn places(self) -> Vec<Place> {
-        (self.homes.into_iter())
-            .filter(|(_, home)| !home.picks.is_empty())
-            .map(|(id, home)| Place {
-                node_id: id.to_bytes(),
-                epoch: home.node.epoch,
-                picks: home.picks,
-            })
-            .collect()
+    pub(super) fn places(&mut self) -> Vec<Place> {
+        self.nodes.places()
     }
 }
 
@@ -229,58 +215,4 @@ impl Want {
     pub(super) fn is_pull(&self) -> bool {
         self.placement.policy == Policy::Pull
     }
-}
-
-impl Home<'_> {
-    fn free(&self) -> Free {
-        let (all, used) = (self.node.capacity, self.seated);
-        let cpu_milli = all.cpu_milli.saturating_sub(used.cpu_milli);
-        let memory_bytes = all.memory_bytes.saturating_sub(used.memory_bytes);
-        (Reverse(cpu_milli), Reverse(memory_bytes), self.count)
-    }
-
-    fn ahead_most(&self, urgent: u64) -> u64 {
-        (self.ahead_max + urgent).min(Node::AHEAD_MAX)
-    }
-
-    /// How full what is ahead makes it of what may be, in thousandths: how long that will take.
-    fn wait(&self, urgent: u64) -> u64 {
-        self.ahead * 1000 / self.ahead_most(urgent).max(1)
-    }
-
-    fn takes(&self, priority: u32) -> bool {
-        self.only_above.is_none_or(|above| priority > above)
-    }
-
-    /// Neighbours of one task are one pick.
-    fn push(&mut self, pick: Pick) {
-        match self.picks.last_mut() {
-            Some(last)
-                if (last.run, last.task, last.ahead) == (pick.run, pick.task, pick.ahead) =>
-            {
-                last.ordinals.extend(pick.ordinals);
-            }
-            _ => self.picks.push(pick),
-        }
-    }
-}
-
-/// The priority of what has waited on the node for its seat for long, and could have it.
-fn waits_long(state: &State, node: &Node) -> Option<u32> {
-    let may_sit = |wants| node.capacity.has_room(Resources::default(), wants);
-    let (_, first) = (node.ahead > 0).then(|| {
-        let mut assigned = node.assigned.range(node.ahead_from..);
-        assigned.find(|(_, assigned)| assigned.ahead && may_sit(assigned.wants))
-    })??;
-    let run = state.run(first.run)?;
-    let live = run.tasks[first.task as usize].live.get(&first.ordinal)?;
-    if live.placed_ms.saturating_add(PATIENCE_MS) >= state.time_ms() {
-        return None;
-    }
-    // Where others of its task have seats it is not kept out, only in line.
-    let alike = |other: &machine::node::Assigned| {
-        !other.ahead && (other.run, other.task) == (first.run, first.task)
-    };
-    let priority = run.spec.tasks[first.task as usize].priority;
-    (!node.assigned.values().any(alike)).then_some(priority)
 }

@@ -7,6 +7,9 @@
 //! been passed over for long gets a node kept free, so that a big task is not starved by small
 //! ones.
 //!
+//! A planner keeps what it knows of the nodes from one plan to the next: a plan costs what it places
+//! and what has changed since the last, not how many nodes there are.
+//!
 //! A plan only proposes: the machine checks every pick again when it is committed. It runs off the
 //! main thread, on a view, and looks at a bounded number of tasks.
 
@@ -14,8 +17,10 @@ mod room;
 
 mod ahead;
 mod full;
+mod home;
 mod homes;
 mod line;
+mod nodes;
 mod pack;
 mod pieces;
 mod pull;
@@ -29,10 +34,11 @@ use std::ops::Bound;
 
 use machine::queue::Tasks;
 use machine::{Shape, State};
-use model::{RunId, TaskPosition, WhenFull};
+use model::{NodeId, RunId, TaskPosition, WhenFull};
 use proto::record::{Pick, TurnAway};
 
 use homes::{Homes, Want};
+use nodes::Nodes;
 use pieces::Pieces;
 pub use room::{Plan, Room, Spare};
 
@@ -53,39 +59,30 @@ const PATIENCE_MS: u64 = 10_000;
 /// gives up first what is missing.
 const KEPT_FREE_MS: u64 = 60_000;
 
-/// A plan for `state` on the nodes of `room`.
-pub fn plan(state: &State, room: &Room) -> Plan {
-    let mut planner = Planner {
-        state,
-        homes: Homes::new(state, room),
-        is_whole: room.is_whole,
-        turned_away: Vec::new(),
-        left: ELEMENTS_MAX,
-        looks: TASKS_MAX,
-        kept_free: false,
-    };
-    let lowest = state.queue().shapes().next_back().map(|(shape, _)| shape.priority);
-    let mut shapes = state.queue().shapes().peekable();
-    while let Some((Shape { priority, .. }, _)) = shapes.peek() {
-        let (priority, urgent) = (*priority, Some(*priority) != lowest);
-        planner.homes.set_priority(priority.0, if urgent { URGENT_AHEAD } else { 0 });
-        let mut level = Vec::new();
-        while let Some(next) = shapes.next_if(|(shape, _)| shape.priority == priority) {
-            level.push(next);
-        }
-        if !planner.level(&level) {
-            break;
-        }
-    }
-    let Planner { homes, turned_away, .. } = planner;
-    Plan { turned_away, turn: homes.turn, places: homes.places() }
+/// Makes plans, one after the other. What it keeps from one to the next only saves work: each is the
+/// plan that [`plan`] makes.
+#[derive(Debug, Default)]
+pub struct Planner {
+    nodes: Nodes,
 }
 
-struct Planner<'a> {
+impl Planner {
+    /// A plan for `state` on the nodes of `room`.
+    pub fn plan(&mut self, state: &State, room: &Room) -> Plan {
+        self.nodes.catch_up(state, room);
+        Draft::new(&mut self.nodes, state, room.turn).plan()
+    }
+}
+
+/// A plan for `state` on the nodes of `room`, by a planner that has just begun.
+pub fn plan(state: &State, room: &Room) -> Plan {
+    Planner::default().plan(state, room)
+}
+
+/// A plan that is being made.
+struct Draft<'a> {
     state: &'a State,
     homes: Homes<'a>,
-    /// What finds no room finds none anywhere.
-    is_whole: bool,
     turned_away: Vec<TurnAway>,
     /// Elements that may still be placed.
     left: u64,
@@ -103,7 +100,37 @@ enum Placed {
     NoRoom(u32),
 }
 
-impl Planner<'_> {
+impl<'a> Draft<'a> {
+    fn new(nodes: &'a mut Nodes, state: &'a State, turn: Option<NodeId>) -> Draft<'a> {
+        Draft {
+            state,
+            homes: Homes::new(nodes, state, turn),
+            turned_away: Vec::new(),
+            left: ELEMENTS_MAX,
+            looks: TASKS_MAX,
+            kept_free: false,
+        }
+    }
+
+    fn plan(mut self) -> Plan {
+        let queue = self.state.queue();
+        let lowest = queue.shapes().next_back().map(|(shape, _)| shape.priority);
+        let mut shapes = queue.shapes().peekable();
+        while let Some((Shape { priority, .. }, _)) = shapes.peek() {
+            let priority = *priority;
+            self.homes.set_priority(priority.0, Some(priority) != lowest);
+            let mut level = Vec::new();
+            while let Some(next) = shapes.next_if(|(shape, _)| shape.priority == priority) {
+                level.push(next);
+            }
+            if !self.level(&level) {
+                break;
+            }
+        }
+        let (turned_away, turn) = (self.turned_away, self.homes.turn);
+        Plan { turned_away, turn, places: self.homes.places() }
+    }
+
     /// Places what it can of one priority, the older run first; says whether to go on.
     fn level(&mut self, shapes: &[(&Shape, &Tasks)]) -> bool {
         let head =
@@ -161,7 +188,7 @@ impl Planner<'_> {
             for share in share::out(&mut self.homes, want) {
                 let ordinals = vec![piece.split(share.count)];
                 let pick = Pick { run: id.0, task: position, ordinals, ahead: share.ahead };
-                self.homes.push(share.node, pick);
+                self.homes.push(share.slot, pick);
                 self.left -= share.count;
                 wanted -= share.count;
             }
@@ -183,7 +210,7 @@ impl Planner<'_> {
     ) -> bool {
         // A node that has room and has not asked yet, or is not heard of just now, may take them.
         let has_seat = self.homes.has_seat(shape.wants, shape.placement);
-        if !self.is_whole || has_seat || self.turned_away.len() >= TURNED_AWAY_MAX {
+        if !self.homes.nodes.is_whole() || has_seat || self.turned_away.len() >= TURNED_AWAY_MAX {
             return false;
         }
         let Some(run) = self.state.run(id) else { return true };

@@ -2,19 +2,13 @@
 
 use std::cmp::Reverse;
 
-use model::NodeId;
-
 use super::homes::{Homes, Want};
+use super::nodes::Slot;
 
-pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(NodeId, u64)> {
+pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(Slot, u64)> {
     // Who has too few processors free is behind all that have enough.
-    let nodes = homes.by_free.nodes(false);
-    let able = match want.wants.cpu_milli.checked_sub(1) {
-        None => nodes.range(..),
-        Some(too_few) => {
-            nodes.range(..((Reverse(too_few), Reverse(u64::MAX), 0), NodeId::default()))
-        }
-    };
-    let seats = |(_, id): &(_, NodeId)| (*id, homes.seats(*id, want));
-    able.rev().map(seats).find(|(_, seats)| *seats > 0)
+    let too_few = want.wants.cpu_milli.checked_sub(1);
+    let enough = too_few.map(|too_few| (Reverse(too_few), Reverse(u64::MAX), 0));
+    let able = homes.nodes.by_free.backwards(enough);
+    able.map(|(.., slot)| (*slot, homes.seats(*slot, want))).find(|(_, seats)| *seats > 0)
 }

@@ -3,11 +3,10 @@
 //! The asking says when to look, not what there is: how empty a node is the state says, and the claim
 //! is the committed placement, so nodes never fight for work.
 
-use model::NodeId;
-
 use super::homes::{Homes, Want};
+use super::nodes::Slot;
 use super::spread::emptiest;
 
-pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(NodeId, u64)> {
-    emptiest(homes, want, true)
+pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(Slot, u64)> {
+    emptiest(homes, want)
 }

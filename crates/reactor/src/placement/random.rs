@@ -2,23 +2,24 @@
 //!
 //! So the same plan chooses the same nodes, and an element that is placed again another one.
 
-use model::NodeId;
-
 use super::homes::{Homes, Want};
+use super::nodes::Slot;
 
 /// Nodes that are drawn before the next with room is taken: where most have room, each is as likely.
 const DRAWS_MAX: u64 = 16;
 
-pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(NodeId, u64)> {
-    let nodes = (homes.ids.len() as u64).max(1);
+pub(super) fn next(homes: &Homes<'_>, want: &Want) -> Option<(Slot, u64)> {
+    let ids = &homes.nodes.ids;
+    let nodes = (ids.len() as u64).max(1);
     let element = [homes.after, want.run.0, want.task.into(), want.first.into()];
     let seed = element.into_iter().fold(0, |sum, word| mixed(sum ^ word));
     let drawn = |draw| (mixed(seed ^ draw) % nodes) as usize;
-    let able = |at: usize| homes.ids.get(at).copied().filter(|id| homes.seats(*id, want) > 0);
+    let slot = |at: usize| ids.get(at).map(|(_, slot)| *slot);
+    let able = |at: usize| slot(at).filter(|slot| homes.seats(*slot, want) > 0);
     let found = (0..DRAWS_MAX).map(drawn).find_map(able);
     let from = drawn(DRAWS_MAX);
-    let id = found.or_else(|| (from..homes.ids.len()).chain(0..from).find_map(able))?;
-    Some((id, 1))
+    let slot = found.or_else(|| (from..ids.len()).chain(0..from).find_map(able))?;
+    Some((slot, 1))
 }
 
 /// A number in which every bit of another counts (the finisher of SplitMix64).

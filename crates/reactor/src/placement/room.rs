@@ -1,18 +1,15 @@
 //! What a plan may count on, and what it comes to.
 
-use std::collections::BTreeMap;
-
+use imbl::OrdMap;
 use model::NodeId;
 use proto::record::{Place, TurnAway};
 
 /// What a plan may count on beside the state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// The nodes that take placements.
-    pub nodes: BTreeMap<NodeId, Spare>,
-    /// They are all there are but for those that are lost or drained: what finds no room among them
-    /// finds none.
-    pub is_whole: bool,
+    /// The nodes that are connected and stay. Whether they take work the state says. A copy costs
+    /// nothing, and what two of them share is not looked at.
+    pub nodes: OrdMap<NodeId, Spare>,
     /// The node that `round_robin` gave to last.
     pub turn: Option<NodeId>,
 }
@@ -38,12 +35,11 @@ pub struct Plan {
 }
 
 impl Room {
-    /// Nodes that have all asked for work and are all there are, each with how many it may be given
-    /// ahead.
+    /// Nodes that have all asked for work, each with how many it may be given ahead.
     pub fn of(nodes: impl IntoIterator<Item = (NodeId, u64)>) -> Room {
         let spare = |(id, ahead)| (id, Spare { ahead, asks: true });
         let nodes = nodes.into_iter().map(spare).collect();
-        Room { nodes, is_whole: true, turn: None }
+        Room { nodes, turn: None }
     }
 }
 

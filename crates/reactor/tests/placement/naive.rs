@@ -23,7 +23,7 @@ fn placement(policies: &'static [Policy]) -> impl Strategy<Value = Placement> {
     )
 }
 
-fn task(policies: &'static [Policy]) -> impl Strategy<Value = Task> {
+pub(crate) fn task(policies: &'static [Policy]) -> impl Strategy<Value = Task> {
     let parallel_max = prop::sample::select(vec![0, 0, 0, 1, 3]);
     (1..12u32, 0..5u64, 0..4u64, 0..3u32, parallel_max, placement(policies)).prop_map(
         |(elements, cpu, memory, priority, parallel_max, placement)| Task {

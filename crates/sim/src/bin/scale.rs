@@ -22,7 +22,7 @@ use proto::session::{
 };
 use reactor::Now;
 use reactor::control::{Config, Control, Effect, Event, LeaderId, SessionId};
-use reactor::placement::Room;
+use reactor::placement::{Planner, Room};
 
 const LEADER: LeaderId = (1, 1);
 const LEASE_MS: u64 = 30_000;
@@ -81,6 +81,7 @@ struct Leader {
     now: Now,
     applied: u64,
     waiting: VecDeque<Event>,
+    planner: Planner,
     /// What a plan is to be made for.
     wanted: Option<(machine::State, Room)>,
     /// Reports of each session, by its number.
@@ -93,9 +94,16 @@ impl Leader {
         let found = ClusterId::from_bytes(&[7; 16]);
         let control = Control::new(Config { found, lease_ms: LEASE_MS, alone: None });
         let now = Now { unix_ms: 1_790_000_000_000, steady_ms: 1_000 };
-        let waiting = VecDeque::new();
-        let mut leader =
-            Leader { control, now, applied: 0, waiting, reports: vec![0], ended: 0, wanted: None };
+        let mut leader = Leader {
+            control,
+            now,
+            applied: 0,
+            waiting: VecDeque::new(),
+            planner: Planner::default(),
+            wanted: None,
+            reports: vec![0],
+            ended: 0,
+        };
         leader.give(Event::Leadership(Some(LEADER)));
         leader.applied += 1;
         let (index, record) = (leader.applied, Bytes::new());
@@ -120,7 +128,7 @@ impl Leader {
             }
             // A plan is made beside the rest, and takes longer than what comes meanwhile.
             let Some((state, room)) = self.wanted.take() else { return };
-            let plan = reactor::placement::plan(&state, &room);
+            let plan = self.planner.plan(&state, &room);
             self.waiting.push_back(Event::Planned(plan));
         }
     }

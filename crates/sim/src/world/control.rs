@@ -5,7 +5,7 @@ use machine::State;
 use model::ClusterId;
 use proto::record::{Pick, Place, TurnAway};
 use reactor::control::{self, Config, Control, Effect, LeaderId};
-use reactor::placement::{Plan, Room};
+use reactor::placement::{Plan, Planner, Room};
 
 use super::{MS, SECOND, World, client, journal, note, placing};
 
@@ -15,6 +15,9 @@ pub(super) struct Host {
     /// Which life of a process this is; none has that of another.
     pub(super) life: u64,
     pub(super) control: Option<Control>,
+    /// It knows the nodes from plans before, and outlives the control part: what it plans must not
+    /// depend on that.
+    planner: Planner,
     /// Entries that it has been given.
     pub(super) delivered: u64,
     /// As which leader it takes requests.
@@ -134,7 +137,7 @@ impl World {
             Effect::Plan { state, room } => {
                 let plan = match self.hostile && self.rng.chance(100) {
                     true => self.bad_plan(&state, &room),
-                    false => self.plan(&state, &room),
+                    false => self.plan(host, &state, &room),
                 };
                 let delay = self.rng.skewed(50, self.profile.plan_us);
                 self.after(delay, super::Event::Control(Event::Planned { life, plan }));
@@ -154,8 +157,11 @@ impl World {
     }
 
     /// A plan, which is held against what it was made for.
-    fn plan(&mut self, state: &State, room: &Room) -> Plan {
-        let plan = reactor::placement::plan(state, room);
+    fn plan(&mut self, host: usize, state: &State, room: &Room) -> Plan {
+        let plan = self.hosts[host].planner.plan(state, room);
+        if plan != reactor::placement::plan(state, room) {
+            self.broken("a plan depends on the plans before it".to_owned());
+        }
         if let Some(what) = placing::fault(state, room, &plan) {
             self.broken(what);
         }

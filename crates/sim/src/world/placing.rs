@@ -9,23 +9,26 @@ use model::{NodeId, Policy, Resources, RunId, TaskSpec, WhenFull};
 use proto::record::{Pick, TurnAway};
 use reactor::placement::{Plan, Room};
 
+/// The nodes that take work and are connected, and whether each has asked for some.
+type Takers = BTreeMap<NodeId, bool>;
+
 /// What has waited so long may have room kept for it.
 const PATIENCE_MS: u64 = 10_000;
 
 /// What is wrong with a plan.
 pub(super) fn fault(state: &State, room: &Room, plan: &Plan) -> Option<String> {
+    let takers = takers(state, room);
     let mut seated: BTreeMap<NodeId, Resources> = BTreeMap::new();
     for place in &plan.places {
         let id = NodeId::from_bytes(&place.node_id)?;
-        let Some(spare) = room.nodes.get(&id) else {
+        let Some(asks) = takers.get(&id) else {
             return Some(format!("node {id} is given work and takes none"));
         };
         let node = state.node(id)?;
         let used = seated.entry(id).or_insert(node.seated);
         for pick in &place.picks {
             let spec = spec(state, pick)?;
-            let asks = spare.asks || spec.placement.policy != Policy::Pull;
-            if !asks {
+            if !asks && spec.placement.policy == Policy::Pull {
                 return Some(format!("node {id} is given work of run {} unasked", pick.run));
             }
             let wants = spec.resources.times(count(pick));
@@ -41,19 +44,32 @@ pub(super) fn fault(state: &State, room: &Room, plan: &Plan) -> Option<String> {
             }
         }
     }
-    plan.turned_away.iter().find_map(|turn| turned_away(state, room, &seated, turn))
+    plan.turned_away.iter().find_map(|turn| turned_away(state, &takers, &seated, turn))
+}
+
+fn takers(state: &State, room: &Room) -> Takers {
+    let takes = |id: &NodeId| state.node(*id).is_some_and(|node| node.takes_work());
+    let takers = room.nodes.iter().filter(|(id, _)| takes(id));
+    let mut takers: Takers = takers.map(|(id, spare)| (*id, spare.asks)).collect();
+    if takers.len() == 1 {
+        // One that is alone is taken to have asked.
+        takers.values_mut().for_each(|asks| *asks = true);
+    }
+    takers
 }
 
 /// Elements are turned away: they are to be, and nobody has room for one.
 fn turned_away(
     state: &State,
-    room: &Room,
+    takers: &Takers,
     seated: &BTreeMap<NodeId, Resources>,
     turn: &TurnAway,
 ) -> Option<String> {
     let run = state.run(RunId(turn.run))?;
     let spec = &run.spec.tasks[turn.task as usize];
-    if spec.placement.when_full != WhenFull::Fail || !room.is_whole {
+    // One that is not heard of may have room.
+    let is_whole = state.nodes().values().filter(|node| node.takes_work()).count() == takers.len();
+    if spec.placement.when_full != WhenFull::Fail || !is_whole {
         return Some(format!("{turn:?} would wait"));
     }
     let has_room = |id: &NodeId| {
@@ -68,7 +84,7 @@ fn turned_away(
     // Room may be kept for what waits, on a node or for one.
     let kept = state.nodes().values().any(|node| node.ahead > 0)
         || state.queue().iter().any(|(_, run, _)| late(run));
-    let found = room.nodes.keys().find(|id| has_room(id) == Some(true));
+    let found = takers.keys().find(|id| has_room(id) == Some(true));
     found.filter(|_| !kept).map(|id| format!("{turn:?} although node {id} has room"))
 }
 
