@@ -42,8 +42,10 @@ use nodes::Nodes;
 use pieces::Pieces;
 pub use room::{Plan, Room, Spare};
 
-/// Elements placed by one plan at most.
+/// Elements placed by one plan at most; more, if that is more, by so many for each node: what a
+/// placement costs beside its elements is shared by several of them, on many nodes as on few.
 const ELEMENTS_MAX: u64 = 4096;
+const ELEMENTS_MAX_PER_NODE: u64 = 4;
 /// Tasks one plan looks at in full at most.
 const TASKS_MAX: usize = 4096;
 /// Tasks of which one plan turns elements away at most.
@@ -102,11 +104,12 @@ enum Placed {
 
 impl<'a> Draft<'a> {
     fn new(nodes: &'a mut Nodes, state: &'a State, turn: Option<NodeId>) -> Draft<'a> {
+        let left = ELEMENTS_MAX.max(ELEMENTS_MAX_PER_NODE * nodes.ids.len() as u64);
         Draft {
             state,
             homes: Homes::new(nodes, state, turn),
             turned_away: Vec::new(),
-            left: ELEMENTS_MAX,
+            left,
             looks: TASKS_MAX,
             kept_free: false,
         }
