@@ -17,7 +17,7 @@ struct Measured {
     task_us: f64,
 }
 
-/// Runs it, and holds the growth of each step against that of n log n.
+/// Runs it, and holds the growth of all that is done against that of n log n.
 pub(super) fn rows(_ground: &Ground) -> Result<Vec<Row>> {
     let binary = super::build(&["--package", "sim", "--bin", "scale"], "scale")?;
     let output = Command::new(&binary).output().context("starting `scale`")?;
@@ -26,8 +26,9 @@ pub(super) fn rows(_ground: &Ground) -> Result<Vec<Row>> {
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let measured = text.lines().map(read).collect::<Result<Vec<Measured>>>()?;
-    let before = std::iter::once(None).chain(measured.iter().map(Some));
-    Ok(measured.iter().zip(before).map(|(this, before)| row(this, before)).collect())
+    let [first, rest @ ..] = &measured[..] else { bail!("`scale` measured nothing") };
+    let rows = rest.iter().map(|this| row(this, Some(first)));
+    Ok(std::iter::once(row(first, None)).chain(rows).collect())
 }
 
 fn read(line: &str) -> Result<Measured> {
@@ -41,20 +42,21 @@ fn read(line: &str) -> Result<Measured> {
     })
 }
 
-fn row(this: &Measured, before: Option<&Measured>) -> Row {
+/// Held against n log n from the first on.
+fn row(this: &Measured, first: Option<&Measured>) -> Row {
     let Measured { nodes, connect_us, heartbeat_us, task_us } = this;
     let work = format!("{nodes} nodes, simulated: the leader's processor");
     let figure = format!(
         "{task_us:.1} µs a task, {heartbeat_us:.1} µs a heartbeat, {connect_us:.0} µs a hello"
     );
     let row = Row::new(work, figure);
-    let Some(before) = before else { return row };
+    let Some(first) = first else { return row };
     // As many heartbeats and tasks for each node.
     let total = |one: &Measured| one.nodes * (one.heartbeat_us + one.task_us);
-    let most = this.nodes * this.nodes.log2() / (before.nodes * before.nodes.log2());
-    let grown = total(this) / total(before);
+    let most = this.nodes * this.nodes.log2() / (first.nodes * first.nodes.log2());
+    let grown = total(this) / total(first);
     row.target(
-        format!("in all at most {most:.1} times that of {} nodes ({grown:.1})", before.nodes),
+        format!("in all at most {most:.1} times that of {} nodes ({grown:.1})", first.nodes),
         Some(grown <= most),
     )
 }
