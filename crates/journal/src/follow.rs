@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::blocking::Blocking;
 use crate::{Delivery, Index, LeaderId, SnapshotReader};
 
 /// How much one refill may read.
@@ -76,6 +77,8 @@ pub(crate) trait Source: Send + Sync {
     fn load(&self, from: Index, to: Index) -> Option<Loaded>;
     /// The newest snapshot, where there is one; blocks. `None` as above.
     fn newest(&self) -> Option<Option<Loaded>>;
+    /// Where to do what blocks.
+    fn blocking(&self) -> Blocking;
 }
 
 /// A place in a journal that moves forward.
@@ -152,7 +155,7 @@ impl Follow {
         }
         if std::mem::take(&mut self.from_newest) {
             let source = self.source.clone();
-            let newest = tokio::task::spawn_blocking(move || source.newest()).await.ok()??;
+            let newest = self.source.blocking().run(move || source.newest()).await.ok()??;
             if let Some(Loaded::Snapshot { index, leader, reader }) = newest {
                 return Some(Some((index, leader, reader)));
             }
@@ -162,7 +165,7 @@ impl Follow {
             None => {
                 let source = self.source.clone();
                 let load = move || source.load(next, committed);
-                tokio::task::spawn_blocking(load).await.ok()??
+                self.source.blocking().run(load).await.ok()??
             }
         };
         match loaded {

@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod blocking;
 mod error;
 mod follow;
 #[doc(hidden)]
@@ -19,6 +20,8 @@ pub mod mem;
 mod member;
 pub mod raft;
 mod room;
+#[doc(hidden)]
+pub mod simulated;
 mod snapshot;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::blocking::Blocking;
 use crate::follow::{BATCH, Extent, Loaded, Source};
 use crate::{
     Delivery, Follow, Index, Journal, JournalError, LeaderId, Leadership, ProposeError,
@@ -164,6 +165,10 @@ impl Source for Shared {
             let reader = SnapshotReader::new(io::Cursor::new(content));
             Loaded::Snapshot { index, leader, reader }
         }))
+    }
+
+    fn blocking(&self) -> Blocking {
+        Blocking::OnThreads
     }
 }
 

@@ -1,29 +1,54 @@
 //! The few file operations a log needs, each durable in the way its name says.
 //!
-//! They go through one type so that a test can make them fail.
+//! They go through one type so that a test can make them fail, and a simulation can lose what was not synced.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
 use super::error::DiskError;
+use crate::blocking::Blocking;
+use crate::simulated::{self, Operation};
 
 /// How much of a large file is given back at once, and the pause behind it.
 const SHRINK_BYTES: u64 = 16 << 20;
 const SHRINK_PAUSE: Duration = Duration::from_millis(2);
 
-/// The disk, or in a test one that fails on demand.
+/// The disk, or a simulated one, or in a test one that fails on demand.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
+    simulated: Option<Arc<dyn simulated::Disk>>,
     #[cfg(test)]
     pub(crate) faults: std::sync::Arc<super::tests::faults::Faults>,
 }
 
 impl Disk {
+    pub(crate) fn simulated(disk: Arc<dyn simulated::Disk>) -> Self {
+        Self {
+            simulated: Some(disk),
+            #[cfg(test)]
+            faults: Arc::default(),
+        }
+    }
+
+    /// Where to do what blocks for it.
+    pub(crate) fn blocking(&self) -> Blocking {
+        match self.simulated {
+            None => Blocking::OnThreads,
+            Some(_) => Blocking::InPlace,
+        }
+    }
+
+    /// How long a simulated disk lets the next batch wait.
+    pub(crate) fn delay(&self) -> Duration {
+        self.simulated.as_ref().map_or(Duration::ZERO, |disk| disk.delay())
+    }
+
     pub(crate) fn write(
         &self,
         file: &File,
@@ -163,37 +188,20 @@ impl Disk {
         self.sync_dir(dir)
     }
 
-    #[cfg(not(test))]
+    /// Whether nothing is synced in truth.
     fn pretends(&self) -> bool {
-        false
+        #[cfg(test)]
+        if self.faults.pretend_sync.load(std::sync::atomic::Ordering::SeqCst) {
+            return true;
+        }
+        self.simulated.is_some()
     }
 
-    #[cfg(test)]
-    fn pretends(&self) -> bool {
-        self.faults.pretend_sync.load(std::sync::atomic::Ordering::SeqCst)
-    }
-
-    #[cfg(not(test))]
-    fn injected(&self, _operation: Operation<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    #[cfg(test)]
     fn injected(&self, operation: Operation<'_>) -> io::Result<()> {
-        self.faults.inject(operation)
+        #[cfg(test)]
+        self.faults.inject(operation)?;
+        self.simulated.as_ref().map_or(Ok(()), |disk| disk.about_to(operation))
     }
-}
-
-/// What is about to be done; a test can make it fail.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(test), expect(dead_code, reason = "only a test looks at what is synced"))]
-pub(crate) enum Operation<'a> {
-    Create,
-    Write,
-    Remove,
-    Sync(&'a File),
-    SyncDir(&'a Path),
-    Allocate,
 }
 
 /// Creates the file, empty; only its owner can read it.

@@ -33,8 +33,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread::JoinHandle;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use crate::blocking::Blocking;
 use crate::follow::Batch;
 use crate::{Index, Member};
 
@@ -64,12 +65,15 @@ pub(crate) struct Options {
     pub(crate) syncs: Syncs,
 }
 
-/// An open log: reads from here, writes through one thread.
+/// An open log: reads from here, writes through one thread, or one task where a world is simulated.
 pub(crate) struct Log {
     member: Member,
     memory: Arc<Mutex<Memory>>,
     jobs: Mutex<mpsc::Sender<Job>>,
+    /// Wakes a writer that is a task.
+    came: Arc<Notify>,
     failure: watch::Sender<Option<Arc<str>>>,
+    /// Of the writer, where it has one.
     thread: Mutex<Option<JoinHandle<()>>>,
     disk: Disk,
     #[cfg(test)]
@@ -88,16 +92,25 @@ impl Log {
         #[cfg(test)]
         let faults = options.disk.faults.clone();
         let writer = writer::Writer::new(options, recovered.files, memory.clone(), failure.clone());
-        let thread = std::thread::Builder::new()
-            .name("journal-writer".to_owned())
-            .spawn(move || writer.run(queue))
-            .map_err(OpenError::Thread)?;
+        let came = Arc::new(Notify::new());
+        let thread = match disk.blocking() {
+            Blocking::OnThreads => std::thread::Builder::new()
+                .name("journal-writer".to_owned())
+                .spawn(move || writer.run(queue))
+                .map(Some)
+                .map_err(OpenError::Thread)?,
+            Blocking::InPlace => {
+                tokio::spawn(writer.run_in_place(queue, came.clone()));
+                None
+            }
+        };
         Ok(Self {
             member,
             memory,
             jobs: Mutex::new(jobs),
+            came,
             failure,
-            thread: Mutex::new(Some(thread)),
+            thread: Mutex::new(thread),
             disk,
             #[cfg(test)]
             faults,
@@ -192,6 +205,11 @@ impl Log {
         }
     }
 
+    /// Where to do what blocks for it.
+    pub(crate) fn blocking(&self) -> Blocking {
+        self.disk.blocking()
+    }
+
     /// Turns to the reason when the log has failed, for good.
     pub(crate) fn failure(&self) -> watch::Receiver<Option<Arc<str>>> {
         self.failure.subscribe()
@@ -202,7 +220,8 @@ impl Log {
         writer::fail(&self.failure, reason);
     }
 
-    /// Writes what is queued, closes the files and gives up the lock. Blocks.
+    /// Writes what is queued, closes the files and gives up the lock. Blocks until that is done, but where the writer
+    /// is a task: that does it soon.
     pub(crate) fn close(&self) {
         self.send(Job::Stop);
         let thread = self.thread.lock().expect("no holder of the lock panics").take();
@@ -223,6 +242,7 @@ impl Log {
         if jobs.send(job).is_err() {
             tracing::debug!("a write came after the journal was closed");
         }
+        self.came.notify_one();
     }
 }
 

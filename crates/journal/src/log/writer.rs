@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Options;
 use super::error::DiskError;
@@ -67,20 +67,42 @@ impl Writer {
     }
 
     pub(crate) fn run(mut self, jobs: Receiver<Job>) {
-        while let Ok(mut job) = jobs.recv() {
-            loop {
-                if matches!(job, Job::Stop) {
-                    return self.stop();
-                }
-                self.take(job);
-                match jobs.try_recv() {
-                    Ok(next) => job = next,
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-                }
+        while let Ok(job) = jobs.recv() {
+            if !self.take_all(job, &jobs) {
+                break;
             }
-            self.settle(Self::flush);
         }
         self.stop();
+    }
+
+    /// The same as a task, where a world is simulated. `came` is told of each job behind its sending.
+    pub(crate) async fn run_in_place(mut self, jobs: Receiver<Job>, came: Arc<Notify>) {
+        loop {
+            came.notified().await;
+            tokio::time::sleep(self.options.disk.delay()).await;
+            if let Ok(job) = jobs.try_recv()
+                && !self.take_all(job, &jobs)
+            {
+                return self.stop();
+            }
+        }
+    }
+
+    /// Does the job and all that are queued behind it. `false`: it is to stop.
+    fn take_all(&mut self, first: Job, jobs: &Receiver<Job>) -> bool {
+        let mut job = first;
+        loop {
+            if matches!(job, Job::Stop) {
+                return false;
+            }
+            self.take(job);
+            match jobs.try_recv() {
+                Ok(next) => job = next,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+            }
+        }
+        self.settle(Self::flush);
+        true
     }
 
     fn take(&mut self, job: Job) {

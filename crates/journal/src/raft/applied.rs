@@ -112,7 +112,7 @@ impl RaftStateMachine<Types> for Applied {
         let membership = encode(&meta.last_membership);
         let snapshots = self.snapshots.clone();
         let keep = move || keep(&snapshots, last, membership, *snapshot);
-        let kept = tokio::task::spawn_blocking(keep).await.map_err(|error| failed(&error))?;
+        let kept = self.log.blocking().run(keep).await.map_err(|error| failed(&error))?;
         kept.map_err(|error| failed(&error))?;
         self.store.trim(last).await?;
         if self.log.positions().purged.is_none_or(|purged| purged.index < last.index) {
@@ -126,7 +126,7 @@ impl RaftStateMachine<Types> for Applied {
             snapshots.retire();
             log.sweep();
         };
-        tokio::task::spawn_blocking(sweep).await.map_err(|error| failed(&error))
+        self.log.blocking().run(sweep).await.map_err(|error| failed(&error))
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, StorageError<u64>> {

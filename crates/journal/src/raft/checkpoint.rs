@@ -56,8 +56,8 @@ impl Checkpoints {
         snapshot: Snapshot,
         _gate: OwnedMutexGuard<()>,
     ) -> Result<(), JournalError> {
-        let this = self.clone();
-        let written = tokio::task::spawn_blocking(move || this.write(upto, snapshot)).await;
+        let (this, blocking) = (self.clone(), self.log.blocking());
+        let written = blocking.run(move || this.write(upto, snapshot)).await;
         written
             .map_err(|error| failed(upto, format!("what writes it has failed: {error}")))?
             .map_err(|reason| failed(upto, reason))?;
@@ -74,7 +74,7 @@ impl Checkpoints {
             snapshots.retire();
             log.sweep();
         };
-        tokio::task::spawn_blocking(sweep).await.map_err(|error| failed(upto, error.to_string()))
+        blocking.run(sweep).await.map_err(|error| failed(upto, error.to_string()))
     }
 
     /// Blocks.

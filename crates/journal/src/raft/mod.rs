@@ -28,6 +28,7 @@ mod offline;
 mod peers;
 mod receive;
 mod shared;
+mod simulated;
 mod source;
 mod store;
 mod types;
@@ -111,13 +112,14 @@ impl Raft {
         let settings = settings(&timing).validate().map_err(|error| refused(&error))?;
         let room = Room::new(config.dir.clone());
         let options = options(&config, disk);
-        let opening = tokio::task::spawn_blocking(move || open_files(options)).await;
+        let blocking = options.disk.blocking();
+        let opening = blocking.run(move || open_files(options)).await;
         let Opened { log, snapshots, committed, memberships } =
             opening.map_err(|error| refused(&error))??;
         let (log, snapshots) = (Arc::new(log), Arc::new(snapshots));
         let me = log.member();
         let number = me.number();
-        let link = Link::new(me, cluster, timing, peers);
+        let link = Link::new(me, cluster, timing, peers, blocking);
 
         let shared = Arc::new(Shared::new(committed.map_or(0, |id| id.index), memberships));
         let (alive, applied) = oneshot::channel();
@@ -402,7 +404,7 @@ async fn end(Checkpoints { raft, log, snapshots, gate, .. }: Checkpoints) {
     if let Err(error) = raft.shutdown().await {
         tracing::error!(%error, "the raft core did not end in order");
     }
-    if let Err(error) = tokio::task::spawn_blocking(move || log.close()).await {
+    if let Err(error) = log.blocking().run(move || log.close()).await {
         tracing::error!(%error, "the journal's files were not closed in order");
     }
 }

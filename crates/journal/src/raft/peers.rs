@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::config::{Cluster, Timing};
 use super::wire::{Envelope, Message, Refusal, Reply};
 use crate::Member;
+use crate::blocking::Blocking;
 
 /// The largest message, in bytes: a record of the greatest size, and what stands around it.
 pub const MESSAGE_BYTES_MAX: usize = crate::RECORD_BYTES_MAX + (64 << 10);
@@ -65,6 +66,8 @@ pub(crate) struct Link {
     pub(crate) me: Member,
     pub(crate) timing: Timing,
     pub(crate) peers: Arc<dyn Peers>,
+    /// Where to do what blocks.
+    pub(crate) blocking: Blocking,
     cluster_id: u128,
     incarnation: AtomicU64,
     known: Mutex<BTreeMap<u64, Known>>,
@@ -91,10 +94,11 @@ impl Link {
         cluster: Cluster,
         timing: Timing,
         peers: Arc<dyn Peers>,
+        blocking: Blocking,
     ) -> Arc<Self> {
         let incarnation = AtomicU64::new(cluster.incarnation);
         let known = Mutex::default();
-        Arc::new(Self { me, timing, peers, cluster_id: cluster.id, incarnation, known })
+        Arc::new(Self { me, timing, peers, blocking, cluster_id: cluster.id, incarnation, known })
     }
 
     pub(crate) fn cluster(&self) -> Cluster {

@@ -18,6 +18,7 @@ use super::shared::{Metrics, Shared};
 use super::types::Types;
 use super::wire::{Appended, Ask, Envelope, Head, Message, Opinion, Refusal, Reply};
 use crate::Leadership;
+use crate::blocking::Blocking;
 use crate::log::Log;
 
 /// Takes messages.
@@ -135,7 +136,7 @@ impl Receiver {
         let receiving = self.raft.begin_receiving_snapshot().await;
         let SnapshotFile { file, .. } = *receiving.map_err(|_| Refusal::Dead)?;
         let stall = self.link.timing.stall;
-        let file = receive(file, chunks, stall).await.map_err(|error| {
+        let file = receive(file, chunks, stall, self.link.blocking).await.map_err(|error| {
             tracing::warn!(%error, "a snapshot of another node could not be taken");
             Refusal::Cut
         })?;
@@ -160,6 +161,7 @@ async fn receive(
     file: File,
     mut chunks: mpsc::Receiver<Bytes>,
     stall: std::time::Duration,
+    blocking: Blocking,
 ) -> io::Result<File> {
     let mut file = file;
     loop {
@@ -167,12 +169,12 @@ async fn receive(
         let Some(chunk) = chunk.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))? else {
             break;
         };
-        let written = tokio::task::spawn_blocking(move || {
+        let written = blocking.run(move || {
             file.write_all(&chunk)?;
             Ok::<_, io::Error>(file)
         });
         file = written.await.map_err(io::Error::other)??;
     }
-    let checked = tokio::task::spawn_blocking(move || crate::snapshot::verify(file));
+    let checked = blocking.run(move || crate::snapshot::verify(file));
     checked.await.map_err(io::Error::other)?
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::blocking::Blocking;
 use crate::follow::{BATCH, Loaded, Source};
 use crate::log::{self, Kind, Log};
 use crate::snapshot::Snapshots;
@@ -38,6 +39,10 @@ impl Source for Files {
         }
         let newest = self.snapshot(0).map_err(|error| self.log.fail(error.to_string().into()));
         newest.ok().map(Some)
+    }
+
+    fn blocking(&self) -> Blocking {
+        self.log.blocking()
     }
 }
 

@@ -171,7 +171,7 @@ async fn read(
     range: Range<Index>,
     batch: Batch,
 ) -> Result<Vec<log::Entry>, StorageError<u64>> {
-    let read = tokio::task::spawn_blocking(move || log.read(range, batch));
+    let read = log.blocking().run(move || log.read(range, batch));
     let lost = |error: &dyn std::error::Error| StorageIOError::read_logs(AnyError::error(error));
     match read.await {
         Ok(Ok(entries)) => Ok(entries),

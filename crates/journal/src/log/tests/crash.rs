@@ -138,7 +138,7 @@ fn no_crash_of_the_process_loses_what_was_acknowledged() {
 
 pub(crate) fn lose_power(env: &Env, keeps: impl FnMut() -> bool) -> Env {
     let left = Env::without_sync();
-    env.disk.faults.durable.lock().unwrap().lose_power(env.path(), left.path(), keeps);
+    env.disk.faults.durable.lock().unwrap().lose_power(env.path(), left.path(), keeps).unwrap();
     left
 }
 

@@ -1,15 +1,11 @@
-//! A disk that fails on demand, and one that loses what was not synced.
+//! A disk that fails on demand, and remembers what was synced.
 
-use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::log::disk::Operation;
+use crate::simulated::{Durable, Operation};
 
 /// What is to fail.
 #[derive(Debug)]
@@ -85,78 +81,10 @@ impl Faults {
             return Err(error.into());
         }
         if self.pretend_sync.load(SeqCst) {
-            self.durable.lock().unwrap().note(operation);
+            self.durable.lock().unwrap().note(operation)?;
         }
         Ok(())
     }
-}
-
-/// What a machine that loses its power is sure to keep: the content of files when they were last synced,
-/// and the names in the directory when that was.
-#[derive(Debug, Default)]
-pub(crate) struct Durable {
-    content: BTreeMap<Inode, Vec<u8>>,
-    names: BTreeMap<String, Inode>,
-}
-
-impl Durable {
-    /// What is in the directory now has come through.
-    pub(crate) fn of(dir: &Path) -> Self {
-        let names = names(dir);
-        let read = |(name, inode): (&String, &Inode)| (*inode, fs::read(dir.join(name)).unwrap());
-        Self { content: names.iter().map(read).collect(), names }
-    }
-
-    fn note(&mut self, operation: Operation<'_>) {
-        match operation {
-            Operation::Sync(file) => {
-                let metadata = file.metadata().unwrap();
-                let mut content = vec![0; metadata.len() as usize];
-                file.read_exact_at(&mut content, 0).unwrap();
-                self.content.insert(inode(&metadata), content);
-            }
-            Operation::SyncDir(dir) => self.names = names(dir),
-            Operation::Create | Operation::Write | Operation::Remove | Operation::Allocate => {}
-        }
-    }
-
-    /// Puts into `to` what is left of `from` after a loss of power.
-    /// `keeps` says for each sector that was written but not synced, and for the names, whether it came through.
-    pub(crate) fn lose_power(&self, from: &Path, to: &Path, mut keeps: impl FnMut() -> bool) {
-        let now = names(from);
-        let names = if keeps() { &now } else { &self.names };
-        for (name, inode) in names {
-            let synced = self.content.get(inode).cloned().unwrap_or_default();
-            let current = now.iter().find(|(_, now)| *now == inode);
-            let current = current.and_then(|(name, _)| fs::read(from.join(name)).ok());
-            let current = current.unwrap_or_else(|| synced.clone());
-            let mut content = if keeps() { current.clone() } else { synced.clone() };
-            for (at, sector) in content.chunks_mut(512).enumerate() {
-                let source = if keeps() { &current } else { &synced };
-                let range = at * 512..at * 512 + sector.len();
-                match source.get(range) {
-                    Some(bytes) => sector.copy_from_slice(bytes),
-                    None => sector.fill(0),
-                }
-            }
-            fs::write(to.join(name), content).unwrap();
-        }
-    }
-}
-
-/// Numbers are given again, so the time of birth belongs to them.
-type Inode = (u64, SystemTime);
-
-fn inode(metadata: &Metadata) -> Inode {
-    (metadata.ino(), metadata.created().unwrap())
-}
-
-fn names(dir: &Path) -> BTreeMap<String, Inode> {
-    let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap());
-    let named = |file: fs::DirEntry| {
-        (file.file_name().into_string().unwrap(), inode(&file.metadata().unwrap()))
-    };
-    files.map(named).collect()
 }
 
 /// Chance that can be repeated.

@@ -39,7 +39,7 @@ pub(super) async fn send(
         let mut source = snapshot.snapshot;
         let mut sent = 0;
         loop {
-            let read = tokio::task::spawn_blocking(move || {
+            let read = link.blocking.run(move || {
                 let chunk = read(&mut source.file);
                 (source, chunk)
             });

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::*;
 use crate::LeaderId;
+use crate::blocking::Blocking;
 use crate::conformance::soon;
 use crate::log::{self, EntryId, Kind};
 use crate::raft::config::{Cluster, Timing};
@@ -48,7 +49,7 @@ fn connection(answers: &[Appended]) -> (Connection, Arc<Script>) {
     let me = Member { node: 1, life: 0 };
     let timing = Timing { append: Duration::from_secs(60), ..Timing::default() };
     let timing = Timing { election_min: Duration::from_secs(60), ..timing };
-    let link = Link::new(me, Cluster::default(), timing, script.clone());
+    let link = Link::new(me, Cluster::default(), timing, script.clone(), Blocking::default());
     let target = Member { node: 2, life: 0 };
     (Connection { target, link, under_way: None, late: 0 }, script)
 }

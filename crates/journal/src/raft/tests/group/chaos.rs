@@ -7,8 +7,9 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::Delivered;
-use crate::log::tests::faults::{Chance, Durable};
+use crate::log::tests::faults::Chance;
 use crate::member::mix;
+use crate::simulated::Durable;
 
 const LASTS: Duration = Duration::from_secs(9);
 const CLIENTS: u64 = 4;
@@ -129,12 +130,12 @@ impl World {
         let left = TempDir::new().unwrap();
         let chance = &mut self.chance;
         let durable = home.disk.faults.durable.lock().unwrap();
-        durable.lose_power(home.dir.path(), left.path(), || chance.coin());
+        durable.lose_power(home.dir.path(), left.path(), || chance.coin()).unwrap();
         drop(durable);
         home.disk = Disk::default();
         home.disk.faults.pretend_sync.store(true, SeqCst);
         home.disk.faults.sync_micros.store(SYNC_MICROS, SeqCst);
-        *home.disk.faults.durable.lock().unwrap() = Durable::of(left.path());
+        *home.disk.faults.durable.lock().unwrap() = Durable::of(left.path()).unwrap();
         home.dir = left;
     }
 
