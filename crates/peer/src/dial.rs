@@ -17,7 +17,7 @@ use proto::peer::peer_client::PeerClient;
 use proto::session::{ToControl, ToWorker};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
@@ -35,6 +35,7 @@ use crate::connection::{End, From, Guarded};
 use crate::credentials::Credentials;
 use crate::handed::{self, REQUESTS_OF_NODE_MAX};
 use crate::listen::why;
+use crate::simulated::{self, Network};
 use crate::{Certified, verify};
 
 /// How long a connection may take to come up.
@@ -94,6 +95,8 @@ pub enum Uncallable {
 /// Calls peers.
 pub struct Dialer {
     credentials: Arc<Credentials>,
+    /// In place of TLS over TCP.
+    network: Option<Arc<dyn Network>>,
     known: Mutex<HashMap<NodeId, Known>>,
 }
 
@@ -106,7 +109,12 @@ struct Known {
 impl Dialer {
     /// Knows nobody yet.
     pub fn new(credentials: Arc<Credentials>) -> Arc<Dialer> {
-        Arc::new(Dialer { credentials, known: Mutex::default() })
+        Arc::new(Dialer { credentials, network: None, known: Mutex::default() })
+    }
+
+    /// The same over a simulated network.
+    pub fn over(network: Arc<dyn Network>, credentials: Arc<Credentials>) -> Arc<Dialer> {
+        Arc::new(Dialer { credentials, network: Some(network), known: Mutex::default() })
     }
 
     /// Says where a node is: `HOST:PORT`. Connections that are open stay; the next one goes there.
@@ -231,12 +239,6 @@ impl Dialer {
         lane: Lane,
         address: Arc<Mutex<String>>,
     ) -> Result<Channel, Uncallable> {
-        let config = verify::client(&self.credentials, node);
-        let config = config
-            .map_err(|error| Uncallable::Unconnected { node, why: verify::explain(&error) })?;
-        let credentials = Some(self.credentials.clone());
-        let backoff = Arc::default();
-        let connector = Connector { config, credentials, address, backoff };
         let endpoint = match lane {
             // Readers that take nothing must not use up what others are answered by: all that may be under way fits.
             Lane::People => endpoint()
@@ -244,6 +246,16 @@ impl Dialer {
                 .initial_connection_window_size(PEOPLE_WINDOW * REQUESTS_OF_NODE_MAX),
             Lane::Urgent | Lane::Bulk | Lane::Session => endpoint(),
         };
+        let backoff = Arc::default();
+        if let Some(network) = &self.network {
+            let connector = Connector { way: network.clone(), address, backoff };
+            return Ok(endpoint.connect_with_connector_lazy(connector));
+        }
+        let config = verify::client(&self.credentials, node);
+        let config = config
+            .map_err(|error| Uncallable::Unconnected { node, why: verify::explain(&error) })?;
+        let credentials = Some(self.credentials.clone());
+        let connector = Connector { way: Tls { config, credentials }, address, backoff };
         Ok(endpoint.connect_with_connector_lazy(connector))
     }
 
@@ -308,11 +320,67 @@ pub(crate) fn endpoint() -> Endpoint {
         .initial_connection_window_size(CONNECTION_WINDOW)
 }
 
-/// Makes connections to one node.
-pub(crate) struct Connector {
+/// How a connection comes about.
+pub(crate) trait Connect: Clone + Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Connects, or says why there is no connection.
+    fn connect(&self, address: &str) -> impl Future<Output = Result<Self::Stream, String>> + Send;
+}
+
+/// By TLS over TCP.
+#[derive(Clone)]
+pub(crate) struct Tls {
     pub(crate) config: Arc<ClientConfig>,
     /// Whose trust ends the connection; none for a machine that joins.
     pub(crate) credentials: Option<Arc<Credentials>>,
+}
+
+impl Connect for Tls {
+    type Stream = Guarded<TlsStream<TcpStream>>;
+
+    async fn connect(&self, address: &str) -> Result<Self::Stream, String> {
+        let Tls { config, credentials } = self.clone();
+        let at = |error: io::Error| {
+            if let (true, Some(credentials)) = (verify::is_revoked(&error), &credentials) {
+                credentials.set_removed();
+            }
+            format!("{address}: {}", why(&error))
+        };
+        let stream = TcpStream::connect(address).await.map_err(at)?;
+        // Small messages are not to wait for others.
+        let _ = stream.set_nodelay(true);
+        let name = ServerName::try_from("peer.windlass.invalid").expect("it is a name");
+        let mut stream = TlsConnector::from(config).connect(name, stream).await.map_err(at)?;
+        // In TLS 1.3 a client is done before the server has looked at its certificate. The server speaks first once it
+        // has, so the first byte, which stays where it is, says that it is content.
+        if stream.fill_buf().await.map_err(at)?.is_empty() {
+            return Err(format!("{address}: the other side ended the connection"));
+        }
+        let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let certified = certificate.and_then(Certified::read);
+        let end: End = match (credentials, certified) {
+            (Some(credentials), Some(certified)) => {
+                Box::pin(async move { credentials.refused(certified).await.to_string() })
+            }
+            _ => Box::pin(std::future::pending()),
+        };
+        Ok(Guarded { stream, end, from: From(certified), _held: None })
+    }
+}
+
+impl Connect for Arc<dyn Network> {
+    type Stream = simulated::Stream;
+
+    async fn connect(&self, address: &str) -> Result<simulated::Stream, String> {
+        let connected = Network::connect(&**self, address).await;
+        connected.map_err(|error| format!("{address}: {error}"))
+    }
+}
+
+/// Makes connections to one node.
+pub(crate) struct Connector<C> {
+    pub(crate) way: C,
     pub(crate) address: Arc<Mutex<String>>,
     pub(crate) backoff: Arc<Mutex<Backoff>>,
 }
@@ -325,8 +393,8 @@ pub(crate) struct Backoff {
     why: String,
 }
 
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Guarded<TlsStream<TcpStream>>>;
+impl<C: Connect> Service<Uri> for Connector<C> {
+    type Response = TokioIo<C::Stream>;
     type Error = io::Error;
     type Future = std::pin::Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
 
@@ -335,7 +403,7 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let (config, credentials) = (self.config.clone(), self.credentials.clone());
+        let way = self.way.clone();
         let address = self.address.lock().expect("no holder of the lock panics").clone();
         let backoff = self.backoff.clone();
         Box::pin(async move {
@@ -343,7 +411,7 @@ impl Service<Uri> for Connector {
             if state().not_before.is_some_and(|at| Instant::now() < at) {
                 return Err(unconnected(state().why.clone()));
             }
-            let connected = tokio::time::timeout(CONNECT, connect(&address, config, credentials));
+            let connected = tokio::time::timeout(CONNECT, way.connect(&address));
             let connected = connected
                 .await
                 .unwrap_or_else(|_| Err(format!("no connection to {address} within {CONNECT:?}")));
@@ -367,38 +435,6 @@ impl Service<Uri> for Connector {
 /// The one error of this kind: by it is known that nothing was sent.
 fn unconnected(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, why)
-}
-
-async fn connect(
-    address: &str,
-    config: Arc<ClientConfig>,
-    credentials: Option<Arc<Credentials>>,
-) -> Result<Guarded<TlsStream<TcpStream>>, String> {
-    let at = |error: io::Error| {
-        if let (true, Some(credentials)) = (verify::is_revoked(&error), &credentials) {
-            credentials.set_removed();
-        }
-        format!("{address}: {}", why(&error))
-    };
-    let stream = TcpStream::connect(address).await.map_err(at)?;
-    // Small messages are not to wait for others.
-    let _ = stream.set_nodelay(true);
-    let name = ServerName::try_from("peer.windlass.invalid").expect("it is a name");
-    let mut stream = TlsConnector::from(config).connect(name, stream).await.map_err(at)?;
-    // In TLS 1.3 a client is done before the server has looked at its certificate. The server speaks first once it
-    // has, so the first byte, which stays where it is, says that it is content.
-    if stream.fill_buf().await.map_err(at)?.is_empty() {
-        return Err(format!("{address}: the other side ended the connection"));
-    }
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let certified = certificate.and_then(Certified::read);
-    let end: End = match (credentials, certified) {
-        (Some(credentials), Some(certified)) => {
-            Box::pin(async move { credentials.refused(certified).await.to_string() })
-        }
-        _ => Box::pin(std::future::pending()),
-    };
-    Ok(Guarded { stream, end, from: From(certified), _held: None })
 }
 
 #[cfg(test)]

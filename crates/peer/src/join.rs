@@ -9,7 +9,7 @@ use proto::peer::{JoinRequest, join_reply};
 use rustls::pki_types::CertificateDer;
 
 use crate::clock::Clock;
-use crate::dial::{Connector, endpoint, unanswered, within};
+use crate::dial::{Connector, Tls, endpoint, unanswered, within};
 use crate::files::{Files, Own};
 use crate::token::Fault;
 use crate::trust::Trust;
@@ -86,8 +86,7 @@ pub async fn join(
     let (config, pinned) = verify::joiner(token, clock.now_s())
         .map_err(|error| unreachable(verify::explain(&error)))?;
     let connector = Connector {
-        config,
-        credentials: None,
+        way: Tls { config, credentials: None },
         address: Arc::new(Mutex::new(address.to_owned())),
         backoff: Arc::default(),
     };

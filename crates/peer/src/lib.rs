@@ -37,6 +37,8 @@ pub mod renew;
 pub mod seal;
 pub mod server;
 pub mod service;
+#[doc(hidden)]
+pub mod simulated;
 pub mod token;
 pub mod trust;
 
