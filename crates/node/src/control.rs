@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use journal::{Delivered, Follow, Journal, LeaderId, Leadership, ProposeError, SnapshotReader};
 use machine::{Answer, snapshot};
@@ -17,7 +17,9 @@ use proto::session::{ToControl, ToWorker, to_worker};
 use reactor::control::{Config, Control, Effect, Event, RequestId, SessionId, Unavailable};
 use reactor::placement::{Planner, Room};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
+use crate::beside::in_place;
 use crate::clock::Clock;
 use crate::cluster::clocks::Seen;
 use crate::copies::{Lists, hand_out};
@@ -137,10 +139,15 @@ impl<J: Journal> Task<J> {
             sessions: HashMap::new(),
             metrics,
             flights: Flights::new(traces),
-            clock: Clock,
+            clock: Clock::default(),
             timer: None,
             oldest_at: Instant::now(),
         }
+    }
+
+    /// The same by another clock.
+    pub(crate) fn by(self, clock: Clock) -> Task<J> {
+        Task { clock, ..self }
     }
 
     /// Runs until the journal ends; returns why.
@@ -189,7 +196,7 @@ impl<J: Journal> Task<J> {
                     },
                     None => return "the node stops".to_owned(),
                 },
-                () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
+                () = tokio::time::sleep_until(wake), if self.timer.is_some() => {
                     self.timer = None;
                     Event::Timer
                 }
@@ -235,7 +242,7 @@ impl<J: Journal> Task<J> {
                 "the snapshot of entry {index} cannot be read: {why}\nhint: move that file out of the journal's directory; the snapshot before it is used then, if it is still there"
             )
         };
-        let state = tokio::task::block_in_place(|| {
+        let state = in_place(|| {
             let mut state = snapshot::Reader::new();
             let mut piece = vec![0; PIECE_BYTES];
             loop {
@@ -375,15 +382,15 @@ fn pair(leader: LeaderId) -> (u64, u64) {
     (leader.term, leader.node)
 }
 
-/// Makes plans on a thread of its own, so that a slow one delays nothing else.
-pub(crate) fn planner(
+/// Makes plans. It has a thread of its own, so that a slow one delays nothing else.
+pub(crate) async fn planner(
     mut plans: mpsc::Receiver<Plan>,
     done: mpsc::Sender<Input>,
     metrics: &Placement,
     traces: Option<&Traces>,
 ) {
     let mut planner = Planner::default();
-    while let Some(Plan { state, room }) = plans.blocking_recv() {
+    while let Some(Plan { state, room }) = plans.recv().await {
         let begun = Instant::now();
         let begun_us = traces.map_or(0, |_| traces::now_us());
         let plan = planner.plan(&state, &room);
@@ -393,7 +400,7 @@ pub(crate) fn planner(
         metrics.planned.count(ranges.map(|range| u64::from(range.end() - range.start()) + 1).sum());
         traces::planned(traces, begun_us, plan.places.iter());
         drop(state);
-        if done.blocking_send(Input::Planned(plan)).is_err() {
+        if done.send(Input::Planned(plan)).await.is_err() {
             return;
         }
     }

@@ -171,6 +171,15 @@ impl Work {
         }
     }
 
+    /// The same as a task of a simulated world, where nobody purges. It ends with its runtime.
+    pub(crate) async fn run_in_place(mut self) -> Result<(), Error> {
+        loop {
+            tokio::time::sleep(FLUSH_AFTER).await;
+            self.flush()?;
+            self.tend()?;
+        }
+    }
+
     fn purge(&mut self, mut purge: Purge, reply: oneshot::Sender<Purged>) -> Result<(), Error> {
         match self.history.purge_step(&mut purge) {
             Ok(true) => self.purges.push_front((purge, reply)),

@@ -8,6 +8,7 @@
 //! what is not applied: a node whose journal has died stops.
 
 mod admission;
+mod beside;
 mod blobs;
 mod chance;
 pub mod changes;
@@ -76,6 +77,8 @@ pub use peers::{AuthorityShown, ClusterStatus, MemberStatus, NewJoinToken, Vote}
 pub use reactor::clocks::is_wrong as clock_is_wrong;
 /// How long a voter has to be silent before another takes its place, in milliseconds.
 pub use reactor::voters::AWAY_MS as VOTER_AWAY_MS;
+#[doc(hidden)]
+pub use start::simulated;
 pub use start::{Node, Part, WorkerHandle, start};
 pub use tokens::{NewToken, TokenStatus};
 pub use view::View;

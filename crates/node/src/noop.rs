@@ -4,7 +4,6 @@
 //! held to its slot and succeeds at once. They must never say of a real task that it ran.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use model::slots::Slots;
 use model::{Attempt, Element, Ending, NodeId, NotStarted, Outcome, Resources, RunId};
@@ -14,6 +13,7 @@ use proto::supervisor::{
 };
 use reactor::worker::{Config, Effect, Event, Worker};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -88,7 +88,7 @@ impl Noop {
             slots,
             line,
             words: None,
-            clock: Clock,
+            clock: Clock::default(),
             timer: None,
             said: Vec::new(),
             _silent: silent,
@@ -119,7 +119,7 @@ impl Noop {
                     }
                     None => return,
                 },
-                () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
+                () = tokio::time::sleep_until(wake), if self.timer.is_some() => {
                     self.timer = None;
                     Event::Timer
                 }

@@ -1,4 +1,4 @@
-//! The thread that adds facts to history and then publishes: whoever sees a state finds all facts
+//! What adds facts to history and then publishes: whoever sees a state finds all facts
 //! up to it.
 //!
 //! It takes whatever queued up meanwhile, so that a burst of batches is one view. It never waits
@@ -82,13 +82,13 @@ struct News {
 
 impl Publisher {
     /// Runs until the control part ends. An error means that history cannot be written.
-    pub(crate) fn run(&self, inbox: &mut mpsc::Receiver<Publish>) -> Result<(), Failed> {
+    pub(crate) async fn run(&self, inbox: &mut mpsc::Receiver<Publish>) -> Result<(), Failed> {
         // No other node, and no other life of this one, counts from here.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let connections_version = since.as_micros() as u64;
         let mut view = View { connections_version, ..View::default() };
         let mut filling: Option<Filling> = None;
-        while let Some(first) = inbox.blocking_recv() {
+        while let Some(first) = inbox.recv().await {
             let mut news = News::default();
             self.take(first, &mut view, &mut news);
             for _ in 1..ENTRIES_MAX {

@@ -8,6 +8,7 @@ use history::History;
 use journal::raft::Raft;
 use tokio::sync::{Semaphore, mpsc, watch};
 
+use crate::beside::in_place;
 use crate::blobs::Blobs;
 use crate::cluster::clocks::Seen;
 use crate::cluster::door::Door;
@@ -92,5 +93,5 @@ impl Shared {
 pub(crate) async fn aside<T>(turns: &Semaphore, look: impl FnOnce() -> T) -> Result<T, Refused> {
     let turn = turns.acquire().await;
     let _turn = turn.map_err(|_| Refused::Unavailable("the node stops".to_owned()))?;
-    Ok(tokio::task::block_in_place(look))
+    Ok(in_place(look))
 }

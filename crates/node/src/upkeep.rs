@@ -17,6 +17,7 @@ use model::{Attempt, NodeId, Retention};
 use runner::output::{Limits, Store};
 use tokio::sync::{mpsc, watch};
 
+use crate::beside::blocking;
 use crate::control::Input;
 use crate::metrics::Metrics;
 use crate::output::Tails;
@@ -236,7 +237,7 @@ impl<J: Journal> Task<J> {
         let state = self.views.borrow().state.clone();
         // History must have on disk what the entries tell, before they go.
         let history = self.history.clone();
-        match tokio::task::spawn_blocking(move || history.flush()).await {
+        match blocking(move || history.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "no snapshot is made while history cannot be written");
@@ -267,7 +268,7 @@ impl<J: Journal> Task<J> {
     /// Removes tails of other nodes' output that are too old or too many.
     async fn sweep_tails(&self) {
         let (tails, bytes_max) = (self.tails.clone(), self.keeping.output_bytes / TAILS_PART);
-        let swept = tokio::task::spawn_blocking(move || tails.sweep(bytes_max, OUTPUT_KEPT));
+        let swept = blocking(move || tails.sweep(bytes_max, OUTPUT_KEPT));
         if let Ok(Err(error)) = swept.await {
             tracing::warn!(%error, "old tails of output could not be removed");
         }
@@ -282,7 +283,7 @@ impl<J: Journal> Task<J> {
         let held: BTreeSet<Attempt> = placed(&view.state, self.node).collect();
         let limits = Limits { bytes_max: self.keeping.output_bytes, oldest_us: oldest_us() };
         let (output, history) = (self.output.clone(), self.history.clone());
-        let swept = tokio::task::spawn_blocking(move || {
+        let swept = blocking(move || {
             for _ in 0..SWEEPS_MAX {
                 if !output.sweep(&limits, &|attempt| held.contains(&attempt))?.more {
                     break;

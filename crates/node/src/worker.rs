@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::{Attempt, NodeId, SupervisorId};
 use peer::Dialer;
@@ -16,6 +16,7 @@ use proto::supervisor::{FromSupervisor, ToSupervisor, from_supervisor, to_superv
 use reactor::worker::{Effect, Event, Worker};
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::clock::{Clock, since_boot};
 use crate::cluster::contacts::Contacts;
@@ -218,7 +219,7 @@ impl Task {
                     }
                     Event::Down
                 }
-                () = tokio::time::sleep_until(wake.into()), if self.timer.is_some() => {
+                () = tokio::time::sleep_until(wake), if self.timer.is_some() => {
                     self.timer = None;
                     Event::Timer
                 }

@@ -54,6 +54,7 @@ pub(crate) struct Clocks {
     pub(crate) journal: Arc<Raft>,
     pub(crate) ways: Ways,
     pub(crate) contacts: Arc<Contacts>,
+    pub(crate) clock: Clock,
     pub(crate) seen: watch::Sender<Seen>,
 }
 
@@ -112,7 +113,7 @@ impl Clocks {
         let mut asked = JoinSet::new();
         for (node, _) in self.contacts.all() {
             if voters.contains(&journal_number(node)) {
-                let dialer = self.ways.dialer.clone();
+                let (dialer, clock) = (self.ways.dialer.clone(), self.clock.clone());
                 asked.spawn(async move {
                     let begun = Instant::now();
                     let ask = ask::Kind::Clock(AskClock {});
@@ -120,7 +121,7 @@ impl Clocks {
                     let Ok(Ok(told::Kind::UnixMs(theirs))) = told.await else { return None };
                     // They told it about half way between.
                     let ours =
-                        Clock.now().unix_ms as i64 - (begun.elapsed().as_millis() / 2) as i64;
+                        clock.now().unix_ms as i64 - (begun.elapsed().as_millis() / 2) as i64;
                     Some((node, (theirs as i64).saturating_sub(ours)))
                 });
             }

@@ -16,6 +16,7 @@ use proto::peer::copy_request::{History as Wanted, Wanted as Kind};
 use tokio::sync::mpsc;
 
 use super::{PIECE_BYTES, next};
+use crate::beside::in_place;
 use crate::cluster::contacts::Contacts;
 
 /// How often all control nodes are asked, and how long it is waited in between.
@@ -103,7 +104,7 @@ async fn fetch_from(
     loop {
         let Piece { file, bytes, last } = next(&mut pieces).await?;
         total += bytes.len() as u64;
-        tokio::task::block_in_place(|| {
+        in_place(|| {
             if let Some(name) = file {
                 incoming.begin(&name)?;
             }
@@ -114,7 +115,7 @@ async fn fetch_from(
             break;
         }
     }
-    let finished = tokio::task::block_in_place(|| incoming.finish());
+    let finished = in_place(|| incoming.finish());
     finished.map_err(|error| text(&error))?;
     Ok(total)
 }
@@ -125,35 +126,32 @@ pub(super) async fn send(
     through: u64,
     pieces: mpsc::Sender<Piece>,
 ) -> Result<(), Turned> {
-    let sent = tokio::task::spawn_blocking(move || {
-        let files = history.files(through).map_err(|error| error.to_string())?;
-        let files = files.ok_or("history lacks entries here, too")?;
-        for copied in files {
-            if send_file(copied, &pieces).map_err(|error| error.to_string())?.is_none() {
-                return Ok(());
-            }
+    let failed = |error: &dyn std::error::Error| Turned::Unavailable(error.to_string());
+    let files = in_place(|| history.files(through)).map_err(|error| failed(&error))?;
+    let lacking = || Turned::Unavailable("history lacks entries here, too".to_owned());
+    for copied in files.ok_or_else(lacking)? {
+        if send_file(copied, &pieces).await.map_err(|error| failed(&error))?.is_none() {
+            return Ok(());
         }
-        let end = Piece { last: true, ..Piece::default() };
-        let _ = pieces.blocking_send(end); // Whoever asked may have gone.
-        Ok(())
-    });
-    let sent: Result<(), String> = sent.await.unwrap_or_else(|error| Err(error.to_string()));
-    sent.map_err(Turned::Unavailable)
+    }
+    let end = Piece { last: true, ..Piece::default() };
+    let _ = pieces.send(end).await; // Whoever asked may have gone.
+    Ok(())
 }
 
 /// `None`: nobody takes it any more.
-fn send_file(copied: Copied, pieces: &mpsc::Sender<Piece>) -> std::io::Result<Option<()>> {
+async fn send_file(copied: Copied, pieces: &mpsc::Sender<Piece>) -> std::io::Result<Option<()>> {
     let Copied { name, file, bytes } = copied;
     let mut rest = file.take(bytes);
     let mut name = Some(name);
     loop {
         let mut piece = Vec::with_capacity(PIECE_BYTES);
-        let count = rest.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+        let count = in_place(|| rest.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece))?;
         if count == 0 && name.is_none() {
             return Ok(Some(()));
         }
         let piece = Piece { file: name.take(), bytes: piece, last: false };
-        if pieces.blocking_send(piece).is_err() {
+        if pieces.send(piece).await.is_err() {
             return Ok(None);
         }
     }

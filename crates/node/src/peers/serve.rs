@@ -34,6 +34,7 @@ pub(crate) struct Serve {
     pub(crate) host: Arc<Host>,
     pub(crate) copies: Arc<Copies>,
     pub(crate) handle: OnceLock<Handle>,
+    pub(crate) clock: Clock,
 }
 
 impl Serve {
@@ -43,7 +44,7 @@ impl Serve {
 
     async fn told(&self, from: Identity, ask: ask::Kind) -> Result<told::Kind, Refused> {
         if let (true, ask::Kind::Clock(_)) = (from.roles.control, &ask) {
-            return Ok(told::Kind::UnixMs(Clock.now().unix_ms));
+            return Ok(told::Kind::UnixMs(self.clock.now().unix_ms));
         }
         let handle = self.handle().map_err(|turned| Refused::Unavailable(turned.to_string()))?;
         let control = from.roles.control;

@@ -81,12 +81,16 @@ pub(super) async fn start(
     let metrics = Arc::new(Metrics::new());
     fetch_keys(&own, &data_dir.path).await?;
     let journal = open_journal(data_dir, &own, &metrics).await?;
-    let (parts, publisher, traced) = deciding(&config, data_dir, own.clone(), journal, metrics)?;
+    let clock = Clock::default();
+    let (parts, works, traced) =
+        deciding(&config, &data_dir.path, own.clone(), journal, metrics, clock)?;
+    let publisher = works.on_threads(&parts)?;
     let serve = Arc::new(Serve {
         journal: parts.journal.clone(),
         host: parts.host.clone(),
         copies: parts.copies.clone(),
         handle: OnceLock::new(),
+        clock: parts.clock.clone(),
     });
     parts.door.serve(serve.clone());
     if let Some(socket) = socket {
@@ -152,7 +156,7 @@ pub(super) async fn start(
             supervisor_pid: pid_tx,
             welcome: welcome_tx,
             down: closed_rx,
-            clock: Clock,
+            clock: Clock::default(),
             timer: None,
         };
         worker::spawn(worker, parts.stopped.clone());
@@ -187,7 +191,7 @@ pub(super) async fn start(
     Ok((Control { handle, traced, publisher, ousted }, supervisor_pid))
 }
 
-fn handle(
+pub(super) fn handle(
     config: &Config,
     parts: &Parts,
     info: &Info,
@@ -354,7 +358,7 @@ async fn fetch_keys(own: &Own, data_dir: &Path) -> Result<(), StartError> {
 
 /// Waits until a leader is known and this node has applied all that is committed. A node of a
 /// group whose majority is away serves all the same: then it is asked most.
-async fn caught_up(parts: &Parts) -> Result<Arc<View>, StartError> {
+pub(super) async fn caught_up(parts: &Parts) -> Result<Arc<View>, StartError> {
     let dead = |reason: String| StartError::JournalDied(reason);
     let mut stopped = parts.stopped.subscribe();
     let mut views = parts.views.clone();

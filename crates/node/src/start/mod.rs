@@ -5,7 +5,9 @@
 
 mod control;
 mod parts;
+pub mod simulated;
 mod worker;
+mod works;
 
 use std::path::Path;
 use std::sync::Arc;

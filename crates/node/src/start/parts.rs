@@ -1,5 +1,6 @@
 //! What decides, and what the rest of a control node is started with: from the journal to the views.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use history::{History, Settings};
@@ -9,8 +10,9 @@ use peer::Carrier;
 use runner::output::Store;
 use tokio::sync::{mpsc, watch};
 
-use super::thread;
+use super::works::Works;
 use crate::blobs::Blobs;
+use crate::clock::Clock;
 use crate::cluster::clocks::{Clocks, Seen};
 use crate::cluster::contacts::Contacts;
 use crate::cluster::door::Door;
@@ -22,11 +24,11 @@ use crate::data_dir::DataDir;
 use crate::error::StartError;
 use crate::events::Ring;
 use crate::info::{Config, Stopped};
-use crate::keeper::{self, Keeper};
+use crate::keeper::Keeper;
 use crate::live::LiveOutput;
 use crate::metrics::Metrics;
 use crate::output;
-use crate::publish::{Failed, Publish, Publisher};
+use crate::publish::Publisher;
 use crate::secrets::Secrets;
 use crate::session::Host;
 use crate::stopping::stop;
@@ -38,6 +40,7 @@ use crate::watchers::Watchers;
 const JOURNAL_CACHE_BYTES: usize = 1 << 20;
 const INPUTS_MAX: usize = 4096;
 const PUBLISH_MAX: usize = 1024;
+
 /// The parts of a control node that the others are started with.
 pub(super) struct Parts {
     pub(super) own: Arc<Own>,
@@ -57,27 +60,27 @@ pub(super) struct Parts {
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) stopped: watch::Sender<Option<Stopped>>,
     pub(super) ways: Ways,
+    pub(super) clock: Clock,
     pub(super) clocks: watch::Receiver<Seen>,
     pub(super) host: Arc<Host>,
     pub(super) door: Arc<Door>,
 }
 
 /// Everything from the journal to the views: what decides.
-#[allow(clippy::type_complexity)]
 pub(super) fn deciding(
     config: &Config,
-    data_dir: &DataDir,
+    data_dir: &Path,
     own: Arc<Own>,
     journal: Arc<Raft>,
     metrics: Arc<Metrics>,
-) -> Result<(Parts, std::thread::JoinHandle<()>, Option<mpsc::Receiver<traces::Record>>), StartError>
-{
+    clock: Clock,
+) -> Result<(Parts, Works, Option<mpsc::Receiver<traces::Record>>), StartError> {
     let settings = Settings {
         retention: config.keeping.retention,
         namespaces: config.keeping.namespaces.clone(),
         disk_bytes_max: config.keeping.history_bytes,
     };
-    let history = Arc::new(History::open(&data_dir.path.join("history"), settings)?);
+    let history = Arc::new(History::open(&data_dir.join("history"), settings)?);
     let (traces, traced) = match config.traced {
         Some(sample) => {
             let (traces, inbox) = Traces::new(sample, metrics.traces.dropped.clone());
@@ -87,7 +90,7 @@ pub(super) fn deciding(
     };
     let (keeper, keeping) = Keeper::new(history.clone(), metrics.clone());
     let blobs = open_blobs(data_dir)?;
-    let secrets = Arc::new(Secrets::open(&data_dir.path)?);
+    let secrets = Arc::new(Secrets::open(data_dir)?);
     let (views_tx, views) = watch::channel(Arc::new(View::default()));
     let (inputs, inbox) = mpsc::channel(INPUTS_MAX);
     let (publish, publish_inbox) = mpsc::channel(PUBLISH_MAX);
@@ -100,6 +103,7 @@ pub(super) fn deciding(
         journal: journal.clone(),
         ways: ways.clone(),
         contacts: own.contacts.clone(),
+        clock: clock.clone(),
         seen,
     };
     tokio::spawn(looks.run());
@@ -108,7 +112,7 @@ pub(super) fn deciding(
     let kept = output::Keeping::new(outputs.tails.clone(), outputs.elsewhere.clone());
     let host = Host::new(ways.clone(), inputs.clone(), secrets.clone(), outputs.clone(), kept);
     let host = Arc::new(host);
-    let door = Door::new(&data_dir.path, config.place.clone(), own.credentials.clone());
+    let door = Door::new(data_dir, config.place.clone(), own.credentials.clone());
     let (dialer, contacts) = (own.dialer.clone(), own.contacts.clone());
     let lists = Lists::new(blobs.clone(), journal.clone(), dialer, contacts);
     let copies =
@@ -129,6 +133,7 @@ pub(super) fn deciding(
         inputs: inputs.clone(),
         stopped,
         ways,
+        clock,
         clocks: clocks.clone(),
         host,
         door: Arc::new(door),
@@ -153,29 +158,28 @@ pub(super) fn deciding(
         metrics: parts.metrics.clone(),
         traces: parts.traces.clone(),
     };
-    let publisher = spawn_publisher(publisher, keeping, publish_inbox, parts.stopped.clone())?;
-    spawn_planner(&parts, plans_inbox)?;
+    let works = Works { publisher, inbox: publish_inbox, keeping, plans: plans_inbox };
     let channels =
         control::Channels { inputs: inbox, own: inputs, publish, planner: plans, clocks };
     spawn_control(config, &parts, channels);
-    Ok((parts, publisher, traced))
+    Ok((parts, works, traced))
 }
 
 /// Output of every node: where it lies, and the ways to it.
 fn outputs(
-    data_dir: &DataDir,
+    data_dir: &Path,
     own: &Arc<Own>,
     ways: &Ways,
     live: Arc<LiveOutput>,
 ) -> Arc<output::Ways> {
-    let store = Arc::new(Store::open(data_dir.path.join("output")));
+    let store = Arc::new(Store::open(data_dir.join("output")));
     let others = Others { ways: ways.clone(), contacts: own.contacts.clone() };
     let peers = output::Peers { dialer: own.dialer.clone(), contacts: Arc::new(others) };
     Arc::new(output::Ways {
         own: own.node(),
         local: output::Local { store, live },
         remote: output::Remote::new(),
-        tails: Arc::new(output::Tails::open(data_dir.path.join("tails"))),
+        tails: Arc::new(output::Tails::open(data_dir.join("tails"))),
         elsewhere: Some(Arc::new(peers)),
     })
 }
@@ -199,20 +203,6 @@ impl output::Contacts for Others {
     }
 }
 
-fn spawn_planner(parts: &Parts, plans: mpsc::Receiver<control::Plan>) -> Result<(), StartError> {
-    let (done, failed) = (parts.inputs.clone(), parts.stopped.clone());
-    let (measured, told) = (parts.metrics.clone(), parts.traces.clone());
-    thread("planner", move || {
-        let plan = std::panic::AssertUnwindSafe(|| {
-            control::planner(plans, done, &measured.placement, told.as_deref())
-        });
-        if std::panic::catch_unwind(plan).is_err() {
-            stop(&failed, Stopped::Failed("placement failed".to_owned()));
-        }
-    })?;
-    Ok(())
-}
-
 fn spawn_control(config: &Config, parts: &Parts, channels: control::Channels) {
     let own = &parts.own;
     let reactor_config = reactor::control::Config {
@@ -230,6 +220,7 @@ fn spawn_control(config: &Config, parts: &Parts, channels: control::Channels) {
         parts.metrics.clone(),
         parts.traces.clone(),
     );
+    let control = control.by(parts.clock.clone());
     let stopped = parts.stopped.clone();
     tokio::spawn(async move {
         let reason = match tokio::spawn(control.run()).await {
@@ -254,8 +245,8 @@ fn follow(history: &History, journal: &Raft) -> Follow {
     }
 }
 
-fn open_blobs(data_dir: &DataDir) -> Result<Arc<Blobs>, StartError> {
-    let path = data_dir.path.join("blobs");
+fn open_blobs(data_dir: &Path) -> Result<Arc<Blobs>, StartError> {
+    let path = data_dir.join("blobs");
     let what = "cannot use it for lists of items";
     let blobs = Blobs::open(&path).map_err(|source| StartError::DataDir { path, what, source })?;
     Ok(Arc::new(blobs))
@@ -281,42 +272,4 @@ pub(super) async fn open_journal(
     };
     let carrier = Arc::new(Carrier(own.dialer.clone()));
     Ok(Arc::new(Raft::open_among(config, carrier).await?))
-}
-
-/// The publisher, and the keeper, which it ends once it has ended itself.
-fn spawn_publisher(
-    publisher: Publisher,
-    keeping: keeper::Work,
-    inbox: mpsc::Receiver<Publish>,
-    stopped: watch::Sender<Option<Stopped>>,
-) -> Result<std::thread::JoinHandle<()>, StartError> {
-    let failed = stopped.clone();
-    let keeper = thread("history", move || {
-        if let Err(error) = keeping.run() {
-            stop(&failed, history_failed(&error));
-        }
-    })?;
-    thread("publisher", move || {
-        let mut inbox = inbox;
-        // Neither is dropped before the reason is told: the control part notices and tells less.
-        match publisher.run(&mut inbox) {
-            Ok(()) => {}
-            Err(Failed::Written(error)) => stop(&stopped, history_failed(&error)),
-            Err(Failed::Opened(error)) => stop(&stopped, Stopped::Failed(error.to_string())),
-        }
-        publisher.keeper.stop();
-        // It has told its reason, unless it had none.
-        if keeper.join().is_err() {
-            stop(&stopped, Stopped::Failed("the keeper of history failed".to_owned()));
-        }
-    })
-}
-
-fn history_failed(error: &history::Error) -> Stopped {
-    let source = std::error::Error::source(error).map(|s| format!(": {s}"));
-    let hint = match error.is_disk_full() {
-        true => "\nhint: free some space on the disk of the data directory, then `windlass up`",
-        false => "",
-    };
-    Stopped::Failed(format!("{error}{}{hint}", source.unwrap_or_default()))
 }

@@ -173,7 +173,7 @@ pub(super) async fn start(
         supervisor_pid: pid_tx,
         welcome: welcome_tx,
         down: closed_rx,
-        clock: Clock,
+        clock: Clock::default(),
         timer: None,
     };
     let ousted = spawn_ousted(&own, stopped_tx.clone());
