@@ -33,6 +33,8 @@ const HOUSE: &[Room] = &[
     // What it has of peers is the authority: who certifies the listener that it opens.
     Room { name: "windlass", may_use: &["api", "node", "runner", "model", "proto", "peer"] },
     Room { name: "sim", may_use: &["reactor", "machine", "model", "proto"] },
+    // The real journal under the real reactor; the node's own shell has threads, so it has one of its own.
+    Room { name: "storm", may_use: &["node", "peer", "reactor", "machine", "journal", "model"] },
     // The chores stay outside, so that they build in seconds: what `bench` runs of the house, it starts as a program.
     Room { name: "xtask", may_use: &[] },
 ];
