@@ -1,4 +1,4 @@
-//! Breaks rules on purpose, one at a time, and has the simulation find each.
+//! Breaks rules on purpose, one at a time, and has the simulations find each.
 //!
 //! A simulation that finds nothing proves nothing until it is seen to find what is there. Each mutant
 //! is one change of the reactors or the machine; it is made in a copy of the sources, and the worlds
@@ -6,6 +6,7 @@
 //! and so does one whose text is not there any more.
 
 mod rules;
+mod storm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,39 +18,58 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::workspace;
 use rules::{RULES, Rule};
 
-/// Worlds that are tried for each mutant.
-const SEEDS: u64 = 2_000;
-/// Worlds of one process.
-const CHUNK: u64 = 25;
+/// What hunts mutants.
+struct Hunter {
+    /// The crate, and its program.
+    package: &'static str,
+    rules: &'static [Rule],
+    /// Worlds that are tried for each.
+    seeds: u64,
+    /// Worlds of one process.
+    chunk: u64,
+    /// What the program is told beside the seeds.
+    more: &'static [&'static str],
+}
+
+const HUNTERS: &[Hunter] = &[
+    Hunter { package: "sim", rules: RULES, seeds: 2_000, chunk: 25, more: &["--once"] },
+    Hunter { package: "storm", rules: storm::RULES, seeds: 120, chunk: 4, more: &[] },
+];
 
 /// `cargo xtask mutants [--seeds N] [NAME…]`
 pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
-    let (mut seeds, mut names) = (SEEDS, Vec::new());
+    let (mut seeds, mut names) = (None, Vec::new());
     let mut words = args.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--seeds" => {
                 let count = words.next().context("--seeds wants a number")?;
-                seeds = count.parse().with_context(|| format!("--seeds {count} is no number"))?;
+                let count = count.parse().with_context(|| format!("--seeds {count} is no number"));
+                seeds = Some(count?);
             }
             name => names.push(name),
         }
     }
-    let unknown = names.iter().find(|name| RULES.iter().all(|rule| rule.name != **name));
-    if let Some(name) = unknown {
-        let known: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+    let known: Vec<&str> =
+        HUNTERS.iter().flat_map(|hunter| hunter.rules).map(|rule| rule.name).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(name)) {
         bail!("there is no mutant `{name}`; there are {}", known.join(", "));
     }
     let root = workspace::root();
     let copy = workspace::target_directory()?.join("mutants");
     let mut survivors = 0;
     println!("{:<28} {:>8} {:>7}  broken", "rule", "seeds", "s");
-    for rule in RULES.iter().filter(|rule| names.is_empty() || names.contains(&rule.name)) {
+    let wanted = |rule: &&Rule| names.is_empty() || names.contains(&rule.name);
+    let both = |hunter| move |rule| (hunter, rule);
+    let all =
+        HUNTERS.iter().flat_map(|hunter| hunter.rules.iter().filter(wanted).map(both(hunter)));
+    for (hunter, rule) in all {
         let began = Instant::now();
         lay_out(&root, &copy)?;
         rule.apply(&copy)?;
-        let binary = build(&copy)?;
-        let found = hunt(&binary, seeds)?;
+        let seeds = seeds.unwrap_or(hunter.seeds);
+        let binary = build(&copy, hunter.package)?;
+        let found = hunt(hunter, &binary, seeds)?;
         let took = began.elapsed().as_secs();
         match found {
             Some((seed, what)) => println!("{:<28} {seed:>8} {took:>7}  {what}", rule.name),
@@ -68,7 +88,7 @@ impl Rule {
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         ensure!(
             text.matches(self.from).count() == 1,
-            "mutant {}: its text is not in {} once; name the place anew in xtask/src/mutants/rules.rs",
+            "mutant {}: its text is not in {} once; name the place anew under xtask/src/mutants",
             self.name,
             self.file
         );
@@ -107,32 +127,35 @@ fn lay(from: &Path, to: &Path) -> Result<()> {
     fs::write(to, bytes).with_context(|| format!("write {}", to.display()))
 }
 
-fn build(copy: &Path) -> Result<PathBuf> {
+fn build(copy: &Path, package: &str) -> Result<PathBuf> {
     let target = copy.join("target");
     let status = workspace::cargo()
-        .args(["build", "--quiet", "--offline", "--package", "sim", "--target-dir"])
+        .args(["build", "--quiet", "--offline", "--package", package, "--target-dir"])
         .arg(&target)
         .current_dir(copy)
         .status()
         .context("run cargo")?;
     ensure!(status.success(), "the mutant does not compile: write it so that it does");
-    Ok(target.join("debug/sim"))
+    Ok(target.join("debug").join(package))
 }
 
 /// The first seed whose world breaks, and what broke.
-fn hunt(binary: &Path, seeds: u64) -> Result<Option<(u64, String)>> {
-    for first in (1..=seeds).step_by(CHUNK as usize) {
-        let range = format!("{first}-{}", (first + CHUNK - 1).min(seeds));
+fn hunt(hunter: &Hunter, binary: &Path, seeds: u64) -> Result<Option<(u64, String)>> {
+    for first in (1..=seeds).step_by(hunter.chunk as usize) {
+        let range = format!("{first}-{}", (first + hunter.chunk - 1).min(seeds));
         let output = Command::new(binary)
-            .args(["--seeds", &range, "--once"])
+            .args(["--seeds", &range])
+            .args(hunter.more)
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("run {}", binary.display()))?;
         let text = String::from_utf8_lossy(&output.stderr);
-        let failure = text.lines().find_map(|line| {
+        let failures = text.lines().filter_map(|line| {
             let (seed, what) = line.strip_prefix("seed ")?.split_once(": ")?;
             Some((seed.parse().ok()?, what.chars().take(90).collect()))
         });
+        // Where several run at once, the first to break is not the first that does.
+        let failure: Option<(u64, String)> = failures.min();
         if failure.is_some() {
             return Ok(failure);
         }
