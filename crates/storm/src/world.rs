@@ -62,7 +62,7 @@ pub(crate) fn run(seed: u64, prints: bool) -> Result<Summary> {
     let mut sim = build(seed, &homes, &shared);
     let mut weather = Weather::new(seed, homes.clone(), CLIENT_MACHINES);
 
-    let founded = || homes.iter().all(|home| is_founded(home));
+    let founded = || homes.iter().all(is_founded);
     step_until(&mut sim, &shared, FOUNDED_WITHIN, "come together", |_, _| Ok(founded()))?;
     shared.enter(Phase::Hostile);
     let end = sim.elapsed() + HOSTILE;

@@ -7,7 +7,11 @@ use std::process::{Command, Output};
 
 fn storm(seed: u64, more: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_storm");
-    Command::new(program).args(["--seed", &seed.to_string()]).args(more).output().unwrap()
+    Command::new(program)
+        .args(["--seed", &seed.to_string()])
+        .args(more)
+        .output()
+        .expect("the storm starts")
 }
 
 fn check(seeds: impl IntoIterator<Item = u64>) {

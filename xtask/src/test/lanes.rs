@@ -16,7 +16,7 @@ use super::{fuzz, run_streamed};
 use crate::workspace;
 
 /// Packages whose tests only compute: how long those take means nothing.
-const COMPUTE: [&str; 6] = ["history", "machine", "model", "proto", "reactor", "sim"];
+const COMPUTE: [&str; 7] = ["history", "machine", "model", "proto", "reactor", "sim", "storm"];
 
 /// A test binary.
 #[derive(Clone, Debug, PartialEq, Eq)]

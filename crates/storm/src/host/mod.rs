@@ -118,10 +118,10 @@ impl Home {
     }
 
     async fn open(&self) -> anyhow::Result<(Arc<Raft>, Running)> {
-        let storage = self.storage.borrow();
-        let (disk, dir) = (storage.disk().clone(), storage.dir().to_owned());
-        let data_dir = storage.kept().to_owned();
-        drop(storage);
+        let (disk, dir, data_dir) = {
+            let storage = self.storage.borrow();
+            (storage.disk().clone(), storage.dir().to_owned(), storage.kept().to_owned())
+        };
         let others = (1..=self.count).filter(|other| *other != self.host);
         let clock_off_ms = self.clock_off_ms;
         let placed = Placed::new(Setup {

@@ -81,9 +81,11 @@ pub(super) async fn listen(
     }
 }
 
+/// A connection, and who is at its other end.
+type Accepted = (Certified, Stream);
+
 /// What has come over connections, for whoever serves them.
-pub(super) fn incoming() -> (mpsc::Sender<(Certified, Stream)>, mpsc::Receiver<(Certified, Stream)>)
-{
+pub(super) fn incoming() -> (mpsc::Sender<Accepted>, mpsc::Receiver<Accepted>) {
     mpsc::channel(WAITING_MAX)
 }
 
