@@ -116,6 +116,30 @@ pub(crate) async fn enter(dir: &Path, incarnation: u16) -> Result<(), StartError
     Ok(())
 }
 
+/// A node is certified in this incarnation. If it has served in a former one, it has joined again:
+/// what still runs of that ends, and its output is set aside: the cluster may have forgotten what
+/// that is of, and numbers attempts that it has forgotten anew. An end that is found there later,
+/// when a supervisor was killed, would pass for that of another attempt.
+///
+/// A node that was restored or recovered is certified anew only after it has served: it keeps what
+/// it has.
+pub(crate) async fn join_again(dir: &Path, incarnation: u16) -> Result<(), StartError> {
+    let known = Incarnations::read(dir)?;
+    if known.served == 0 || known.served >= incarnation {
+        return Ok(());
+    }
+    supervisor::end_former(dir).await?;
+    restore::set_aside(dir, incarnation, &["output"]).map(drop).map_err(|error| match error {
+        Error::DataDir(error) => error,
+        Error::Io { what, path, source } => StartError::DataDir { path, what, source },
+        error => StartError::DataDir {
+            path: dir.to_owned(),
+            what: "cannot set its output aside",
+            source: io::Error::other(error),
+        },
+    })
+}
+
 /// Is told before each step that changes something; in a test it breaks off there.
 type Steps<'a> = &'a (dyn Fn(&'static str) -> Result<(), Error> + Sync);
 
@@ -125,8 +149,10 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
 }
 
 /// The number up to which runs may have been given out that this state does not know: twice as many
-/// as there were, and a thousand at least. It is round, so that people see where the new ones begin.
-fn runs_given(last_run: u64) -> u64 {
+/// as there were, and a thousand for each former incarnation: one snapshot may be restored twice. It
+/// is round, so that people see where the new ones begin.
+fn runs_given(last_run: u64, incarnation: u16) -> u64 {
     const ROUND: u64 = 1_000;
-    (last_run.saturating_mul(2) / ROUND + 1) * ROUND
+    let former = u64::from(incarnation.saturating_sub(1));
+    (last_run.saturating_mul(2) / ROUND + former) * ROUND
 }

@@ -133,7 +133,7 @@ pub(super) async fn commit(
     let because = proto::job::Because { actor: by.actor.clone(), reason: by.reason.clone() };
     let recover = record::Recover {
         incarnation: incarnation.into(),
-        last_run: runs_given(journal.state.last_run().0),
+        last_run: runs_given(journal.state.last_run().0, incarnation),
         how: how.to_owned(),
         because: Some(because),
     };

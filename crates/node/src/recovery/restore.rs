@@ -158,7 +158,9 @@ async fn make_journal(
         node: identity.journal_node(),
         ..raft::Config::default()
     };
-    let upto = (state.applied() / LEAP + 2) * LEAP;
+    // Of another restore of the same snapshot nothing is known but its incarnation.
+    let leaps = (state.applied() / LEAP + 2).max(2 * u64::from(incarnation.saturating_sub(1)));
+    let upto = leaps * LEAP;
     // Whoever remembers a leader's term from before hears of none that is lower.
     let term = u64::from(incarnation) << 32;
     let made = config.clone();

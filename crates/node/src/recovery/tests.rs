@@ -111,7 +111,8 @@ fn check_recovered(state: &State, incarnation: u16) {
     assert!(state.is_recovering() && state.tokens().get("a").is_some());
     let run = state.run(RunId(1)).unwrap();
     assert_eq!((run.tasks[0].queued.len(), run.tasks[0].live.len()), (2, 1));
-    assert_eq!(state.last_run(), RunId(1_000), "above all that may have been given out");
+    let given = 1_000 * u64::from(incarnation - 1);
+    assert_eq!(state.last_run(), RunId(given), "above all that may have been given out");
     assert!(state.nodes().values().all(|node| node.is_lost));
     assert_eq!(state.check_invariants(), Vec::<String>::new());
 }
@@ -147,7 +148,10 @@ async fn a_journal_that_is_there_is_set_aside_only_when_that_is_said_and_no_inca
         assert_eq!(restored.incarnation, incarnation);
         let aside = restored.aside.unwrap();
         assert!(aside.ends_with(format!("before-{incarnation}")) && aside.join("journal").exists());
-        check_recovered(&state(dir).await, incarnation);
+        let state = state(dir).await;
+        check_recovered(&state, incarnation);
+        // Of the same snapshot: no index and no run of the restore before comes again.
+        assert_eq!(state.applied() / 1_000_000_000, 2 * u64::from(incarnation - 1));
     }
     assert!(dir.join("before-2/output/1").exists(), "its runs have other numbers now");
     let asked = |incarnation| Restore {
@@ -244,7 +248,7 @@ async fn one_voter_recovers_to_the_next_incarnation_and_keeps_its_output() {
     }
     assert!(dir.join("output/1").exists());
     let state = state(dir).await;
-    assert_eq!(state.last_run(), RunId(3_000));
+    assert_eq!(state.last_run(), RunId(4_000));
     // A restore that follows is above both.
     let again = Restore { replace: true, ..ground.restore(dir) };
     assert_eq!(restore(again).await.unwrap().incarnation, 4);
@@ -292,6 +296,29 @@ async fn what_is_no_journal_is_not_recovered() {
 #[test]
 fn numbers_go_on_far_above_what_was_given() {
     let given = [(0, 1_000), (1, 1_000), (812, 2_000), (100_000, 201_000)];
-    assert_eq!(given.map(|(last, _)| runs_given(last)), given.map(|(_, given)| given));
-    assert!(given.iter().all(|(last, _)| runs_given(*last) >= 2 * last));
+    assert_eq!(given.map(|(last, _)| runs_given(last, 2)), given.map(|(_, given)| given));
+    assert!(given.iter().all(|(last, _)| runs_given(*last, 3) >= 2 * last));
+    assert_eq!(runs_given(812, 4), 4_000, "restored once more");
+}
+
+/// An end that was written in a former incarnation is of another attempt than the one which has its
+/// number now.
+#[tokio::test]
+async fn a_node_that_joins_another_incarnation_sets_its_output_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let segment = dir.join("output").join("segment");
+    fs::create_dir_all(dir.join("output")).unwrap();
+    fs::write(&segment, "an end").unwrap();
+    // Nobody knows that it was ever in one, or it is in this one: its certificate had run out.
+    for served in [0, 2] {
+        Incarnations::default().served(served).write(dir).unwrap();
+        join_again(dir, 2).await.unwrap();
+        assert!(segment.exists(), "{served}");
+    }
+    join_again(dir, 3).await.unwrap();
+    assert!(!segment.exists() && dir.join("before-3/output/segment").exists());
+    // Broken off before it has served, it is done again.
+    join_again(dir, 3).await.unwrap();
+    assert!(dir.join("before-3/output/segment").exists());
 }

@@ -74,6 +74,7 @@ pub async fn start(mut config: Config) -> Result<Node, StartError> {
         false => None,
     };
     let own = Arc::new(Own::open(&data_dir, &config.name, &config.place).await?);
+    recovery::join_again(&data_dir.path, own.incarnation()).await?;
     let (part, supervisor_pid) = match own.roles.control {
         true => {
             let (part, pid) = control::start(config, &data_dir, own, socket).await?;

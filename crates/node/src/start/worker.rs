@@ -26,6 +26,7 @@ use crate::info::{Config, Info, Stopped};
 use crate::live::LiveOutput;
 use crate::output::Local;
 use crate::people::Elsewhere;
+use crate::recovery;
 use crate::session::{Doors, Line};
 use crate::supervisor::Reach;
 use crate::tokens::check_texts;
@@ -113,6 +114,7 @@ pub(super) async fn start(
     data_dir: &DataDir,
     own: Arc<Own>,
 ) -> Result<(Worker, watch::Receiver<u32>), StartError> {
+    recovery::enter(&data_dir.path, own.incarnation()).await?;
     let info = Info {
         node: own.node(),
         name: config.name.clone(),
