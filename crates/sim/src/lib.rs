@@ -1,8 +1,9 @@
 //! A seeded world in which the reactors run, fail and must heal.
 //!
-//! One control part on a modelled journal and several workers with modelled supervisors run in one
+//! Control parts on a modelled journal and several workers with modelled supervisors run in one
 //! thread on virtual time. In the hostile phase everything that can break does, with the promises
-//! checked after every step; then the world heals, and every element of every run must end, once.
+//! checked after every step, and some clusters forget what they knew and go on from a snapshot, or
+//! from what one control part had; then the world heals, and every element of every run must end, once.
 //!
 //! The reactors are the real ones; all else is a model that follows the wire contracts. A seed gives
 //! the whole run: nothing here may read a clock, draw chance from elsewhere, or iterate in an order
@@ -55,6 +56,10 @@ pub struct Summary {
     pub crashes: u64,
     /// Times that a node was lost.
     pub lost: u64,
+    /// Times that the cluster went on from a snapshot.
+    pub restores: u64,
+    /// Times that it went on from what one control part had.
+    pub recoveries: u64,
 }
 
 /// A promise was broken.

@@ -68,9 +68,10 @@ fn run(arguments: &Arguments) -> bool {
         }
     }
     let seeds = arguments.last - arguments.first + 1;
-    let Summary { trace, steps, entries, runs, elements, processes, crashes, lost } = total;
+    let Summary { trace, steps, entries, runs, elements, processes, crashes, lost, .. } = total;
+    let Summary { restores, recoveries, .. } = total;
     println!(
-        "{seeds} seeds, {failed} failed: {steps} steps, {entries} entries, {runs} runs, {elements} elements, {processes} processes, {crashes} crashes, {lost} nodes lost; trace {trace:016x}"
+        "{seeds} seeds, {failed} failed: {steps} steps, {entries} entries, {runs} runs, {elements} elements, {processes} processes, {crashes} crashes, {lost} nodes lost, {restores} restores, {recoveries} recoveries; trace {trace:016x}"
     );
     failed == 0
 }
@@ -85,5 +86,7 @@ fn add(a: Summary, b: Summary) -> Summary {
         processes: a.processes + b.processes,
         crashes: a.crashes + b.crashes,
         lost: a.lost + b.lost,
+        restores: a.restores + b.restores,
+        recoveries: a.recoveries + b.recoveries,
     }
 }

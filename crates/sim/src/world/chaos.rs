@@ -134,6 +134,7 @@ impl World {
         self.hostile = false;
         note!(self, "the world heals");
         self.mend();
+        self.all_join_again();
         let muted = self.muted_links();
         muted.into_iter().for_each(|link| self.break_link(link, 100 * MS));
         if self.profile.reopen {

@@ -18,7 +18,7 @@ impl World {
     /// A process is about to start: its attempt is committed, for this node, and has not ended.
     pub(super) fn check_start(&mut self, node: usize, attempt: Attempt, fence: Fence) {
         let element = attempt.element;
-        let state = &self.truth.state;
+        let state = &self.truth_of(fence).state;
         let placed = state.run(element.run).and_then(|run| {
             let ordinal = run.spec.tasks[element.task as usize].indices().ordinal(element.index)?;
             run.tasks[element.task as usize].live.get(&ordinal).cloned()
@@ -30,7 +30,10 @@ impl World {
         if !holds {
             self.broken(format!("{attempt} starts on node {node}, but committed is {placed:?}"));
         }
-        if self.processes.past(attempt).is_some() {
+        if fence.incarnation() != self.nodes[node].incarnation {
+            self.broken(format!("{attempt} with fence {fence} starts in another incarnation"));
+        }
+        if self.processes.past(attempt, fence.incarnation()).is_some() {
             self.broken(format!("{attempt} starts a second time"));
         }
         let before = self.processes.note_fence(element, fence);
@@ -47,7 +50,8 @@ impl World {
         let mut broken = None;
         for process in self.processes.live() {
             let element = process.attempt.element;
-            if !elements.insert(element) {
+            let counts = !self.is_forgotten(process);
+            if counts && !elements.insert(element) {
                 broken = Some(format!("two processes of {element:?} live at once"));
             }
             let used = used.entry(process.node).or_default();
@@ -56,7 +60,7 @@ impl World {
                 broken = Some(format!("node {} runs more than it has", process.node));
             }
             let count = of_task.entry((element.run, element.task)).or_default();
-            *count += 1;
+            *count += u32::from(counts);
             let run = self.truth.state.run(element.run);
             let most =
                 run.map_or(0, |run| run.spec.tasks[element.task as usize].indices().parallel_max);
@@ -107,9 +111,15 @@ impl World {
     }
 
     /// A supervisor is told to forget an end: it is recorded by then, as it was.
-    pub(super) fn check_forgotten(&mut self, attempt: Attempt, outcome: Option<&Outcome>) {
-        let recorded = self.truth.outcome(attempt);
-        let lost = self.truth.lost_with_node.contains(&attempt);
+    pub(super) fn check_forgotten(
+        &mut self,
+        attempt: Attempt,
+        fence: Fence,
+        outcome: Option<&Outcome>,
+    ) {
+        let truth = self.truth_of(fence);
+        let recorded = truth.outcome(attempt);
+        let lost = truth.lost_with_node.contains(&attempt);
         if outcome.is_none() || (recorded != outcome && !lost) {
             let what = format!("{attempt} is forgotten as {outcome:?}, recorded is {recorded:?}");
             self.broken(what);

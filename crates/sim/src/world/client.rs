@@ -60,14 +60,22 @@ impl World {
             0..6 => self.submit_new(),
             6 => self.submit_again(),
             _ => {
-                let last = self.truth.state.last_run().0;
-                if last > 0 {
-                    let run = RunId(self.rng.within(last.saturating_sub(8).max(1), last));
+                if let Some(run) = self.draw_run() {
                     let cancel = self.draw_cancel(run);
                     self.ask(cancel);
                 }
             }
         }
+    }
+
+    /// One of the latest runs, if there was any.
+    fn draw_run(&mut self) -> Option<RunId> {
+        let last = self.truth.state.last_run().0;
+        if self.incarnations.current() > 1 {
+            // Numbers were skipped, and of most that were given out nobody knows any more.
+            return self.rng.pick(&self.truth.latest(9)).copied();
+        }
+        (last > 0).then(|| RunId(self.rng.within(last.saturating_sub(8).max(1), last)))
     }
 
     fn submit_new(&mut self) {

@@ -158,6 +158,22 @@ impl World {
         }
     }
 
+    /// The stamp of a batch that is made with no control part around it.
+    pub(super) fn offline_ms(&mut self, leader: LeaderId, number: u64) -> u64 {
+        self.lives += 1;
+        let wall_ms = (1_700_000_000_000 + (self.now_us / MS) as i64 + self.clock.skew_ms) as u64;
+        let stamp_ms = self.truth.state.time_ms().max(wall_ms);
+        match self.hosts.len() {
+            1 => {
+                self.clock.begin_life(self.lives, wall_ms, self.now_us);
+                let broken = self.clock.seal((leader, number), stamp_ms, self.now_us);
+                broken.into_iter().for_each(|what| self.broken(what));
+            }
+            _ => self.clock.seal_of_many((leader, number), stamp_ms, self.now_us),
+        }
+        stamp_ms
+    }
+
     /// In a healed world what is due happens, though nothing else does.
     pub(super) fn check_timers(&mut self) {
         let due = self.truth.state.timers().next_ms();

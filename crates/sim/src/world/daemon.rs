@@ -115,6 +115,9 @@ impl World {
         if self.daemon(node, life).is_none_or(|daemon| daemon.session.is_some()) {
             return;
         }
+        if self.nodes[node].incarnation != self.incarnations.current() {
+            return; // Its certificate counts for nothing: nobody lets it in before it has joined again.
+        }
         let Some(session) = self.open_link(node, life) else {
             let delay = self.rng.within(20 * MS, 300 * MS);
             return self.after(delay, super::Event::Node(Event::Connects { node, life }));

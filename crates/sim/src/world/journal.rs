@@ -17,6 +17,8 @@ pub(super) struct Journal {
     entries: VecDeque<Entry>,
     /// How many are.
     trimmed: u64,
+    /// Entries that were written, in whichever incarnation.
+    written: u64,
     pending: VecDeque<Proposal>,
     tickets: u64,
     written_until_us: u64,
@@ -80,6 +82,27 @@ impl Journal {
 
     pub(super) fn trimmed(&self) -> u64 {
         self.trimmed
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// What is behind an entry never was.
+    pub(super) fn cut_off(&mut self, index: u64) {
+        self.entries.truncate(index.saturating_sub(self.trimmed) as usize);
+    }
+
+    /// It begins behind a snapshot of this index.
+    pub(super) fn restart(&mut self, index: u64) {
+        self.entries.clear();
+        self.trimmed = index;
+    }
+
+    /// Nobody leads any more, the last was `leader`, and what was on its way is lost.
+    pub(super) fn abandon(&mut self, leader: LeaderId) {
+        self.pending.clear();
+        (self.leader, self.leader_life) = (leader, 0);
     }
 
     /// What is being written is written so much later, and still in its order.
@@ -186,6 +209,7 @@ impl World {
     /// Makes an entry durable; it is delivered some time later.
     pub(super) fn append(&mut self, entry: Entry) {
         self.journal.entries.push_back(entry.clone());
+        self.journal.written += 1;
         self.commit(self.journal.len(), &entry);
         let lives: Vec<u64> = self.hosts.iter().map(|host| host.life).collect();
         for life in lives {

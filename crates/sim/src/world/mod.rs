@@ -13,6 +13,7 @@ mod control;
 mod daemon;
 mod drained;
 mod group;
+mod incarnation;
 mod journal;
 mod link;
 mod node;
@@ -84,6 +85,7 @@ struct World {
     processes: process::Processes,
     clients: client::Clients,
     truth: truth::Truth,
+    incarnations: incarnation::Incarnations,
     stream: stream::Stream,
     crashes: u64,
     /// States at some indices, as the first host had them.
@@ -99,9 +101,12 @@ pub(crate) fn run(options: Options) -> Result<Summary, String> {
     let mut world = World::new(options);
     world.begin();
     // Leases take their time.
-    let steps = if world.profile.cuts { 2 * options.steps } else { options.steps };
+    let slow = world.profile.cuts || world.profile.forgets;
+    let steps = if slow { 2 * options.steps } else { options.steps };
+    world.draw_incarnations(steps);
     while world.steps < steps {
         world.step()?;
+        world.perhaps_forget();
     }
     world.heal();
     world.run_until_over()?;
@@ -139,6 +144,7 @@ impl World {
             processes: process::Processes::default(),
             clients: client::Clients::default(),
             truth: truth::Truth::default(),
+            incarnations: incarnation::Incarnations::default(),
             stream: stream::Stream::default(),
             crashes: 0,
             compared: BTreeMap::new(),
@@ -223,12 +229,14 @@ impl World {
         Summary {
             trace: self.trace.hash(),
             steps: self.steps,
-            entries: self.journal.len(),
+            entries: self.journal.written(),
             runs: self.truth.runs(),
             elements: self.truth.elements_ended(),
             processes: self.processes.started(),
             crashes: self.crashes,
             lost: self.lost,
+            restores: self.incarnations.restores,
+            recoveries: self.incarnations.recoveries,
         }
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Node {
     rate: u64,
     /// Until then nothing gets through to it.
     pub(super) cut_until_us: u64,
+    /// The incarnation of the cluster that it has joined.
+    pub(super) incarnation: u16,
     pub(super) daemon: Option<Daemon>,
     /// Its daemons are of a version that never offers itself.
     pub(super) is_old: bool,
@@ -46,6 +48,10 @@ pub(super) struct Frame {
 #[derive(Debug)]
 pub(super) enum Event {
     DaemonStarts {
+        node: usize,
+    },
+    /// Somebody lets it join the cluster's incarnation.
+    Joins {
         node: usize,
     },
     /// The daemon looks for a control part.
@@ -100,6 +106,7 @@ impl Node {
             capacity: Resources { cpu_milli: rng.within(1, 4) * 1000, memory_bytes },
             rate: rng.within(980_000, 1_020_000),
             cut_until_us: 0,
+            incarnation: 1,
             daemon: None,
             is_old: rng.chance(150),
             daemons: 0,
@@ -131,6 +138,7 @@ impl World {
     pub(super) fn node_event(&mut self, event: Event) {
         match event {
             Event::DaemonStarts { node } => self.start_daemon(node),
+            Event::Joins { node } => self.join_again(node),
             Event::Connects { node, life } => self.connect(node, life),
             Event::Looks { node, life } => self.look(node, life),
             Event::Reaped { node, life } => self.reaped(node, life),

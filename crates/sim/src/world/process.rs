@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use model::{
-    Attempt, Element, Ending, Fence, Outcome, Resources, StopCause, SupervisorId, TaskSpec,
+    Attempt, Element, Ending, Fence, OnLost, Outcome, Resources, StopCause, SupervisorId, TaskSpec,
 };
 
 use super::task::{Behaviour, Term};
@@ -14,9 +14,9 @@ use super::{MS, World, note};
 #[derive(Debug, Default)]
 pub(super) struct Processes {
     live: BTreeMap<u64, Process>,
-    /// What became of each attempt's process; `None` where it vanished with its machine or was
+    /// What became of the process of each attempt, which another incarnation may have once more; `None` where it vanished with its machine or was
     /// killed when nobody watched.
-    past: BTreeMap<Attempt, Option<Outcome>>,
+    past: BTreeMap<(Attempt, u16), Option<Outcome>>,
     /// The highest fence that a process of an element has seen.
     fences: BTreeMap<Element, Fence>,
     last_pid: u64,
@@ -26,6 +26,8 @@ pub(super) struct Processes {
 pub(super) struct Process {
     pub(super) node: usize,
     pub(super) attempt: Attempt,
+    pub(super) fence: Fence,
+    pub(super) on_lost: OnLost,
     pub(super) wants: Resources,
     supervisor: SupervisorId,
     behaviour: Behaviour,
@@ -77,13 +79,9 @@ impl Processes {
         self.live.iter().filter(|(_, process)| process.node == node).map(|(pid, _)| *pid).collect()
     }
 
-    pub(super) fn is_live(&self, element: Element) -> bool {
-        self.live.values().any(|process| process.attempt.element == element)
-    }
-
-    /// What became of the process of this attempt; nothing where it never had one.
-    pub(super) fn past(&self, attempt: Attempt) -> Option<&Option<Outcome>> {
-        self.past.get(&attempt)
+    /// What became of the process of this attempt of an incarnation; nothing where it never had one.
+    pub(super) fn past(&self, attempt: Attempt, of: u16) -> Option<&Option<Outcome>> {
+        self.past.get(&(attempt, of))
     }
 
     /// Notes the fence a process was given; says which one its element had seen before.
@@ -94,7 +92,7 @@ impl Processes {
     /// A process is no more; nobody or its supervisor has seen it.
     pub(super) fn die(&mut self, pid: u64, outcome: Option<Outcome>) -> Option<Process> {
         let process = self.live.remove(&pid)?;
-        self.past.insert(process.attempt, outcome);
+        self.past.insert((process.attempt, process.fence.incarnation()), outcome);
         Some(process)
     }
 }
@@ -157,6 +155,8 @@ impl World {
         let process = Process {
             node,
             attempt,
+            fence,
+            on_lost: spec.on_lost,
             wants: spec.resources,
             supervisor,
             behaviour,

@@ -49,10 +49,22 @@ pub(super) struct Profile {
     pub(super) slow: bool,
     /// At the end a steady stream of small tasks comes, and a big one.
     pub(super) stream: bool,
+    /// The cluster forgets something and goes on in another incarnation.
+    pub(super) forgets: bool,
 }
 
 impl Profile {
     pub(super) fn draw(rng: &mut Rng) -> Profile {
+        let mut profile = Profile::draw_faults(rng);
+        // A look ahead: it came last, and the other draws of each seed stay what they were.
+        profile.forgets = rng.clone().chance(200);
+        if profile.forgets && !profile.cuts {
+            profile.lease_ms /= 5; // So that a recovery ends while the world is still hostile.
+        }
+        profile
+    }
+
+    fn draw_faults(rng: &mut Rng) -> Profile {
         let mut of = |choices: &[u64]| *rng.pick(choices).expect("there are choices");
         let harsh = of(&[0, 0, 1]) == 1;
         let cuts = of(&[0, 0, 1]) == 1;
@@ -79,6 +91,7 @@ impl Profile {
             shapes: of(&[0, 0, 1]) == 1,
             slow: of(&[0, 1]) == 1,
             stream: of(&[0, 0, 0, 0, 0, 1]) == 1,
+            forgets: false,
         }
     }
 }

@@ -27,6 +27,21 @@ struct Snapshot {
 
 const KEPT: usize = 2;
 
+impl Snapshots {
+    /// What is behind an entry never was.
+    pub(super) fn cut_off(&mut self, index: u64) {
+        self.kept.retain(|snapshot| snapshot.index <= index);
+        self.writing = None;
+    }
+
+    /// There is only this one.
+    pub(super) fn restart(&mut self, index: u64, leader: LeaderId, state: &State) {
+        let bytes = encode(state).flatten().collect();
+        self.kept = VecDeque::from([Snapshot { index, leader, bytes }]);
+        self.writing = None;
+    }
+}
+
 impl World {
     /// Begins a snapshot now and then.
     pub(super) fn perhaps_take_snapshot(&mut self, life: u64, state: &State) {
@@ -71,7 +86,9 @@ impl World {
     /// What a control part begins with: the last snapshot, or the one before it.
     pub(super) fn read_snapshot(&mut self) -> Option<(u64, LeaderId, State)> {
         let older = self.rng.chance(300);
-        let snapshots = self.snapshots.kept.iter().rev().skip(older.into());
+        // Where there is no other, and no entry before it, it is all there is.
+        let has_older = self.snapshots.kept.len() == KEPT || self.journal.trimmed() == 0;
+        let snapshots = self.snapshots.kept.iter().rev().skip((older && has_older).into());
         let Some(snapshot) = snapshots.into_iter().next() else {
             if self.journal.trimmed() > 0 {
                 self.broken("nothing is left to begin with".to_owned());

@@ -327,9 +327,10 @@ impl World {
 
     fn forget(&mut self, node: usize, id: SupervisorId, attempt: Attempt) {
         let Some(held) = self.held(node, id, attempt) else { return };
-        let phase = held.phase.clone();
+        let (phase, fence) = (held.phase.clone(), held.fence);
         self.check_forgotten(
             attempt,
+            fence,
             if let Phase::Ended(outcome) = &phase { Some(outcome) } else { None },
         );
         if let Some(supervisor) = self.supervisor(node, id) {

@@ -125,7 +125,12 @@ pub(super) fn draw_job(rng: &mut Rng, profile: &Profile) -> JobSpec {
 }
 
 fn draw_task(rng: &mut Rng, profile: &Profile, at: u64) -> TaskSpec {
-    let mut task = TaskSpec::new(Behaviour::draw(rng).command());
+    let mut behaviour = Behaviour::draw(rng);
+    if profile.forgets && rng.chance(200) {
+        // Longer than the cluster needs to forget it and to go on.
+        behaviour.runs_us = Some((2 * SECOND, 20 * SECOND));
+    }
+    let mut task = TaskSpec::new(behaviour.command());
     task.name = format!("t{at}");
     if rng.chance(500) {
         let (first, step) = (rng.below(5) as u32, rng.within(1, 3) as u32);

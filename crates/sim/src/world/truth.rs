@@ -14,10 +14,11 @@ use reactor::control::RequestId;
 
 use super::clock::Mark;
 use super::journal::Entry;
+use super::process::Process;
 use super::promises::{self, Deadline, Tries};
 use super::{World, ask, note, task};
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Truth {
     pub(super) state: State,
     pub(super) runs: BTreeMap<RunId, Run>,
@@ -27,8 +28,8 @@ pub(super) struct Truth {
     applied: BTreeSet<RequestId>,
     /// Requests whose client was told that nothing was or will be done.
     pub(super) disowned: BTreeSet<RequestId>,
-    /// The latest attempt of each element that was placed.
-    pub(super) placed: BTreeMap<Element, u32>,
+    /// The latest attempt of each element that was placed, and in which incarnation.
+    pub(super) placed: BTreeMap<Element, (u32, u16)>,
     /// What each element has behind it.
     pub(super) tries: BTreeMap<Element, Tries>,
     /// The deadlines that have not passed.
@@ -43,7 +44,7 @@ pub(super) struct Truth {
     outcomes: BTreeMap<Attempt, Outcome>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) spec: Arc<JobSpec>,
     pub(super) submitted: Mark,
@@ -99,6 +100,11 @@ impl Truth {
     /// Whether the key has made this run, from a payload that is as asked.
     pub(super) fn key_is_of(&self, key: &str, run: RunId, is: impl Fn(u64) -> bool) -> bool {
         self.keys.get(key).is_some_and(|(made, payload)| *made == run && is(*payload))
+    }
+
+    /// The latest runs, of which there is one at least.
+    pub(super) fn latest(&self, count: usize) -> Vec<RunId> {
+        self.runs.keys().rev().take(count).copied().collect()
     }
 
     /// Runs in which something waits or runs that ends only when it is cancelled.
@@ -167,9 +173,9 @@ impl Truth {
         before.map(|before| format!("{element:?} ended as {before} and now as {state}"))
     }
 
-    fn assigned(&mut self, attempt: Attempt) -> Option<String> {
+    fn assigned(&mut self, attempt: Attempt, of: u16) -> Option<String> {
         let element = attempt.element;
-        let before = self.placed.insert(element, attempt.number).unwrap_or_default();
+        let (before, _) = self.placed.insert(element, (attempt.number, of)).unwrap_or_default();
         if before + 1 != attempt.number {
             return Some(format!("{attempt} is placed after attempt {before}"));
         }
@@ -231,6 +237,9 @@ impl World {
         if let Some(what) = self.truth.outlives_its_drain(now) {
             self.broken(what);
         }
+        if let Some(what) = self.truth.outlives_its_recovery() {
+            self.broken(what);
+        }
         let kinds = batch.commands.iter().filter_map(|command| command.kind.as_ref());
         for (kind, answer) in kinds.zip(&applied.answers) {
             if let Some(id) = ask::mark(kind) {
@@ -252,6 +261,7 @@ impl World {
         if let Some(what) = self.truth.state.check_invariants().into_iter().next() {
             self.broken(format!("invariant after entry {index}: {what}"));
         }
+        self.perhaps_save(index);
     }
 
     /// The supervisors by which the batch ends former ones; these must be former ones.
@@ -298,16 +308,21 @@ impl World {
                 }
                 let before = self.truth.runs.insert(*run, made);
                 self.truth.note_deadlines(*run);
-                before.map(|_| format!("run {run} is made twice"))
+                let again = before.is_some() || self.was_given(*run);
+                again.then(|| format!("run {run} is made twice"))
             }
-            Event::Assigned { node, run, task, items, .. } => {
+            Event::Assigned { node, run, task, items, fence, .. } => {
+                if self.is_placed_too_early() {
+                    self.broken(format!("run {run} is placed while a former incarnation may run"));
+                }
                 if self.truth.drained.contains(node) {
                     self.broken(format!("run {run} is placed on {node}, which is drained"));
                 }
                 items.iter().find_map(|&(index, number)| {
                     let element = Element { run: *run, task: *task, index };
                     let attempt = Attempt { element, number };
-                    self.truth.assigned(attempt).or_else(|| self.truth.note_placed(attempt, now))
+                    let broken = self.truth.assigned(attempt, fence.incarnation());
+                    broken.or_else(|| self.truth.note_placed(attempt, now))
                 })
             }
             Event::AttemptEnded(ended) => {
@@ -379,12 +394,14 @@ impl World {
     /// What the cluster says of an attempt's end is what became of its process.
     fn check_ended(&mut self, ended: &AttemptEnded, registers: &BTreeMap<NodeId, SupervisorId>) {
         let AttemptEnded { attempt, node, outcome, .. } = ended;
-        if self.processes.is_live(attempt.element) {
+        let of_element = |process: &&Process| process.attempt.element == attempt.element;
+        if self.processes.live().filter(of_element).any(|process| !self.is_forgotten(process)) {
             return self.broken(format!("{attempt} is recorded as ended while its process lives"));
         }
-        if self.truth.placed.get(&attempt.element) != Some(&attempt.number) {
+        let placed = self.truth.placed.get(&attempt.element).copied();
+        let Some((_, of)) = placed.filter(|(number, _)| *number == attempt.number) else {
             return self.broken(format!("{attempt} is recorded as ended and is not the latest"));
-        }
+        };
         let spec = self.truth.runs.get(&attempt.element.run).map(|run| run.spec.clone());
         let task = spec.as_ref().map(|spec| &spec.tasks[attempt.element.task as usize]);
         let is_of = |actor: &str| ended.because.as_ref().is_some_and(|of| of.actor == actor);
@@ -393,7 +410,7 @@ impl World {
         if by_loss && task.is_some_and(|task| task.on_lost == OnLost::Wait) {
             return self.broken(format!("{attempt} waits for its node and was given up"));
         }
-        let past = self.processes.past(*attempt);
+        let past = self.processes.past(*attempt, of);
         let stopped = outcome.stopped == Some(StopCause::Drain) && past.is_some();
         if stopped && !self.truth.drained_away.contains(attempt) {
             return self.broken(format!("{attempt} ran and was stopped before its drain was over"));
