@@ -154,4 +154,58 @@ pub(super) const RULES: &[Rule] = &[
         from: "self.leader.is_some() && self.leader == self.written_by && !self.caught_up",
         to: "self.leader.is_some() && !self.caught_up",
     },
+    Rule {
+        name: "a recovery keeps the epochs",
+        file: "crates/machine/src/command/recover.rs",
+        from: "node.epoch = cluster.epochs_from().max(node.epoch + 1);",
+        to: "node.epoch += 1;",
+    },
+    Rule {
+        name: "a recovery stops no placing",
+        file: "crates/machine/src/command/recover.rs",
+        from: "state.is_recovering = true;",
+        to: "state.is_recovering = false;",
+    },
+    Rule {
+        name: "a recovery is over at once",
+        file: "crates/reactor/src/control/leases.rs",
+        from: "(first_ms + longest_ms + LEASE_MARGIN_MS).max(self.ended_until_ms)",
+        to: "(first_ms + longest_ms / 8).max(self.ended_until_ms)",
+    },
+    Rule {
+        name: "a recovery ends what waits",
+        file: "crates/machine/src/command/recover.rs",
+        from: "|task| task.on_lost != OnLost::Wait",
+        to: "|_| true",
+    },
+    Rule {
+        name: "a recovery returns nothing",
+        file: "crates/machine/src/command/recover.rs",
+        from: ".filter(|(_, node)| node.is_lost)",
+        to: ".filter(|(_, node)| node.is_lost && node.name.is_empty())",
+    },
+    Rule {
+        name: "a recovery numbers runs again",
+        file: "crates/machine/src/command/recover.rs",
+        from: "state.last_run.max(RunId(recover.last_run))",
+        to: "state.last_run.min(RunId(recover.last_run))",
+    },
+    Rule {
+        name: "fences know no incarnation",
+        file: "crates/machine/src/command/place.rs",
+        from: "state.cluster.map_or(0, |cluster| cluster.incarnation)",
+        to: "state.cluster.map_or(0, |_| 1)",
+    },
+    Rule {
+        name: "a new node in an old epoch",
+        file: "crates/machine/src/command/register_node.rs",
+        from: "state.epoch_floor.max(state.cluster.map_or(0, Cluster::epochs_from))",
+        to: "state.epoch_floor.max(state.cluster.map_or(0, |_: Cluster| 0))",
+    },
+    Rule {
+        name: "a snapshot hides a recovery",
+        file: "crates/machine/src/snapshot/encode.rs",
+        from: "is_recovering: state.is_recovering,",
+        to: "is_recovering: false,",
+    },
 ];
