@@ -172,9 +172,11 @@ impl Raft {
     }
 
     fn leads(&self) -> Result<Metrics, ChangeError> {
-        match &*self.shared.leadership.borrow() {
+        // One after the other is looked at, never both at once.
+        let leadership = self.shared.leadership.borrow().clone();
+        match leadership {
             Leadership::Leader(_) => Ok(self.raft.metrics().borrow().clone()),
-            Leadership::Dead(reason) => Err(ChangeError::Dead { reason: reason.clone() }),
+            Leadership::Dead(reason) => Err(ChangeError::Dead { reason }),
             Leadership::Candidate | Leadership::Follower { .. } => Err(ChangeError::NotLeader),
         }
     }

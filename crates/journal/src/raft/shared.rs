@@ -160,19 +160,22 @@ impl Watcher {
         let mut hearing = self.shared.hearing.subscribe();
         loop {
             let hears = *hearing.borrow_and_update();
-            {
+            // Nothing is published while the metrics are looked at: whoever looks at what is published may want to
+            // look at them next, and openraft, which wants to change them, stands between the two.
+            let (judged, next) = {
                 let metrics = self.metrics.borrow_and_update();
-                match judge(&metrics, self.node, hears) {
-                    Ok(leadership) => self.shared.publish(leadership),
-                    Err(reason) => return reason,
-                }
                 let next = super::membership::read(&metrics, hears.removed);
-                self.shared.membership.send_if_modified(|now| {
-                    let news = *now != next;
-                    *now = next;
-                    news
-                });
+                (judge(&metrics, self.node, hears), next)
+            };
+            match judged {
+                Ok(leadership) => self.shared.publish(leadership),
+                Err(reason) => return reason,
             }
+            self.shared.membership.send_if_modified(|now| {
+                let news = *now != next;
+                *now = next;
+                news
+            });
             tokio::select! {
                 // The other end is in `self`.
                 _ = hearing.changed() => {}
@@ -225,4 +228,42 @@ fn judge(metrics: &Metrics, node: u64, hears: Hearing) -> Result<Leadership, Arc
             Leadership::Candidate
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// While somebody looks at who leads, openraft can still say something new; else three would wait in a circle.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_openraft_says_is_not_held_up_by_who_looks_at_who_leads() {
+        let (sender, metrics) = watch::channel(Metrics::new_initial(1));
+        let (_failed, failure) = watch::channel(None);
+        let (_dropped, applied) = oneshot::channel();
+        let shared = Arc::new(Shared::new(0, Vec::new()));
+        let watcher = Watcher { node: 1, shared: shared.clone(), metrics, failure, applied };
+        let held = shared.leadership.subscribe();
+        let held = held.borrow();
+        // It hears of another state, and cannot publish it yet.
+        tokio::spawn(watcher.run());
+        let said = std::thread::spawn(move || {
+            for term in 1..200 {
+                sender.send_modify(|metrics| metrics.vote = openraft::Vote::new_committed(term, 2));
+                std::thread::yield_now();
+            }
+            sender
+        });
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while !said.is_finished() {
+            assert!(std::time::Instant::now() < end, "openraft cannot say what is new");
+            std::thread::yield_now();
+        }
+        let _sender = said.join();
+        drop(held);
+        let mut leadership = shared.leadership.subscribe();
+        let follows = leadership.wait_for(|now| matches!(now, Leadership::Follower { .. }));
+        tokio::time::timeout(Duration::from_secs(20), follows).await.unwrap().unwrap();
+    }
 }
