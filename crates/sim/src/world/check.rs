@@ -50,7 +50,7 @@ impl World {
         let mut broken = None;
         for process in self.processes.live() {
             let element = process.attempt.element;
-            let counts = !self.is_forgotten(process);
+            let counts = !self.outlives_its_lease(process);
             if counts && !elements.insert(element) {
                 broken = Some(format!("two processes of {element:?} live at once"));
             }

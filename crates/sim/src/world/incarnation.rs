@@ -194,7 +194,9 @@ impl World {
         if self.nodes[node].incarnation == current {
             return;
         }
-        if self.hostile && self.now_us < self.nodes[node].cut_until_us {
+        // A directory that is restored or recovered needs nobody else.
+        let is_own = self.profile.alone && node == 0;
+        if !is_own && self.hostile && self.now_us < self.nodes[node].cut_until_us {
             let later = self.nodes[node].cut_until_us + MS;
             return self.at(later, super::Event::Node(node::Event::Joins { node }));
         }
@@ -239,12 +241,16 @@ impl World {
     }
 
     /// Whether nothing can know of this process any more: it was placed in a former incarnation,
-    /// behind what is known of that, and its job lets it go on without a lease. The fence is for it.
+    /// behind what is known of that.
     pub(super) fn is_forgotten(&self, process: &Process) -> bool {
         let Attempt { element, number } = process.attempt;
         process.fence.incarnation() < self.incarnations.current()
-            && process.on_lost == OnLost::Wait
             && self.truth.placed.get(&element) != Some(&(number, process.fence.incarnation()))
+    }
+
+    /// Whether it is forgotten, and its job lets it go on without a lease. The fence is for it.
+    pub(super) fn outlives_its_lease(&self, process: &Process) -> bool {
+        process.on_lost == OnLost::Wait && self.is_forgotten(process)
     }
 }
 
