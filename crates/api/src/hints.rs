@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 use crate::caller::Caller;
 use crate::language::is_grpc;
+use crate::rest::is_of_the_node;
 
 const STALE: HeaderName = HeaderName::from_static("windlass-stale");
 const AGE: HeaderName = HeaderName::from_static("windlass-age-ms");
@@ -35,9 +36,6 @@ pub(crate) struct Hints {
     /// Whether whoever says nothing of it is redirected.
     pub(crate) redirects: bool,
 }
-
-/// What is about the node that is asked, of all that is under `/v1`.
-const OF_THE_NODE: [&str; 2] = ["/v1/node/down", "/v1/version"];
 
 /// Sends a request where its hints say.
 pub(crate) async fn follow(State(hints): State<Hints>, request: Request, next: Next) -> Response {
@@ -64,7 +62,7 @@ pub(crate) async fn follow(State(hints): State<Hints>, request: Request, next: N
 /// Whether the leader is to be asked instead; `usual` is what holds where the request does not say.
 fn wants_redirect(request: &Request, usual: bool) -> bool {
     let path = request.uri().path();
-    let may_be = path.starts_with("/v1/") && !OF_THE_NODE.contains(&path);
+    let may_be = path.starts_with("/v1/") && !is_of_the_node(path);
     let wanted = match request.headers().get(&REDIRECT) {
         Some(value) => value == "true",
         // Whoever takes an old answer wants no other node.

@@ -32,7 +32,7 @@ pub trait People: Send + Sync + 'static {
 }
 
 /// The way to a control node that answers.
-pub(crate) struct Elsewhere {
+pub(crate) struct HandOn {
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) contacts: Arc<Contacts>,
     /// Where the session is, which is left where nobody leads.
@@ -40,7 +40,7 @@ pub(crate) struct Elsewhere {
     pub(crate) last: Mutex<Option<(NodeId, Instant)>>,
 }
 
-impl Elsewhere {
+impl HandOn {
     /// Has a control node answer.
     pub(crate) async fn answer(
         &self,

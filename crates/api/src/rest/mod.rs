@@ -40,7 +40,7 @@ pub(crate) use nodes::{healthz, version};
 pub use openapi::openapi;
 pub(crate) use problem::Problem;
 pub(crate) use request::{Body as RestBody, parse};
-pub(crate) use routes::router;
+pub(crate) use routes::{DOWN, is_of_the_node, router};
 
 use crate::calls::Service;
 use places::Places;

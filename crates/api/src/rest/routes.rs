@@ -23,6 +23,16 @@ const REQUESTS_MAX: usize = 512;
 /// Answers at one time that go on or wait for something.
 const STREAMS_MAX: usize = 256;
 
+/// What concerns the node that is asked, beside [`DOWN`]: no other one can answer it.
+const OF_THE_NODE: [&str; 4] = ["/v1/version", "/healthz", "/readyz", "/metrics"];
+/// What takes the node down: asked of another one, it would end that.
+pub(crate) const DOWN: &str = "/v1/node/down";
+
+/// Whether a request with this path is for the node that is asked, and for no other.
+pub(crate) fn is_of_the_node(path: &str) -> bool {
+    path == DOWN || OF_THE_NODE.contains(&path)
+}
+
 /// The routes that answer with JSON.
 fn plain() -> [(&'static str, MethodRouter<Rest>); 27] {
     [
@@ -43,7 +53,7 @@ fn plain() -> [(&'static str, MethodRouter<Rest>); 27] {
         ("/v1/nodes/{node}/drain", post(nodes::drain)),
         ("/v1/nodes/{node}/resume", post(nodes::resume)),
         ("/v1/nodes/{node}/remove", post(nodes::remove)),
-        ("/v1/node/down", post(nodes::down)),
+        (DOWN, post(nodes::down)),
         ("/v1/tokens", get(security::list).post(security::create)),
         ("/v1/tokens/{token}/revoke", post(security::revoke)),
         ("/v1/audit", get(audit::list)),

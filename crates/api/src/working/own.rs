@@ -21,19 +21,16 @@ use crate::streams::answer;
 
 const GET_SERVER: &str = "/windlass.v1.Windlass/GetServer";
 const DOWN: &str = "/windlass.v1.Windlass/Down";
-const REST_DOWN: &str = "/v1/node/down";
-/// What is about the node that is asked, beside `down`: another one would tell of itself.
-const OF_THE_NODE: [&str; 4] = ["/v1/version", "/healthz", "/readyz", "/metrics"];
 
 /// Why a request is not handed on, which comes with another token than the node's own.
 pub(super) fn stays(method: &Method, uri: &Uri) -> Option<Refused> {
     let path = uri.path();
     let why = match () {
         // No other control node must go in its place.
-        () if path == DOWN || path == REST_DOWN => {
+        () if path == DOWN || path == rest::DOWN => {
             "a node that only works is taken down with its own token alone\nhint: on its machine give `--token-file DATA_DIR/token`; from elsewhere `windlass node drain` empties it"
         }
-        () if OF_THE_NODE.contains(&path) => {
+        () if rest::is_of_the_node(path) => {
             "a node that only works tells of itself to its own token alone\nhint: give `--token-file DATA_DIR/token`, or ask a control node, which has metrics of all nodes"
         }
         () if method == Method::CONNECT || !path.starts_with('/') => {
@@ -48,7 +45,7 @@ pub(super) fn router(handle: WorkerHandle) -> Router {
     Router::new()
         .route(GET_SERVER, post(get_server))
         .route(DOWN, post(down))
-        .route(REST_DOWN, post(rest_down))
+        .route(rest::DOWN, post(rest_down))
         .route("/v1/version", get(rest::version))
         .route("/healthz", get(rest::healthz))
         .route("/readyz", get(readyz))
@@ -137,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_about_the_node_stays_there() {
         let stays = |method, uri: &str| stays(&method, &uri.parse().unwrap()).is_some();
-        for own in [DOWN, REST_DOWN, "/v1/node/down?x=1", "/metrics", "/readyz"] {
+        for own in [DOWN, rest::DOWN, "/v1/node/down?x=1", "/metrics", "/readyz"] {
             assert!(stays(Method::POST, own), "{own}");
         }
         for none in ["127.0.0.1:7400", "*"] {

@@ -230,7 +230,7 @@ pub(super) fn handle(
     Handle { shared: Arc::new(shared), from: None, span: None, is_stale: false }
 }
 
-fn spawn_upkeep(config: &Config, parts: &Parts, handle: &Handle, node: NodeId) {
+pub(super) fn spawn_upkeep(config: &Config, parts: &Parts, handle: &Handle, node: NodeId) {
     let upkeep = upkeep::Task {
         keeping: config.keeping.clone(),
         node,

@@ -107,14 +107,6 @@ impl Node {
         }
     }
 
-    /// Asks a control node; `None` on one that only works.
-    pub fn handle(&self) -> Option<Handle> {
-        match &self.part {
-            Made::Control(control) => Some(control.handle.clone()),
-            Made::Worker(_) => None,
-        }
-    }
-
     /// What does not change while the node serves.
     pub fn info(&self) -> &Info {
         match &self.part {

@@ -16,7 +16,7 @@ use peer::simulated::Network;
 use peer::{Authority, Carrier, Credentials, Dialer, Identity as Certificate, NodeKey, Trust};
 use tokio::sync::watch;
 
-use super::control::{caught_up, handle};
+use super::control::{caught_up, handle, spawn_upkeep};
 use super::parts::{Parts, deciding};
 use super::works::{Works, history_failed, publishing_failed};
 use crate::clock::Clock;
@@ -31,7 +31,6 @@ use crate::info::{Config, Info, Keeping, NoopWorkers, Stopped};
 use crate::metrics::Metrics;
 use crate::peers::serve::Serve;
 use crate::stopping::stop;
-use crate::upkeep::{self, Disk};
 use crate::view::View;
 
 /// Of certificates, which nobody looks at.
@@ -156,19 +155,7 @@ impl Running {
         let (down, _) = watch::channel(false);
         let handle = handle(config, parts, &info, Arc::new(AtomicU64::new(0)), down);
         let _ = self.serve.handle.set(handle.clone());
-        let upkeep = upkeep::Task {
-            keeping: config.keeping.clone(),
-            node: self.setup.node,
-            disk: Arc::new(Disk::new(config.data_dir.clone())),
-            journal: parts.journal.clone(),
-            output: parts.outputs.local.store.clone(),
-            tails: parts.outputs.tails.clone(),
-            views: parts.views.clone(),
-            history: parts.history.clone(),
-            control: parts.inputs.clone(),
-            metrics: parts.metrics.clone(),
-        };
-        tokio::spawn(upkeep.run());
+        spawn_upkeep(config, parts, &handle, self.setup.node);
         Ok(handle)
     }
 }

@@ -25,7 +25,7 @@ use crate::error::{Refused, StartError};
 use crate::info::{Config, Info, Stopped};
 use crate::live::LiveOutput;
 use crate::output::Local;
-use crate::people::Elsewhere;
+use crate::people::HandOn;
 use crate::recovery;
 use crate::session::{Doors, Line};
 use crate::supervisor::Reach;
@@ -62,7 +62,7 @@ pub struct WorkerHandle {
     welcome: watch::Receiver<bool>,
     down: watch::Sender<bool>,
     stopped: watch::Receiver<Option<Stopped>>,
-    elsewhere: Arc<Elsewhere>,
+    hand_on: Arc<HandOn>,
 }
 
 impl WorkerHandle {
@@ -96,7 +96,7 @@ impl WorkerHandle {
         &self,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Refused> {
-        self.elsewhere.answer(request).await
+        self.hand_on.answer(request).await
     }
 
     /// Answers when the node has stopped.
@@ -138,7 +138,7 @@ pub(super) async fn start(
     let live = Arc::new(LiveOutput::default());
     let local = Some(Local { store: output.clone(), live: live.clone() });
     let (at, session) = watch::channel(None);
-    let elsewhere = Elsewhere {
+    let hand_on = HandOn {
         dialer: dialer.clone(),
         contacts: contacts.clone(),
         session,
@@ -201,7 +201,7 @@ pub(super) async fn start(
         welcome: welcome.clone(),
         down,
         stopped: stopped.clone(),
-        elsewhere: Arc::new(elsewhere),
+        hand_on: Arc::new(hand_on),
     };
     let mut ended = stopped;
     tokio::select! {

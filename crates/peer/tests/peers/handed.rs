@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use http_body_util::BodyExt;
-use peer::{Dialer, Roles, Uncallable};
+use peer::{Roles, Uncallable};
 use tonic::body::Body;
 use tower::Service as _;
 
@@ -18,8 +18,7 @@ fn request(path: &str, body: &'static str) -> http::Request<Body> {
 async fn one_is_carried_as_it_is_and_its_answer_too() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = Dialer::new(world.credentials(2, Roles::WORKER));
-    dialer.set_address(server.id(), &server.address);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let answer = dialer.hand_on(server.id(), request("/v1/x?y=1", "all of it")).await.unwrap();
     assert_eq!(answer.status(), 418);
     assert_eq!(answer.headers()["content-type"], "a/b");
@@ -31,8 +30,7 @@ async fn one_is_carried_as_it_is_and_its_answer_too() {
 async fn none_reaches_what_nodes_say_to_each_other() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = Dialer::new(world.credentials(2, Roles::BOTH));
-    dialer.set_address(server.id(), &server.address);
+    let dialer = world.dialer(2, Roles::BOTH, &server);
     for path in ["/windlass.peer.v1.Peer/Forward", "//windlass.peer.v1.Peer/Forward", "/people/x"] {
         let answer = dialer.hand_on(server.id(), request(path, "")).await.unwrap();
         assert_eq!(answer.status(), 418, "{path} is somebody's request like any other");
@@ -54,8 +52,7 @@ async fn none_reaches_what_nodes_say_to_each_other() {
 async fn readers_that_take_nothing_keep_nobody_else_waiting() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = Dialer::new(world.credentials(2, Roles::WORKER));
-    dialer.set_address(server.id(), &server.address);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let mut held = Vec::new();
     for _ in 0..200 {
         held.push(dialer.hand_on(server.id(), request("/endless", "")).await.unwrap());
@@ -71,8 +68,7 @@ async fn readers_that_take_nothing_keep_nobody_else_waiting() {
 async fn one_whose_answer_is_dropped_ends_there() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = Dialer::new(world.credentials(2, Roles::WORKER));
-    dialer.set_address(server.id(), &server.address);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let answer = dialer.hand_on(server.id(), request("/lasts", "")).await.unwrap();
     assert_eq!(server.desk.lasting.load(Ordering::SeqCst), 1);
     drop(answer);
@@ -84,8 +80,7 @@ async fn one_whose_answer_is_dropped_ends_there() {
 async fn a_node_has_so_many_under_way_and_no_more() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = Dialer::new(world.credentials(2, Roles::WORKER));
-    dialer.set_address(server.id(), &server.address);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let mut held = Vec::new();
     for _ in 0..256 {
         held.push(dialer.hand_on(server.id(), request("/lasts", "")).await.unwrap());
@@ -108,8 +103,7 @@ async fn nobody_without_a_certificate_gets_through() {
     std::future::poll_fn(|context| channel.poll_ready(context)).await.unwrap();
     let answer = channel.call(request("/people/v1/x", "")).await.unwrap();
     assert_eq!(answer.status(), 401);
-    let dialer = Dialer::new(world.credentials(2, Roles::WORKER));
-    dialer.set_address(server.id(), &server.address);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     server.shut().await;
     let gone = dialer.hand_on(server.id(), request("/v1/x", "")).await.unwrap_err();
     assert!(matches!(gone, Uncallable::Unconnected { .. }), "{gone}: nothing was sent");

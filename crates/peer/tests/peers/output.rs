@@ -1,19 +1,12 @@
 //! Output read through another control node, and tails that it keeps.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use peer::{Dialer, Lane, Roles, Uncallable};
+use peer::{Lane, Roles, Uncallable};
 use proto::peer::{KeepTailsRequest, ReadOutputRequest};
 use proto::session::{OutputPlace, OutputWanted, Tail, Tails};
 
-use crate::support::{Node, PATIENCE, World, call, node, until};
-
-fn dialer(world: &World, number: u128, roles: Roles, to: &Node) -> Arc<Dialer> {
-    let dialer = Dialer::new(world.credentials(number, roles));
-    dialer.set_address(to.id(), &to.address);
-    dialer
-}
+use crate::support::{PATIENCE, World, call, node, until};
 
 /// So many messages of so many bytes.
 fn wanted(messages: u64, bytes: u64) -> OutputWanted {
@@ -25,7 +18,7 @@ fn wanted(messages: u64, bytes: u64) -> OutputWanted {
 async fn output_comes_through_another_control_node_to_its_end() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::CONTROL, &server);
+    let dialer = world.dialer(2, Roles::CONTROL, &server);
     let mut answers =
         dialer.read_output(server.id(), 0, node(3), wanted(50, 100_000)).await.unwrap();
     for number in 1..=50 {
@@ -42,7 +35,7 @@ async fn output_comes_through_another_control_node_to_its_end() {
 async fn a_reader_that_takes_nothing_holds_up_nobody_and_ends_what_it_leaves() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::BOTH, &server);
+    let dialer = world.dialer(2, Roles::BOTH, &server);
     let mut slow =
         dialer.read_output(server.id(), 0, node(3), wanted(1 << 40, 100_000)).await.unwrap();
     slow.message().await.unwrap().unwrap();
@@ -66,7 +59,7 @@ async fn a_reader_that_takes_nothing_holds_up_nobody_and_ends_what_it_leaves() {
 async fn it_goes_one_hop_and_only_control_nodes_may_ask() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let control = dialer(&world, 2, Roles::BOTH, &server);
+    let control = world.dialer(2, Roles::BOTH, &server);
     let again = control.read_output(server.id(), 1, node(3), wanted(1, 1)).await.unwrap_err();
     assert!(matches!(again, Uncallable::Refused { .. }), "{again}");
     for hops in [0, 2, u32::MAX] {
@@ -76,7 +69,7 @@ async fn it_goes_one_hop_and_only_control_nodes_may_ask() {
         let status = client.read_output(request).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::FailedPrecondition, "{hops}");
     }
-    let worker = dialer(&world, 4, Roles::WORKER, &server);
+    let worker = world.dialer(4, Roles::WORKER, &server);
     let refused = worker.read_output(server.id(), 0, node(3), wanted(1, 1)).await.unwrap_err();
     assert!(refused.to_string().contains("only control nodes"), "{refused}");
     let mut client = worker.client(server.id(), Lane::Bulk).unwrap();
@@ -88,7 +81,7 @@ async fn it_goes_one_hop_and_only_control_nodes_may_ask() {
 async fn tails_are_kept_for_the_node_that_is_named() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::BOTH, &server);
+    let dialer = world.dialer(2, Roles::BOTH, &server);
     let tails = Tails { tails: vec![Tail { position: 7, ..Tail::default() }] };
     dialer.keep_tails(server.id(), node(3), tails.clone(), PATIENCE).await.unwrap();
     assert_eq!(*server.desk.kept.lock().unwrap(), [(node(3), tails)]);

@@ -74,6 +74,13 @@ impl World {
     }
 
     /// A node with everything.
+    /// What the node with this number calls another one by.
+    pub(crate) fn dialer(&self, number: u128, roles: Roles, to: &Node) -> Arc<Dialer> {
+        let dialer = Dialer::new(self.credentials(number, roles));
+        dialer.set_address(to.id(), &to.address);
+        dialer
+    }
+
     pub(crate) fn node(&self, number: u128, roles: Roles) -> Node {
         let credentials = self.credentials(number, roles);
         let dialer = Dialer::new(credentials.clone());

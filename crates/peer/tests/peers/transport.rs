@@ -10,20 +10,14 @@ use proto::session::{Hello, Label, ToControl, to_control, to_worker};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::support::{Node, PATIENCE, World, call, files, node, until};
-
-fn dialer(world: &World, number: u128, roles: Roles, to: &Node) -> Arc<Dialer> {
-    let dialer = Dialer::new(world.credentials(number, roles));
-    dialer.set_address(to.id(), &to.address);
-    dialer
-}
+use crate::support::{PATIENCE, World, call, files, node, until};
 
 #[tokio::test]
 async fn who_calls_is_what_its_certificate_says() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
     for (number, roles) in [(2, Roles::BOTH), (3, Roles::WORKER)] {
-        let dialer = dialer(&world, number, roles, &server);
+        let dialer = world.dialer(number, roles, &server);
         assert_eq!(call(&dialer, server.id()).await.unwrap(), node(number).to_string());
     }
     let error = call(&Dialer::new(server.credentials.clone()), node(9)).await.unwrap_err();
@@ -34,7 +28,7 @@ async fn who_calls_is_what_its_certificate_says() {
 async fn a_request_goes_one_hop_and_refusals_come_back_in_words() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::BOTH, &server);
+    let dialer = world.dialer(2, Roles::BOTH, &server);
     let error = dialer.forward(server.id(), 0, "hm".into(), PATIENCE).await.unwrap_err();
     let why = "what is that".to_owned();
     assert_eq!(error, Uncallable::Refused { node: server.id(), why });
@@ -56,7 +50,7 @@ async fn a_request_goes_one_hop_and_refusals_come_back_in_words() {
 async fn only_control_nodes_speak_for_the_journal_and_only_workers_have_sessions() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::WORKER, &server);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let mut client = dialer.client(server.id(), Lane::Urgent).unwrap();
     let message = proto::peer::RaftRequest { message: b"vote for me".into() };
     let status = client.raft(message).await.unwrap_err();
@@ -64,7 +58,7 @@ async fn only_control_nodes_speak_for_the_journal_and_only_workers_have_sessions
     let parts = futures::stream::iter([proto::peer::RaftSnapshotPart { part: None }]);
     let status = client.raft_snapshot(parts).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::PermissionDenied);
-    let control = self::dialer(&world, 3, Roles::CONTROL, &server);
+    let control = world.dialer(3, Roles::CONTROL, &server);
     let mut client = control.client(server.id(), Lane::Session).unwrap();
     let status = client.session(futures::stream::pending()).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::PermissionDenied);
@@ -79,7 +73,7 @@ fn hello(number: u128) -> ToControl {
 async fn a_session_carries_words_both_ways_and_ends_with_its_worker() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::WORKER, &server);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let mut client = dialer.client(server.id(), Lane::Session).unwrap();
     let (words, stream) = mpsc::channel(4);
     let mut answers = client.session(ReceiverStream::new(stream)).await.unwrap().into_inner();
@@ -99,7 +93,7 @@ async fn a_session_carries_words_both_ways_and_ends_with_its_worker() {
 async fn a_worker_cannot_say_hello_for_another_one() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::WORKER, &server);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let mut client = dialer.client(server.id(), Lane::Session).unwrap();
     let (words, stream) = mpsc::channel(4);
     let mut answers = client.session(ReceiverStream::new(stream)).await.unwrap().into_inner();
@@ -114,7 +108,7 @@ async fn a_worker_cannot_say_hello_for_another_one() {
 async fn a_worker_cannot_say_more_of_itself_than_is_kept() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::WORKER, &server);
+    let dialer = world.dialer(2, Roles::WORKER, &server);
     let label = |bytes| Label { key: "k".into(), value: "v".repeat(bytes) };
     for (labels, fits) in [(vec![label(60 << 10)], true), (vec![label(1000); 70], false)] {
         let mut client = dialer.client(server.id(), Lane::Session).unwrap();
@@ -138,7 +132,7 @@ async fn a_worker_cannot_say_more_of_itself_than_is_kept() {
 async fn a_node_that_asks_too_much_waits_for_itself_alone() {
     let world = World::new();
     let server = world.node(1, Roles::BOTH);
-    let greedy = dialer(&world, 2, Roles::BOTH, &server);
+    let greedy = world.dialer(2, Roles::BOTH, &server);
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..256 {
         let (greedy, id) = (greedy.clone(), server.id());
@@ -147,10 +141,10 @@ async fn a_node_that_asks_too_much_waits_for_itself_alone() {
     let full = async || (server.desk.calls.load(Ordering::SeqCst) == 256).then_some(());
     until("all of its calls", full).await;
     // Another connection of the same node, for the streams of the first are all in use.
-    let second = dialer(&world, 2, Roles::BOTH, &server);
+    let second = world.dialer(2, Roles::BOTH, &server);
     let error = call(&second, server.id()).await.unwrap_err().to_string();
     assert!(error.contains("too many calls"), "{error}");
-    let other = dialer(&world, 3, Roles::BOTH, &server);
+    let other = world.dialer(3, Roles::BOTH, &server);
     assert_eq!(call(&other, server.id()).await.unwrap(), node(3).to_string());
     waiting.shutdown().await;
     until("room again", async || call(&second, server.id()).await.ok()).await;
@@ -160,7 +154,7 @@ async fn a_node_that_asks_too_much_waits_for_itself_alone() {
 async fn a_listener_that_comes_back_is_found_again() {
     let world = World::new();
     let mut server = world.node(1, Roles::BOTH);
-    let dialer = dialer(&world, 2, Roles::BOTH, &server);
+    let dialer = world.dialer(2, Roles::BOTH, &server);
     call(&dialer, server.id()).await.unwrap();
     server.shut().await;
     until("a failure", async || call(&dialer, server.id()).await.err()).await;

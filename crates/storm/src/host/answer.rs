@@ -7,26 +7,20 @@ use std::sync::Arc;
 use model::{Because, JobSpec, TaskSpec};
 use node::{Handle, Refused};
 use tokio::sync::watch;
-use turmoil::net::{TcpListener, TcpStream};
+use turmoil::net::TcpStream;
 
+use super::network;
 use crate::shared::Shared;
 use crate::wire::{self, Ask, Reply, Status};
 
 /// Answers clients for as long as the host lives; before there is a handle nothing is done.
 pub(super) async fn listen(shared: Arc<Shared>, handle: watch::Receiver<Option<Handle>>) -> String {
-    let listener = match TcpListener::bind(("0.0.0.0", wire::PORT)).await {
-        Ok(listener) => listener,
-        Err(error) => return error.to_string(),
-    };
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => return error.to_string(),
-        };
+    network::accept(wire::PORT, |stream| {
         let (shared, handle) = (shared.clone(), handle.borrow().clone());
         // What goes wrong on a connection is the client's to notice.
         tokio::spawn(async move { serve(&shared, handle, stream).await });
-    }
+    })
+    .await
 }
 
 async fn serve(

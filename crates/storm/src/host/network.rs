@@ -62,15 +62,7 @@ pub(super) async fn listen(
     shared: Arc<Shared>,
     accepted: mpsc::Sender<(Certified, Stream)>,
 ) -> String {
-    let listener = match TcpListener::bind(("0.0.0.0", PORT)).await {
-        Ok(listener) => listener,
-        Err(error) => return error.to_string(),
-    };
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => return error.to_string(),
-        };
+    accept(PORT, |stream| {
         let (shared, accepted) = (shared.clone(), accepted.clone());
         tokio::spawn(async move {
             // What goes wrong on a connection is its other end's to notice.
@@ -78,6 +70,21 @@ pub(super) async fn listen(
                 let _ = accepted.send(connection).await;
             }
         });
+    })
+    .await
+}
+
+/// Takes whoever comes to this port; answers why nobody is taken any more.
+pub(super) async fn accept(port: u16, mut take: impl FnMut(TcpStream)) -> String {
+    let listener = match TcpListener::bind(("0.0.0.0", port)).await {
+        Ok(listener) => listener,
+        Err(error) => return error.to_string(),
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => take(stream),
+            Err(error) => return error.to_string(),
+        }
     }
 }
 

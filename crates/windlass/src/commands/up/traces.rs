@@ -1,7 +1,7 @@
 //! Where traces go, if anywhere, and the task that brings them there.
 
 use api::traces::{Endpoint, Exporter};
-use node::Node;
+use node::{Node, Part};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -34,8 +34,8 @@ pub(super) struct Traces(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
 impl Traces {
     /// Should it fail, the node goes on and its records are dropped and counted.
     pub(super) fn start(node: &mut Node, collector: Option<Endpoint>) -> Traces {
-        let (Some(endpoint), Some(records), Some(handle)) =
-            (collector, node.take_traces(), node.handle())
+        let (Some(endpoint), Some(records), Part::Control(handle)) =
+            (collector, node.take_traces(), node.part())
         else {
             return Traces(None);
         };
