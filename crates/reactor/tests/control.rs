@@ -242,6 +242,27 @@ fn what_is_in_flight_when_the_leader_changes_may_be_done() {
 }
 
 #[test]
+fn a_snapshot_in_place_of_what_is_in_flight_holds_up_no_leader() {
+    let mut world = World::founded();
+    world.hello(1, 1);
+    world.commit();
+    world.submit(1);
+    let (_, record) = world.proposed.pop().expect("it is in flight");
+    let index = world.index + 1;
+    let mut state = world.state().clone();
+    let batch = machine::decode(index, &record).expect("a batch is a record");
+    state.apply(index, LEADER, &batch);
+    world.index = index;
+    world.handle(Event::Restored { index, leader: LEADER, state });
+    assert_eq!(world.answers, [(1, Err(Unavailable::OutcomeUnknown))]);
+    world.submit(2);
+    world.commit();
+    assert!(matches!(world.answers[1..], [(2, Ok(_))]), "{:?}", world.answers);
+    assert!(world.state().run(RunId(2)).is_some(), "both were committed");
+    assert_eq!(world.welcomes(), 2, "what the node was told of before may be old");
+}
+
+#[test]
 fn the_hello_of_a_dead_supervisor_that_comes_late_ends_nothing() {
     let mut world = World::founded();
     world.hello(3, 2);

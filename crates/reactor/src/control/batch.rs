@@ -147,6 +147,12 @@ impl Batcher {
         flight.map(|flight| self.landed(flight)).unwrap_or_default()
     }
 
+    /// Waits no longer for what is in flight, whichever batch that is.
+    pub(super) fn give_up_any(&mut self) -> Vec<Origin> {
+        let flight = self.in_flight.take();
+        flight.map(|flight| self.landed(flight)).unwrap_or_default()
+    }
+
     fn landed(&mut self, flight: InFlight) -> Vec<Origin> {
         let of_plan = flight.origins.iter().filter(|origin| **origin == Origin::Plan);
         self.of_plan -= of_plan.count();

@@ -257,6 +257,9 @@ impl Control {
         self.state = state;
         let state = self.state.clone();
         effects.push(Effect::Happened { index, events: Vec::new(), state });
+        // What is in flight may be in it, and will not be delivered then.
+        effects.extend(unavailable(self.batcher.give_up_any(), Unavailable::OutcomeUnknown));
+        self.ask_again(effects);
     }
 
     fn found(&mut self) {
