@@ -88,16 +88,31 @@ impl Own {
         let files = Files::open(&data_dir.path)?;
         let identity = data_dir.identity()?;
         match (identity, &place.join) {
-            (None, Some(join)) => enter(data_dir, files, None, name, place, join).await,
+            (None, Some(join)) => {
+                let joining = joining(None, name, place, join);
+                let joined = knock(join, &joining, JOIN_TRIES).await?;
+                enter(data_dir, files, joined, place, &joining)
+            }
             (Some(identity), Some(join)) => {
                 join.token.check(
                     Some(identity.cluster()),
                     place.asked_roles().unwrap_or(Roles::BOTH),
                     0,
                 )?;
-                match is_current(&files)? {
-                    true => restart(data_dir, files, identity, place),
-                    false => enter(data_dir, files, Some(identity), name, place, join).await,
+                let joining = joining(Some(identity), name, place, join);
+                // A cluster that was restored or recovered has forgotten its nodes. The directory does not know.
+                let is_current = is_current(&files)?;
+                let tries = if is_current { 1 } else { JOIN_TRIES };
+                match knock(join, &joining, tries).await {
+                    Ok(joined) => {
+                        set_aside(data_dir)?;
+                        enter(data_dir, files, joined, place, &joining)
+                    }
+                    Err(why) if is_current => {
+                        tracing::info!(%why, "the node starts as the one it was");
+                        restart(data_dir, files, identity, place)
+                    }
+                    Err(why) => Err(why),
                 }
             }
             (None, None) => found(data_dir, files, place),
@@ -228,29 +243,28 @@ fn is_current(files: &Files) -> Result<bool, StartError> {
     Ok(files.own()?.is_some_and(|own| own.certified.until_s > now_s))
 }
 
-/// Joins, with the id the directory has or a new one.
-async fn enter(
-    data_dir: &DataDir,
-    files: Files,
-    known: Option<Identity>,
-    name: &str,
-    place: &Place,
-    join: &Join,
-) -> Result<Own, StartError> {
-    let cluster = join.token.cluster;
+/// What it says of itself, with the id the directory has or a new one.
+fn joining(known: Option<Identity>, name: &str, place: &Place, join: &Join) -> Joining {
     let node = known.map_or_else(|| NodeId(Uuid::new_v4()), |identity| identity.node());
     let roles = place.roles.unwrap_or(join.token.roles);
     let address = match roles.control {
         true => advertised(place, Some(&join.address)),
         false => String::new(),
     };
-    let joining = Joining { node, name: name.to_owned(), roles, address };
-    let joined = knock(join, &joining).await?;
-    if known.is_some() {
-        set_aside(data_dir)?;
-    }
+    Joining { node, name: name.to_owned(), roles, address }
+}
+
+/// Keeps what the cluster has given, and starts with it.
+fn enter(
+    data_dir: &DataDir,
+    files: Files,
+    joined: Joined,
+    place: &Place,
+    joining: &Joining,
+) -> Result<Own, StartError> {
     joined.keep(&files)?;
-    let identity = Identity { node_id: node.0, cluster_id: cluster.0, joined: true };
+    let (node_id, cluster_id) = (joining.node.0, joined.trust.cluster.0);
+    let identity = Identity { node_id, cluster_id, joined: true };
     data_dir.keep_identity(&identity)?;
     let own = restart(data_dir, files, identity, place)?;
     own.contacts.set(joined.members.into_iter());
@@ -258,18 +272,18 @@ async fn enter(
 }
 
 /// Asks until somebody answers, always with the same key: so an answer that was lost is no loss.
-async fn knock(join: &Join, joining: &Joining) -> Result<Joined, StartError> {
+async fn knock(join: &Join, joining: &Joining, tries_max: u32) -> Result<Joined, StartError> {
     let der = NodeKey::draw()?.to_der();
     let mut tries = 1;
     loop {
         let key = NodeKey::from_der(&der)?;
         match peer::join(&join.address, &join.token, joining, key, &Clock::wall()).await {
-            Err(JoinError::Unreachable { address, why }) if tries < JOIN_TRIES => {
+            Err(JoinError::Unreachable { address, why }) if tries < tries_max => {
                 tracing::info!(address, why, "nobody answers the join yet");
                 tries += 1;
                 tokio::time::sleep(JOIN_AGAIN).await;
             }
-            Err(JoinError::Refused { why, .. }) if is_passing(&why) && tries < JOIN_TRIES => {
+            Err(JoinError::Refused { why, .. }) if is_passing(&why) && tries < tries_max => {
                 tries += 1;
                 tokio::time::sleep(JOIN_AGAIN).await;
             }

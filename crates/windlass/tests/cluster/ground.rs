@@ -186,7 +186,7 @@ impl Node {
     }
 
     /// The same node by its new daemon.
-    fn take(&mut self, mut again: Node) {
+    pub(crate) fn take(&mut self, mut again: Node) {
         std::mem::swap(&mut self.child, &mut again.child);
         std::mem::swap(&mut self.ready, &mut again.ready);
         // Its end would be that of the supervisor too.

@@ -162,6 +162,49 @@ fn a_cluster_that_is_restored_without_its_authority_believes_nobody_of_before() 
 }
 
 #[test]
+fn a_worker_joins_a_restored_cluster_on_its_old_directory_and_ends_what_it_ran() {
+    let ground = Ground::new();
+    let a = ground.start("a", &["up", "--peer", "127.0.0.1:0"]);
+    let mut w = ground.join("w", &a, "worker");
+    let (peer, snapshot) = (a.ready["peer"].as_str().unwrap(), ground.path("cluster.snap"));
+    let (snapshot, pid) = (snapshot.to_str().unwrap(), ground.path("pid"));
+    let saved = ground.ask(&a, &["cluster", "snapshot", "save", snapshot]);
+    assert!(saved.status.success(), "{}", text(&saved.stderr));
+    // What it runs the cluster will have forgotten; both nodes are full, so one of the four is there.
+    let script = "test $WINDLASS_NODE_NAME = w && echo $$ > $0; exec sleep 600";
+    let file = pid.to_str().unwrap();
+    let words = ["run", "-d", "--array", "1-4", "--cpus", "1", "--", "sh", "-c", script, file];
+    assert!(ground.ask(&a, &words).status.success());
+    let task = until("it runs something", || {
+        std::fs::read_to_string(&pid).ok().and_then(|text| text.trim().parse::<u32>().ok())
+    });
+    assert!(ground.ask(&a, &["down"]).status.success());
+    let mut restore = ground.windlass();
+    restore.args(["cluster", "snapshot", "restore", snapshot, "--replace", "--data-dir"]);
+    assert!(restore.arg(a.dir()).status().unwrap().success());
+    let a = ground.start("a", &["up", "--peer", peer]);
+
+    w.stop();
+    let token = ground.token(&a, &["--roles", "worker"]);
+    let words = ["join", peer, "--token", &token];
+    let id = w.ready["node_id"].clone();
+    w.take(ground.start("w", &words));
+    assert_eq!(w.ready["node_id"], id, "it is the node it was");
+    let is_ready = || {
+        let nodes = ground.json(&a, &["node", "ls"])?;
+        let nodes = nodes["nodes"].as_array()?.clone();
+        nodes.iter().any(|node| node["name"] == "w" && node["state"] == "ready").then_some(())
+    };
+    until("it is in the cluster again", is_ready);
+    assert!(!Path::new(&format!("/proc/{task}")).exists(), "what it ran before has ended");
+    assert!(w.dir().join("before-2/output").exists());
+    // The same words start it again, though the token is used up and it is a member.
+    w.stop();
+    w.take(ground.start("w", &words));
+    until("it is in the cluster still", is_ready);
+}
+
+#[test]
 fn the_cluster_knows_where_its_nodes_are_called() {
     let ground = Ground::new();
     let named = ["up", "--api-name", "alpha.example"];
