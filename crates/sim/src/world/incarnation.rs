@@ -202,13 +202,21 @@ impl World {
         }
         note!(self, "node {node}: joins in incarnation {current}");
         self.crash_daemon(node);
+        let lease_us = self.kills_at(node);
         self.end_supervisor(node);
         self.nodes[node].incarnation = current;
         self.nodes[node].disk.clear();
-        // Most end in their graces before the node is there; the rest is found and ended by it.
-        if self.profile.alone || self.rng.chance(500) {
-            for pid in self.processes.on_node(node) {
-                self.processes.die(pid, None);
+        // Most end in their graces before the node is there. The rest is found and ended by it; while
+        // it is not there, the supervisor that waits for graces ends at its lease what must not outlive it.
+        let all_end = self.profile.alone || self.rng.chance(500);
+        for pid in self.processes.on_node(node) {
+            match lease_us.filter(|_| self.processes.ends_with_lease(pid)) {
+                _ if all_end => drop(self.processes.die(pid, None)),
+                Some(at_us) => {
+                    let reaped = super::process::Event::Reaped { pid };
+                    self.at(at_us, super::Event::Process(reaped));
+                }
+                None => {}
             }
         }
     }

@@ -84,6 +84,11 @@ impl Processes {
         self.past.get(&(attempt, of))
     }
 
+    /// Whether a process must not outlive the lease of its node.
+    pub(super) fn ends_with_lease(&self, pid: u64) -> bool {
+        self.live.get(&pid).is_some_and(|process| process.on_lost != OnLost::Wait)
+    }
+
     /// Notes the fence a process was given; says which one its element had seen before.
     pub(super) fn note_fence(&mut self, element: Element, fence: Fence) -> Option<Fence> {
         self.fences.insert(element, fence)

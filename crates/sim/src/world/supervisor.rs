@@ -184,6 +184,13 @@ impl World {
         }
     }
 
+    /// When the supervisor that is there kills what must not outlive its lease.
+    pub(super) fn kills_at(&self, node: usize) -> Option<u64> {
+        let Lease { lease_ms, deadline_ms, .. } = self.nodes[node].supervisor.as_ref()?.lease;
+        let kills_us = || self.nodes[node].world_us(deadline_ms - lease_kill_ms(lease_ms));
+        (lease_ms > 0).then(kills_us).map(|at_us| at_us.max(self.now_us))
+    }
+
     /// The lease is so nearly over that nothing may start, and what runs has to end.
     fn is_lease_over(&self, node: usize) -> bool {
         let lease = self.nodes[node].supervisor.as_ref().map(|supervisor| supervisor.lease);
