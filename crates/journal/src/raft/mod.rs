@@ -214,6 +214,13 @@ impl Raft {
         self.shared.membership.subscribe()
     }
 
+    /// Whether this member is the one that votes, and needs no other to go on.
+    pub fn is_only_voter(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.membership_config.voter_ids().eq([self.number])
+    }
+
     /// Takes a message of another member, and gives the answer. `from` is the node that the sender's certificate names.
     ///
     /// Whatever is wrong with the message is said in the answer, for the other side to read.

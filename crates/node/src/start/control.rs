@@ -93,10 +93,18 @@ pub(super) async fn start(
         clock: parts.clock.clone(),
     });
     parts.door.serve(serve.clone());
-    if let Some(socket) = socket {
-        let address = config.place.peer;
-        let opened = parts.door.open(Some(socket)).await;
-        opened.map_err(|source| StartError::Peer { address, source })?;
+    let open = async |socket| match socket {
+        Some(socket) => {
+            let opened = parts.door.open(Some(socket)).await;
+            opened.map_err(|source| StartError::Peer { address: config.place.peer, source })
+        }
+        None => Ok(()),
+    };
+    // An only voter needs nobody to know its incarnation, and whoever is of a former one must not
+    // be let in before it does: its journal would be believed.
+    let mut socket = socket;
+    if !parts.journal.is_only_voter() {
+        open(socket.take()).await?;
     }
     let ousted = spawn_ousted(&own, parts.stopped.clone());
     let introducing = tokio::spawn(introduce(own.clone(), introduction(&config, &parts)));
@@ -107,7 +115,9 @@ pub(super) async fn start(
         recovery::enter(&data_dir.path, cluster.incarnation).await?;
         own.enter(cluster.incarnation);
         parts.journal.set_incarnation(cluster.incarnation.into());
+        tracing::info!(incarnation = cluster.incarnation, "all that was committed is applied");
     }
+    open(socket).await?;
 
     parts.metrics.work.begin();
     let info = Info {

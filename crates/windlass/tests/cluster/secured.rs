@@ -183,6 +183,10 @@ fn a_worker_joins_a_restored_cluster_on_its_old_directory_and_ends_what_it_ran()
     restore.args(["cluster", "snapshot", "restore", snapshot, "--replace", "--data-dir"]);
     assert!(restore.arg(a.dir()).status().unwrap().success());
     let a = ground.start("a", &["up", "--peer", peer]);
+    // Whoever is of before is not let in at all: not even before it knows its incarnation.
+    let log = ground.log("a");
+    let at = |what: &str| log.rfind(what).unwrap_or_else(|| panic!("no `{what}` in {log}"));
+    assert!(at("peers are listened to") > at("incarnation=2"), "{log}");
 
     w.stop();
     let token = ground.token(&a, &["--roles", "worker"]);
