@@ -45,10 +45,12 @@ pub enum Action {
     ResumeNode,
     /// A node was forgotten.
     RemoveNode,
+    /// A node that lived was cut off, to be forgotten.
+    CutOffNode,
 }
 
 impl Action {
-    const ALL: [Action; 17] = [
+    const ALL: [Action; 18] = [
         Action::Submit,
         Action::Rerun,
         Action::Cancel,
@@ -66,6 +68,7 @@ impl Action {
         Action::DrainNode,
         Action::ResumeNode,
         Action::RemoveNode,
+        Action::CutOffNode,
     ];
 
     /// Its word everywhere.
@@ -88,6 +91,7 @@ impl Action {
             Action::DrainNode => "drain-node",
             Action::ResumeNode => "resume-node",
             Action::RemoveNode => "remove-node",
+            Action::CutOffNode => "cut-off-node",
         }
     }
 }

@@ -44,6 +44,8 @@ pub enum Answer {
         /// How many attempts that were placed there were returned.
         returned: u64,
     },
+    /// The node is a member no more, and is lost when its lease has run out.
+    NodeCutOff,
     /// The job has a run.
     Submitted {
         /// The run's number.

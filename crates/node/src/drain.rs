@@ -3,11 +3,12 @@
 //! Names are looked up here; what may be done to a node is for the machine to say, but for one thing
 //! that it cannot know: a node that is connected lives, so nobody may vouch that it is dead.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use journal::raft::Progress;
 use machine::Answer;
-use model::{Because, NodeId};
+use model::{Because, LEASE_MARGIN_MS, NodeId};
 use peer::journal_number;
 use proto::record::{DrainNode, RemoveNode, ResumeNode, command::Kind};
 
@@ -20,6 +21,9 @@ use crate::view::View;
 
 /// Whose journal has not answered the leader for so long may be gone.
 const SILENT: Duration = Duration::from_secs(3);
+/// How long after its lease a node that is cut off has to be lost: its sessions end, and who leads
+/// may change.
+const LOST_WITHIN: Duration = Duration::from_secs(10);
 /// The longest time that a drain may let what runs go on. Whoever wants more gives none.
 const WAIT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
@@ -83,7 +87,8 @@ impl Handle {
     }
 
     /// Forgets a node; says how it was, and how many attempts that were placed there are returned.
-    /// With `force` whoever asks vouches that nothing of it runs any more.
+    /// With `force` whoever asks vouches that nothing of it runs any more. A worker that is heard of
+    /// all the same is cut off first, and forgotten when its lease has run out.
     pub async fn remove_node(
         &self,
         id: &str,
@@ -93,18 +98,63 @@ impl Handle {
         check_texts(&because)?;
         let (view, progress) = self.view_and_progress(true).await?;
         let node = find_any(&view, id)?;
+        if force && view.is_ready(node.id) && only_works(&view, node.id) {
+            return self.cut_off(node, because).await;
+        }
         let heard = || self.is_heard(node.id, &progress);
         let lives = || heard().then(|| lives(&node.name, "its journal is heard of"));
         if let Some(refused) = in_the_way(&view, &node, force).or_else(lives) {
             return Err(refused);
         }
-        let hello = view.state.node(node.id).map_or(0, |node| node.hello);
-        let (node_id, because) = (node.id.to_bytes(), Some(because.into()));
-        let remove = RemoveNode { node_id, force, hello, because, from: self.from.clone() };
+        let returned = self.forget_node(&view, node.id, force, because).await?;
+        Ok((node, returned))
+    }
+
+    async fn forget_node(
+        &self,
+        view: &View,
+        node: NodeId,
+        force: bool,
+        because: Because,
+    ) -> Result<u64, Refused> {
+        let hello = view.state.node(node).map_or(0, |node| node.hello);
+        let remove = RemoveNode { force, hello, ..self.removal(node, because) };
         match self.commit(Kind::RemoveNode(remove)).await? {
-            Answer::NodeRemoved { returned } => Ok((node, returned)),
+            Answer::NodeRemoved { returned } => Ok(returned),
             other => Err(unexpected(other)),
         }
+    }
+
+    /// Ends the membership of a worker that lives, and forgets it when it is lost. It ends what it
+    /// runs by then, as any that is cut off; whoever has taken it over can say nothing any more.
+    async fn cut_off(
+        &self,
+        node: NodeStatus,
+        because: Because,
+    ) -> Result<(NodeStatus, u64), Refused> {
+        let remove = RemoveNode { cut_off: true, ..self.removal(node.id, because.clone()) };
+        match self.commit(Kind::RemoveNode(remove)).await? {
+            Answer::NodeCutOff => {}
+            other => return Err(unexpected(other)),
+        }
+        let mut views = self.shared.views.clone();
+        let lease_ms = views.borrow().state.node(node.id).map_or(0, |node| node.lease_ms);
+        let lease = Duration::from_millis(lease_ms + LEASE_MARGIN_MS);
+        let is_lost = |view: &Arc<View>| view.state.node(node.id).is_none_or(|node| node.is_lost);
+        let view = match tokio::time::timeout(lease + LOST_WITHIN, views.wait_for(is_lost)).await {
+            Ok(Ok(view)) => view.clone(),
+            _ => return Err(cut_off_only(&node.name)),
+        };
+        if let Some(refused) = in_the_way(&view, &node, false) {
+            return Err(refused);
+        }
+        let returned = self.forget_node(&view, node.id, false, because).await?;
+        Ok((node, returned))
+    }
+
+    fn removal(&self, node: NodeId, because: Because) -> RemoveNode {
+        let (node_id, because) = (node.to_bytes(), Some(because.into()));
+        RemoveNode { node_id, because, from: self.from.clone(), ..RemoveNode::default() }
     }
 
     /// Whether the node leads, or its journal has answered the leader lately.
@@ -158,6 +208,17 @@ fn find_in(nodes: Vec<NodeStatus>, id: &str) -> Result<NodeStatus, Refused> {
             "there are several nodes named `{id}`\nhint: name it by its id, as `windlass node ls --json` shows it"
         ))),
     }
+}
+
+/// Whether it is a member that has no part in the journal.
+fn only_works(view: &View, node: NodeId) -> bool {
+    view.state.members().get(node).is_some_and(|member| !member.roles.control)
+}
+
+fn cut_off_only(name: &str) -> Refused {
+    Refused::InTheWay(format!(
+        "node `{name}` is cut off, and its lease has not run out yet\nhint: `windlass node rm {name}` when it has"
+    ))
 }
 
 fn lives(name: &str, why: &str) -> Refused {

@@ -45,7 +45,7 @@ pub struct Change {
     pub at: Option<String>,
     /// `submit`, `rerun`, `cancel`, `purge`, `create-token`, `revoke-token`, `expire-token`, `down`,
     /// `register-node`, `lose-node`, `create-join-token`, `admit-node`, `drain-node`, `resume-node`,
-    /// `remove-node`, `restore` or `recover`.
+    /// `remove-node`, `cut-off-node`, `restore` or `recover`.
     #[schema(example = "cancel")]
     pub action: String,
     /// What it was done to.

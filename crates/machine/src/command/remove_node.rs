@@ -5,6 +5,9 @@
 //! placed there is returned, tasks that wait for it included. What was a member is believed no more:
 //! it comes back under a new id, with a join token. Where an id does come back, the epoch goes on
 //! from where it was, so nothing of before can be taken for it.
+//!
+//! A node that lives may be cut off first: its membership ends, and with it whatever it could be heard
+//! by. What is placed there stays placed until its lease has run out, as with any node that is away.
 
 use model::{Because, NodeId};
 use proto::record::RemoveNode;
@@ -30,6 +33,9 @@ pub(crate) fn apply(
     let member = state.members.get(node);
     let name = home.map(|home| &home.name).or(member.map(|member| &member.name));
     let name = name.ok_or(Refusal::UnknownNode { node })?.clone();
+    if remove.cut_off {
+        return cut_off(state, context, node, name, remove);
+    }
     let full = (member.is_some() && !state.members.can_revoke(context.now_ms)).then_some(FULL);
     if let Some(why) = full.or(home.and_then(|home| check(home, remove))) {
         return Err(Refusal::NotRemovable { node, why });
@@ -43,6 +49,30 @@ pub(crate) fn apply(
     context.events.push(Event::NodeRemoved { node, name: name.clone() });
     context.changed(Change::new(Action::RemoveNode, name, &because, remove.from.as_ref()));
     Ok(Answer::NodeRemoved { returned: placed })
+}
+
+/// Ends the membership of a node that lives. A control node has the authority's key: this would not
+/// keep its holder out.
+fn cut_off(
+    state: &mut State,
+    context: &mut Context,
+    node: NodeId,
+    name: String,
+    remove: &RemoveNode,
+) -> Result<Answer, Refusal> {
+    let refuse = |why| Err(Refusal::NotRemovable { node, why });
+    match (state.node(node), state.members.get(node)) {
+        (_, Some(member)) if member.roles.control => return refuse("it is a control node"),
+        (Some(home), Some(_)) if home.lease_ms > 0 => {}
+        _ => return refuse("it has no lease that could run out"),
+    }
+    if !state.members.can_revoke(context.now_ms) {
+        return refuse(FULL);
+    }
+    state.members.revoke(node, context.now_ms);
+    let because = remove.because.clone().unwrap_or_default();
+    context.changed(Change::new(Action::CutOffNode, name, &because, remove.from.as_ref()));
+    Ok(Answer::NodeCutOff)
 }
 
 /// Everything that knows the node forgets it, but for the epoch that it was in. A member's

@@ -240,3 +240,37 @@ fn a_node_that_has_said_hello_since_somebody_looked_is_not_removed() {
     let refusal = Refusal::NotRemovable { node: node_id(0), why };
     assert_eq!(world.apply(kind, (1, 1)), [Answer::Refused(refusal)]);
 }
+
+#[test]
+fn a_worker_that_lives_is_cut_off_and_goes_with_its_lease() {
+    let mut world = busy(3, 0);
+    let member = |control| record::Member {
+        node_id: node_id(0).to_bytes(),
+        name: "alpha".into(),
+        control,
+        worker: true,
+        ..Default::default()
+    };
+    let cut = || {
+        let node_id = node_id(0).to_bytes();
+        Kind::RemoveNode(record::RemoveNode { node_id, cut_off: true, ..Default::default() })
+    };
+    let refused = |why| [Answer::Refused(Refusal::NotRemovable { node: node_id(0), why })];
+    assert_eq!(world.apply(cut(), (1, 1)), refused("it has no lease that could run out"));
+    let set = |control| Kind::SetMember(record::SetMember { member: Some(member(control)) });
+    let mut of_control = busy(3, 0);
+    of_control.apply(set(true), (1, 1));
+    assert_eq!(of_control.apply(cut(), (1, 1)), refused("it is a control node"));
+    world.apply(set(false), (1, 1));
+    assert_eq!(world.apply(cut(), (1, 1)), [Answer::NodeCutOff]);
+
+    assert!(world.state.members().get(node_id(0)).is_none());
+    assert_eq!(task(&world).live.len(), 3, "it may run what is placed there");
+    let revoked = Answer::Refused(Refusal::NodeRevoked { node: node_id(0) });
+    assert_eq!(world.apply(register(0, 0, 3), (1, 1)), [revoked]);
+    let kind = lose(&world.state, 0, false).unwrap();
+    world.apply(kind, (1, 1));
+    assert_eq!(task(&world).queued.len(), 3);
+    let kind = remove(&world.state, 0, false, false);
+    assert_eq!(world.apply(kind, (1, 1)), [Answer::NodeRemoved { returned: 0 }]);
+}

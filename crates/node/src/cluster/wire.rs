@@ -32,6 +32,7 @@ pub(crate) fn committed(answer: &Answer) -> Option<Committed> {
         Answer::Draining => plain(Plain::Draining),
         Answer::Resumed { was_drained: true } => plain(Plain::Resumed),
         Answer::Resumed { was_drained: false } => plain(Plain::WasNotDrained),
+        Answer::NodeCutOff => plain(Plain::NodeCutOff),
         Answer::NodeRemoved { returned } => Sent::NodeRemoved(returned),
         Answer::Founded
         | Answer::Registered { .. }
@@ -79,6 +80,7 @@ pub(crate) fn answer(committed: Committed) -> Option<Answer> {
             Plain::Admitted => Answer::Admitted,
             Plain::MemberSet => Answer::MemberSet,
             Plain::Draining => Answer::Draining,
+            Plain::NodeCutOff => Answer::NodeCutOff,
             Plain::Resumed => Answer::Resumed { was_drained: true },
             Plain::WasNotDrained => Answer::Resumed { was_drained: false },
             Plain::Unspecified => return None,
@@ -148,6 +150,7 @@ mod tests {
             Answer::Admitted,
             Answer::MemberSet,
             Answer::Draining,
+            Answer::NodeCutOff,
             Answer::Resumed { was_drained: true },
             Answer::Resumed { was_drained: false },
             Answer::NodeRemoved { returned: 4 },

@@ -77,6 +77,7 @@ impl Ask {
                 hello: *hello,
                 because: because(),
                 from: None,
+                ..Default::default()
             }),
         }
     }

@@ -78,3 +78,38 @@ fn a_worker_that_was_away_beyond_its_certificate_is_told_how_it_comes_back() {
     let again = ground.join("w", &a, "worker");
     assert_ne!(again.ready["node_id"], w.ready["node_id"]);
 }
+
+#[test]
+fn a_worker_that_lives_is_cut_off_and_what_it_ran_starts_elsewhere_when_that_has_ended() {
+    let ground = Ground::new();
+    let a = ground.found("a");
+    let w = ground.join("w", &a, "worker");
+    let script = "pid=$0.$WINDLASS_INDEX
+        if test $WINDLASS_NODE_NAME = w; then echo $$ > $pid; exec sleep 600; fi
+        if ! test -e $pid; then exec sleep 2; fi
+        ! kill -0 $(cat $pid) && echo again";
+    let file = ground.path("pid");
+    let file = file.to_str().unwrap();
+    let words = ["run", "-d", "--array", "1-4", "--cpus", "1", "--", "sh", "-c", script, file];
+    let run = ground.ask(&a, &words);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let run = text(&run.stdout);
+    let run = run.trim();
+    let there = |index: &u32| ground.path(&format!("pid.{index}")).exists();
+    until("two are on the worker", || ((1..=4).filter(there).count() == 2).then_some(()));
+
+    let refused = ground.ask(&a, &["node", "rm", "w"]);
+    assert!(text(&refused.stderr).contains("it is connected, so it lives"), "{refused:?}");
+    let removed = ground.ask(&a, &["node", "rm", "w", "--force", "-y", "--reason", "taken over"]);
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+    assert_eq!(member(&ground, &a, "w"), None);
+    until("its daemon has heard it", || {
+        ground.log(w.name).contains("was removed from the cluster").then_some(())
+    });
+    let waited = ground.ask(&a, &["wait", run]);
+    assert!(waited.status.success(), "{}", text(&waited.stderr));
+    let said = text(&ground.ask(&a, &["logs", run]).stdout);
+    assert_eq!(said.matches("again").count(), 2, "each once, when the first had ended: {said}");
+    let audit = text(&ground.ask(&a, &["audit"]).stdout);
+    assert!(audit.contains("cut-off-node"), "{audit}");
+}

@@ -16,12 +16,16 @@ Examples:
 A node that is connected stays: drain it and end it first. So does one whose
 lease has not run out, or where something is placed.
 
+A node that only works and is connected is cut off with `--force`: nothing it
+says counts from then on, and it is removed when its lease has run out, which is
+waited for. What it ran is started elsewhere then, and not twice.
+
 It belongs to the cluster no more: its certificates count for nothing from then
 on, and its vote goes to another control node. To come back it needs an empty
 data directory and a join token.
 
-With `--force` you vouch that its machine is off, and will not come back with
-what it ran: what is placed there is started elsewhere at once, also tasks
+With `--force` for a node that is not connected you vouch that its machine is
+off, and will not come back with what it ran: what is placed there is started elsewhere at once, also tasks
 submitted with `--on-lost wait`. If it does run still, they run twice.";
 
 #[derive(clap::Args, Debug)]
@@ -30,7 +34,7 @@ pub(in crate::commands) struct Args {
     /// Its name or its id
     #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::nodes))]
     name: String,
-    /// Its machine is surely off: start elsewhere what it ran
+    /// Cut it off where it lives; else its machine is surely off: start elsewhere what it ran
     #[arg(long)]
     force: bool,
     /// Do not ask
@@ -79,6 +83,12 @@ pub(in crate::commands) async fn execute(args: Args, target: Target) -> Result<u
 
 fn question(node: &NodeStatus) -> String {
     let name = plain(&node.name);
+    if node.state != "disconnected" {
+        return format!(
+            "{name} is connected ({}). Cut it off, and remove it when its lease has run out?",
+            node.state
+        );
+    }
     let placed = match node.running + node.waiting {
         0 => "Nothing is placed there".to_owned(),
         1 => "What is placed there (1 attempt) is started elsewhere at once".to_owned(),
@@ -108,5 +118,7 @@ mod tests {
             "Is the machine of alpha (disconnected) surely off? What is placed there (3 attempts) is started elsewhere at once, and runs twice if it is not."
         );
         assert!(question(&node(1, 0)).contains("(1 attempt)"));
+        let lives = NodeStatus { state: "ready".into(), ..node(1, 0) };
+        assert!(question(&lives).starts_with("alpha is connected (ready). Cut it off"));
     }
 }
