@@ -1,5 +1,7 @@
 //! The verbs. Each one's flags stand with the code that carries it out.
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
 use crate::client::Target;
@@ -22,15 +24,35 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node answers.
     subcommand_required = true,
     disable_help_subcommand = true
 )]
-pub(crate) struct Cli {
+pub(crate) struct Line<C: Subcommand> {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: C,
     #[command(flatten)]
     pub(crate) target: Target,
     /// Color states: `always`, `never`, or `auto`, where a terminal looks on
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, global = true)]
     #[arg(hide_default_value = true, hide_possible_values = true, help_heading = "Every command")]
     pub(crate) color: color::When,
+}
+
+/// The command line, with every command.
+pub(crate) type Cli = Line<Command>;
+
+/// The one that scripts call over and over. Read for itself, it is there without the flags of all
+/// others, which take as long to make as everything else that the client does.
+#[derive(Debug, Subcommand)]
+enum Alone {
+    Run(Box<run::Args>),
+}
+
+/// Reads a line that can only be a `run`. `None`: it is another one, or has a fault, or asks for
+/// help; with all commands it is said what.
+pub(crate) fn alone(words: &[OsString]) -> Option<Cli> {
+    if !words.iter().skip(1).any(|word| word == "run") {
+        return None;
+    }
+    let Line { command: Alone::Run(run), target, color } = Line::try_parse_from(words).ok()?;
+    Some(Line { command: Command::Run(run), target, color })
 }
 
 #[derive(Debug, Subcommand)]

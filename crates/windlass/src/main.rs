@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         return supervisor::main(arguments);
     }
     complete::answer(Cli::command);
-    match settings::command_line::<Cli>().and_then(execute) {
+    match settings::command_line::<Cli>(cli::alone).and_then(execute) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             show::out::failure(&failure);

@@ -2,9 +2,11 @@
 //!
 //! `INSTA_UPDATE=always cargo test -p windlass --bins` writes the page and the snapshots anew.
 
-use clap::{Command, CommandFactory};
+use std::ffi::OsString;
 
-use super::Cli;
+use clap::{Command, CommandFactory, Parser};
+
+use super::{Cli, alone};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/command-line.md");
 
@@ -27,6 +29,23 @@ fn help_lines_are_short_and_have_no_period() {
     for command in Cli::command().get_subcommands() {
         let about = command.get_about().unwrap().to_string();
         assert!(about.len() < 60 && !about.ends_with('.'), "{about}");
+    }
+}
+
+#[test]
+fn a_run_that_is_read_for_itself_is_the_one_that_all_commands_read() {
+    let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+    for line in [
+        "windlass run -- /bin/true",
+        "windlass -N 10.0.0.1:7400 run -d --array 1-4%2 --label a=b --cpus 0.5 -- ps run",
+        "windlass run --color never -v --json -N alpha:7400 run --help",
+    ] {
+        let read = alone(&words(line)).unwrap_or_else(|| panic!("{line}"));
+        let all = Cli::try_parse_from(words(line)).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{all:?}"), "{line}");
+    }
+    for line in ["windlass ps", "windlass logs run", "windlass run --what", "windlass run --help"] {
+        assert!(alone(&words(line)).is_none(), "{line}");
     }
 }
 

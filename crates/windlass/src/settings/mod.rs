@@ -30,11 +30,18 @@ use tree::Tree;
 pub(crate) const COMMAND: &str = "config";
 
 /// Reads the command line, with the environment and the files behind it. Wrong usage, and help,
-/// end the process as clap does it.
-pub(crate) fn command_line<C: CommandFactory + FromArgMatches>() -> Result<C, Failure> {
+/// end the process as clap does it. `alone` may know a short way where nothing is behind the line.
+pub(crate) fn command_line<C: CommandFactory + FromArgMatches>(
+    alone: fn(&[OsString]) -> Option<C>,
+) -> Result<C, Failure> {
     let words: Vec<OsString> = std::env::args_os().collect();
+    let all_said =
+        is_all_said(&words, std::env::vars_os().map(|(name, _)| name), &places::files(None));
+    if let Some(line) = all_said.then(|| alone(&words)).flatten() {
+        return Ok(line);
+    }
     let mut plain = C::command();
-    if is_all_said(&words, std::env::vars_os().map(|(name, _)| name), &places::files(None)) {
+    if all_said {
         let matches = plain.try_get_matches_from_mut(&words).unwrap_or_else(|error| error.exit());
         return Ok(C::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()));
     }
