@@ -20,6 +20,8 @@ pub(super) struct Host {
     planner: Planner,
     /// Entries that it has been given.
     pub(super) delivered: u64,
+    /// The number of the timer that was set last; those before are forgotten.
+    timer: u64,
     /// As which leader it takes requests.
     pub(super) believes: Option<LeaderId>,
 }
@@ -48,6 +50,7 @@ pub(super) enum Event {
     /// The time it asked for has come.
     Timer {
         life: u64,
+        number: u64,
     },
     /// A majority has answered who leads.
     Confirmed {
@@ -84,7 +87,11 @@ impl World {
                 note!(self, "life {life}: a plan for {nodes} nodes, {away} tasks turned away");
                 self.control(life, control::Event::Planned(plan));
             }
-            Event::Timer { life } => self.control(life, control::Event::Timer),
+            Event::Timer { life, number } => {
+                if self.host(life).is_some_and(|host| self.hosts[host].timer == number) {
+                    self.control(life, control::Event::Timer);
+                }
+            }
             Event::Confirmed { life, number, leader } => {
                 let leads = leader == self.journal.leader && self.leading() == self.host(life);
                 let is_leader = leads && self.host(life).is_some();
@@ -149,7 +156,9 @@ impl World {
                 self.after(delay, super::Event::Control(event));
             }
             Effect::Timer(at_ms) => {
-                self.at(at_ms * MS, super::Event::Control(Event::Timer { life }));
+                self.hosts[host].timer += 1;
+                let number = self.hosts[host].timer;
+                self.at(at_ms * MS, super::Event::Control(Event::Timer { life, number }));
             }
             Effect::Connections(_) => {}
             Effect::Stop(error) => self.broken(format!("the control part stopped: {error}")),

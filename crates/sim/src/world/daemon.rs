@@ -22,6 +22,8 @@ pub(super) struct Daemon {
     pub(super) down: bool,
     /// When its last message in each direction arrives.
     pub(super) last_us: [u64; 2],
+    /// The number of the timer that was set last; those before are forgotten.
+    pub(super) timer: u64,
     /// Ends that a supervisor has told this daemon.
     pub(super) heard: BTreeSet<Attempt>,
 }
@@ -49,6 +51,7 @@ impl World {
             connection: None,
             down: false,
             last_us: [0; 2],
+            timer: 0,
             heard: BTreeSet::new(),
         });
         note!(self, "node {node}: daemon {life} begins");
@@ -98,8 +101,10 @@ impl World {
                 }
             }
             Effect::Timer(at_ms) => {
+                daemon.timer += 1;
+                let number = daemon.timer;
                 let at_us = self.nodes[node].world_us(at_ms);
-                self.at(at_us, super::Event::Node(Event::Timer { node, life }));
+                self.at(at_us, super::Event::Node(Event::Timer { node, life, number }));
             }
             Effect::LeaveSession => {
                 let Some(session) = daemon.session.take() else { return };

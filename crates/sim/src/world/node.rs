@@ -72,6 +72,7 @@ pub(super) enum Event {
     Timer {
         node: usize,
         life: u64,
+        number: u64,
     },
     ToSupervisor {
         node: usize,
@@ -142,7 +143,11 @@ impl World {
             Event::Connects { node, life } => self.connect(node, life),
             Event::Looks { node, life } => self.look(node, life),
             Event::Reaped { node, life } => self.reaped(node, life),
-            Event::Timer { node, life } => self.worker(node, life, worker::Event::Timer),
+            Event::Timer { node, life, number } => {
+                if self.daemon(node, life).is_some_and(|daemon| daemon.timer == number) {
+                    self.worker(node, life, worker::Event::Timer);
+                }
+            }
             Event::ToSupervisor { node, supervisor, connection, message } => {
                 self.ask_supervisor(node, supervisor, connection, *message);
             }
