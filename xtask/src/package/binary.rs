@@ -15,9 +15,10 @@ use crate::workspace;
 pub(super) fn build(profile: &str, out: &Path) -> Result<PathBuf> {
     let target = target()?;
     let mut cargo = workspace::cargo();
-    // Of the library there is no need at run time, whichever it is; a target that is named keeps the
-    // flag away from the build's own programs.
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    // Of the library there is no need at run time, whichever it is, and nothing is moved at each start
+    // (docs/adr/0026-fixed-addresses.md); a target that is named keeps the flags away from the build's
+    // own programs.
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
     cargo.args(["build", "--locked", "--package", "windlass", "--target", &target]);
     cargo.args(["--profile", profile, "--config", &format!("profile.{profile}.strip=\"symbols\"")]);
     cargo.args(["--config", &format!("profile.{profile}.debug=false")]);

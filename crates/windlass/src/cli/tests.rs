@@ -38,7 +38,7 @@ fn a_run_that_is_read_for_itself_is_the_one_that_all_commands_read() {
     for line in [
         "windlass run -- /bin/true",
         "windlass -N 10.0.0.1:7400 run -d --array 1-4%2 --label a=b --cpus 0.5 -- ps run",
-        "windlass run --color never -v --json -N alpha:7400 run --help",
+        "windlass --color never -v -N alpha:7400 run -d --json -- sh --help",
     ] {
         let read = alone(&words(line)).unwrap_or_else(|| panic!("{line}"));
         let all = Cli::try_parse_from(words(line)).unwrap();
