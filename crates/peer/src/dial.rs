@@ -226,8 +226,8 @@ impl Dialer {
         }
     }
 
-    /// The next call makes another connection.
-    fn forget(&self, node: NodeId, lane: Lane) {
+    /// Lets a connection go once its calls have ended; the next call makes another.
+    pub fn forget(&self, node: NodeId, lane: Lane) {
         if let Some(known) = self.known().get_mut(&node) {
             known.channels.remove(&lane);
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use model::NodeId;
-use peer::Dialer;
+use peer::{Dialer, Lane};
 use proto::session::{ToControl, ToWorker};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -100,11 +100,12 @@ impl Line {
                 let opening = dialer.session(*node, None, ReceiverStream::new(words));
                 let answers = match tokio::time::timeout(OPEN, opening).await {
                     Ok(Ok(answers)) => answers,
-                    Ok(Err(error)) => {
-                        tracing::debug!(%error, "no session can be opened there");
+                    failed => {
+                        let why = failed.map(|opened| opened.err()).ok().flatten();
+                        tracing::debug!(?why, "no session can be opened there");
+                        dialer.forget(*node, Lane::Session);
                         return Ok(());
                     }
-                    Err(_) => return Ok(()),
                 };
                 tracing::debug!(%node, address, "a session is open");
                 let answers = answers.filter_map(move |answer| {
@@ -118,6 +119,9 @@ impl Line {
                 at.send_replace(Some(*node));
                 let lasted = self.last(to_control, answers, std::future::pending()).await;
                 at.send_replace(None);
+                // The next session may be with another node. Through NAT a connection costs pings for as
+                // long as it is kept.
+                dialer.forget(*node, Lane::Session);
                 lasted
             }
         }
