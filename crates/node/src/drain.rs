@@ -1,7 +1,8 @@
 //! What a [`Handle`] does with nodes: takes them out of work and back, and forgets them.
 //!
 //! Names are looked up here; what may be done to a node is for the machine to say, but for one thing
-//! that it cannot know: a node that is connected lives, so nobody may vouch that it is dead.
+//! that it cannot know: a node that is connected lives, so nobody may vouch that it is dead. A worker
+//! can be cut off then, which waits for its lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,8 +88,9 @@ impl Handle {
     }
 
     /// Forgets a node; says how it was, and how many attempts that were placed there are returned.
-    /// With `force` whoever asks vouches that nothing of it runs any more. A worker that is heard of
-    /// all the same is cut off first, and forgotten when its lease has run out.
+    /// With `force` whoever asks vouches that nothing of it runs any more. A worker whose lease has not
+    /// run out is cut off all the same, and forgotten when it has: it may live, whatever is seen of it
+    /// here.
     pub async fn remove_node(
         &self,
         id: &str,
@@ -98,8 +100,8 @@ impl Handle {
         check_texts(&because)?;
         let (view, progress) = self.view_and_progress(true).await?;
         let node = find_any(&view, id)?;
-        if force && view.is_ready(node.id) && only_works(&view, node.id) {
-            return self.cut_off(node, because).await;
+        if force && may_be_cut_off(&view, node.id) {
+            return self.cut_off(&view, node, because).await;
         }
         let heard = || self.is_heard(node.id, &progress);
         let lives = || heard().then(|| lives(&node.name, "its journal is heard of"));
@@ -125,31 +127,54 @@ impl Handle {
         }
     }
 
-    /// Ends the membership of a worker that lives, and forgets it when it is lost. It ends what it
-    /// runs by then, as any that is cut off; whoever has taken it over can say nothing any more.
+    /// Ends the membership of a worker, and forgets it when it is lost. It ends what it runs by then, as
+    /// any that is away; whoever has taken it over can say nothing any more.
     async fn cut_off(
         &self,
+        view: &View,
         node: NodeStatus,
         because: Because,
     ) -> Result<(NodeStatus, u64), Refused> {
-        let remove = RemoveNode { cut_off: true, ..self.removal(node.id, because.clone()) };
-        match self.commit(Kind::RemoveNode(remove)).await? {
-            Answer::NodeCutOff => {}
-            other => return Err(unexpected(other)),
+        if view.state.members().get(node.id).is_some() {
+            let remove = RemoveNode { cut_off: true, ..self.removal(node.id, because.clone()) };
+            match self.commit(Kind::RemoveNode(remove)).await? {
+                Answer::NodeCutOff => {}
+                other => return Err(unexpected(other)),
+            }
         }
-        let mut views = self.shared.views.clone();
-        let lease_ms = views.borrow().state.node(node.id).map_or(0, |node| node.lease_ms);
+        // Nobody can vouch for the tasks of a node that was seen to live.
+        let vouched = !view.is_ready(node.id);
+        let lease_ms = view.state.node(node.id).map_or(0, |node| node.lease_ms);
         let lease = Duration::from_millis(lease_ms + LEASE_MARGIN_MS);
-        let is_lost = |view: &Arc<View>| view.state.node(node.id).is_none_or(|node| node.is_lost);
-        let view = match tokio::time::timeout(lease + LOST_WITHIN, views.wait_for(is_lost)).await {
-            Ok(Ok(view)) => view.clone(),
-            _ => return Err(cut_off_only(&node.name)),
-        };
-        if let Some(refused) = in_the_way(&view, &node, false) {
-            return Err(refused);
-        }
-        let returned = self.forget_node(&view, node.id, false, because).await?;
+        let (handle, waits_for) = (self.clone(), node.clone());
+        // Whoever asked may be gone before the lease is over: the node goes all the same.
+        let rest = tokio::spawn(async move {
+            handle.forget_lost(&waits_for, lease + LOST_WITHIN, vouched, because).await
+        });
+        let returned = rest.await.map_err(|error| Refused::Failed(error.to_string()))??;
         Ok((node, returned))
+    }
+
+    /// Forgets a node that was cut off, once it is lost.
+    async fn forget_lost(
+        &self,
+        node: &NodeStatus,
+        within: Duration,
+        vouched: bool,
+        because: Because,
+    ) -> Result<u64, Refused> {
+        let mut views = self.shared.views.clone();
+        let is_lost = |view: &Arc<View>| view.state.node(node.id).is_none_or(|node| node.is_lost);
+        let view = match tokio::time::timeout(within, views.wait_for(is_lost)).await {
+            Ok(Ok(view)) => view.clone(),
+            _ => return Err(cut_off_only(node, "its lease has not run out yet", "when it has")),
+        };
+        let Some(home) = view.state.node(node.id) else { return Ok(0) };
+        if !vouched && !home.assigned.is_empty() {
+            let why = "what waits for it may still run there";
+            return Err(cut_off_only(node, why, "with `--force`, where its machine is surely off"));
+        }
+        self.forget_node(&view, node.id, vouched, because).await
     }
 
     fn removal(&self, node: NodeId, because: Because) -> RemoveNode {
@@ -210,14 +235,18 @@ fn find_in(nodes: Vec<NodeStatus>, id: &str) -> Result<NodeStatus, Refused> {
     }
 }
 
-/// Whether it is a member that has no part in the journal.
-fn only_works(view: &View, node: NodeId) -> bool {
-    view.state.members().get(node).is_some_and(|member| !member.roles.control)
+/// Whether it is a worker that may live: its lease has not run out, and it has no part in the journal.
+/// It may be cut off already.
+fn may_be_cut_off(view: &View, node: NodeId) -> bool {
+    let home = view.state.node(node);
+    let is_control = view.state.members().get(node).is_some_and(|member| member.roles.control);
+    home.is_some_and(|home| home.lease_ms > 0 && !home.is_lost) && !is_control
 }
 
-fn cut_off_only(name: &str) -> Refused {
+fn cut_off_only(node: &NodeStatus, why: &str, when: &str) -> Refused {
+    let name = &node.name;
     Refused::InTheWay(format!(
-        "node `{name}` is cut off, and its lease has not run out yet\nhint: `windlass node rm {name}` when it has"
+        "node `{name}` is cut off, and {why}\nhint: `windlass node rm {name}` {when}"
     ))
 }
 

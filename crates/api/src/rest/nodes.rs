@@ -102,8 +102,10 @@ pub(super) async fn resume(
 /// Forget a node
 ///
 /// One that is connected stays, and without `force` also one whose lease has not run out or where
-/// something is placed. With `force` whoever asks vouches that its machine is dead: what is placed
-/// there is started elsewhere, also what waits for it. Takes the role operator, with `force` admin.
+/// something is placed. With `force` a node that only works is cut off: nothing it says counts any
+/// more, and it is removed, and answered for, when its lease has run out. Of one that is not
+/// connected whoever asks vouches that its machine is dead: what waits for it is started elsewhere,
+/// too. Takes the role operator, with `force` admin.
 #[utoipa::path(post, path = "/v1/nodes/{node}/remove", tag = "nodes", operation_id = "remove_node",
     params(("node" = String, Path, description = "A node's id or name")),
     request_body = Remove,

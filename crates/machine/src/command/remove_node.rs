@@ -23,6 +23,9 @@ use crate::state::State;
 /// Why nothing can be removed while too many removals have to be remembered.
 const FULL: &str = "too many nodes were removed within a year";
 
+/// Why a node stays that may run tasks. Nobody vouches for one that was cut off while it lived.
+const LEASED: &str = "its lease has not run out";
+
 pub(crate) fn apply(
     state: &mut State,
     context: &mut Context,
@@ -35,6 +38,10 @@ pub(crate) fn apply(
     let name = name.ok_or(Refusal::UnknownNode { node })?.clone();
     if remove.cut_off {
         return cut_off(state, context, node, name, remove);
+    }
+    let lives = home.is_some_and(|home| home.lease_ms > 0 && !home.is_lost);
+    if lives && state.members.is_revoked(node) {
+        return Err(Refusal::NotRemovable { node, why: LEASED });
     }
     let full = (member.is_some() && !state.members.can_revoke(context.now_ms)).then_some(FULL);
     if let Some(why) = full.or(home.and_then(|home| check(home, remove))) {
@@ -94,7 +101,7 @@ fn check(home: &Node, remove: &RemoveNode) -> Option<&'static str> {
         return None;
     }
     if home.lease_ms > 0 && !home.is_lost {
-        return Some("its lease has not run out");
+        return Some(LEASED);
     }
     (!home.assigned.is_empty()).then_some("something is placed there")
 }

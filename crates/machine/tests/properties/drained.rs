@@ -268,6 +268,8 @@ fn a_worker_that_lives_is_cut_off_and_goes_with_its_lease() {
     assert_eq!(task(&world).live.len(), 3, "it may run what is placed there");
     let revoked = Answer::Refused(Refusal::NodeRevoked { node: node_id(0) });
     assert_eq!(world.apply(register(0, 0, 3), (1, 1)), [revoked]);
+    let kind = remove(&world.state, 0, true, false);
+    assert_eq!(world.apply(kind, (1, 1)), refused("its lease has not run out"));
     let kind = lose(&world.state, 0, false).unwrap();
     world.apply(kind, (1, 1));
     assert_eq!(task(&world).queued.len(), 3);

@@ -6,6 +6,7 @@
 //!  join, empty directory   join: an id, a certificate of the cluster
 //!  either, later           restart: what is kept
 //!  join, out of date       join again: same id, new certificate; what the journal had is set aside
+//!  join, worker forgotten  join again: same id, certificate of the new incarnation
 //! ```
 //!
 //! It must never found a cluster where one was joined, and never keep half of an identity.
@@ -77,6 +78,8 @@ pub(crate) struct Own {
 /// How often a join is tried where nobody answers, and the pause in between.
 const JOIN_TRIES: u32 = 20;
 const JOIN_AGAIN: Duration = Duration::from_millis(500);
+/// How long a node may ask that can start as the one it was. What it runs has a lease meanwhile.
+const JOIN_WITHIN: Duration = Duration::from_secs(5);
 
 impl Own {
     /// Reads, founds or joins.
@@ -100,20 +103,24 @@ impl Own {
                     0,
                 )?;
                 let joining = joining(Some(identity), name, place, join);
-                // A cluster that was restored or recovered has forgotten its nodes. The directory does not know.
-                let is_current = is_current(&files)?;
-                let tries = if is_current { 1 } else { JOIN_TRIES };
-                match knock(join, &joining, tries).await {
-                    Ok(joined) => {
-                        set_aside(data_dir)?;
-                        enter(data_dir, files, joined, place, &joining)
+                let Some(own) = current(&files)? else {
+                    let joined = knock(join, &joining, JOIN_TRIES).await?;
+                    set_aside(data_dir)?;
+                    return enter(data_dir, files, joined, place, &joining);
+                };
+                // A cluster that was restored or recovered has forgotten its nodes, of which the directory
+                // does not know. A control node has a journal, which is never set aside unasked.
+                if !own.roles.control {
+                    match tokio::time::timeout(JOIN_WITHIN, knock(join, &joining, JOIN_TRIES)).await
+                    {
+                        Ok(Ok(joined)) if joined.trust.incarnation > own.incarnation => {
+                            return enter(data_dir, files, joined, place, &joining);
+                        }
+                        Ok(Err(why)) => tracing::info!(%why, "the node starts as the one it was"),
+                        _ => tracing::info!("the node starts as the one it was"),
                     }
-                    Err(why) if is_current => {
-                        tracing::info!(%why, "the node starts as the one it was");
-                        restart(data_dir, files, identity, place)
-                    }
-                    Err(why) => Err(why),
                 }
+                restart(data_dir, files, identity, place)
             }
             (None, None) => found(data_dir, files, place),
             (Some(identity), None) => restart(data_dir, files, identity, place),
@@ -237,10 +244,11 @@ fn restart(
     Ok(Own { identity, roles, files, credentials, authority, dialer, contacts })
 }
 
-/// Whether what the node shows can still be taken for good.
-fn is_current(files: &Files) -> Result<bool, StartError> {
+/// What the node shows, if it can still be taken for good.
+fn current(files: &Files) -> Result<Option<Certificate>, StartError> {
     let now_s = Clock::wall().now_s();
-    Ok(files.own()?.is_some_and(|own| own.certified.until_s > now_s))
+    let own = files.own()?.filter(|own| own.certified.until_s > now_s);
+    Ok(own.map(|own| own.certified.identity))
 }
 
 /// What it says of itself, with the id the directory has or a new one.

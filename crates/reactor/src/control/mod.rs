@@ -255,6 +255,8 @@ impl Control {
             state.pass(index); // The journal's own entries behind the last batch.
         }
         self.state = state;
+        // What the entries told that are not delivered now: who has a lease that has to be looked at.
+        self.state.nodes().keys().for_each(|node| self.leases.registered(*node));
         let state = self.state.clone();
         effects.push(Effect::Happened { index, events: Vec::new(), state });
         // What is in flight may be in it, and will not be delivered then.

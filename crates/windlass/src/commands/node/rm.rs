@@ -16,17 +16,17 @@ Examples:
 A node that is connected stays: drain it and end it first. So does one whose
 lease has not run out, or where something is placed.
 
-A node that only works and is connected is cut off with `--force`: nothing it
-says counts from then on, and it is removed when its lease has run out, which is
-waited for. What it ran is started elsewhere then, and not twice.
+With `--force` a node that only works is cut off: nothing it says counts from
+then on, and it is removed when its lease has run out, which is waited for. What
+it ran is started elsewhere then, and not twice.
 
 It belongs to the cluster no more: its certificates count for nothing from then
 on, and its vote goes to another control node. To come back it needs an empty
 data directory and a join token.
 
-With `--force` for a node that is not connected you vouch that its machine is
-off, and will not come back with what it ran: what is placed there is started elsewhere at once, also tasks
-submitted with `--on-lost wait`. If it does run still, they run twice.";
+With `--force` for a node that is not connected you also vouch that its machine
+is off: tasks submitted with `--on-lost wait` are started elsewhere, too, and for
+a control node no lease is waited for. If it does run still, they run twice.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -53,7 +53,7 @@ pub(in crate::commands) async fn execute(args: Args, target: Target) -> Result<u
     let asks = force && !yes;
     if asks && !ask::is_possible() {
         return Err(Failure::usage("nobody is there to be asked")
-            .hint("give `-y` to vouch that its machine is off"));
+            .hint("give `-y` to cut it off or, where it is not connected, to vouch that its machine is off"));
     }
     let mut client = Client::connect(&target).await?;
     let what = format!("remove `{name}`");
@@ -91,8 +91,8 @@ fn question(node: &NodeStatus) -> String {
     }
     let placed = match node.running + node.waiting {
         0 => "Nothing is placed there".to_owned(),
-        1 => "What is placed there (1 attempt) is started elsewhere at once".to_owned(),
-        count => format!("What is placed there ({count} attempts) is started elsewhere at once"),
+        1 => "What is placed there (1 attempt) is started elsewhere".to_owned(),
+        count => format!("What is placed there ({count} attempts) is started elsewhere"),
     };
     format!(
         "Is the machine of {name} ({}) surely off? {placed}, and runs twice if it is not.",
@@ -115,7 +115,7 @@ mod tests {
         };
         assert_eq!(
             question(&node(2, 1)),
-            "Is the machine of alpha (disconnected) surely off? What is placed there (3 attempts) is started elsewhere at once, and runs twice if it is not."
+            "Is the machine of alpha (disconnected) surely off? What is placed there (3 attempts) is started elsewhere, and runs twice if it is not."
         );
         assert!(question(&node(1, 0)).contains("(1 attempt)"));
         let lives = NodeStatus { state: "ready".into(), ..node(1, 0) };
