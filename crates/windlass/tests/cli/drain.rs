@@ -121,6 +121,6 @@ fn what_cannot_be_done_to_a_node_says_what_can() {
     exit code: 2
     --- stderr ---
     error: nobody is there to be asked
-    hint: give `-y` to vouch that its machine is off
+    hint: give `-y` to cut it off or, where it is not connected, to vouch that its machine is off
     ");
 }
