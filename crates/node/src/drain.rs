@@ -266,8 +266,12 @@ fn in_the_way(view: &View, node: &NodeStatus, force: bool) -> Option<Refused> {
     } else if force {
         return None;
     } else if home.lease_ms > 0 && !home.is_lost {
-        let hint =
-            "try again when it is lost; where its machine is surely off, `--force` removes it now";
+        let hint = match may_be_cut_off(view, *id) {
+            true => "try again when it is lost; `--force` cuts it off and waits for that",
+            false => {
+                "try again when it is lost; where its machine is surely off, `--force` removes it now"
+            }
+        };
         let lease = model::text::duration_ms(home.lease_ms);
         (format!("its lease of {lease} has not run out"), hint.to_owned())
     } else if placed > 0 {

@@ -93,7 +93,7 @@ impl Own {
         match (identity, &place.join) {
             (None, Some(join)) => {
                 let joining = joining(None, name, place, join);
-                let joined = knock(join, &joining, JOIN_TRIES).await?;
+                let joined = knock(join, &joining).await?;
                 enter(data_dir, files, joined, place, &joining)
             }
             (Some(identity), Some(join)) => {
@@ -104,15 +104,14 @@ impl Own {
                 )?;
                 let joining = joining(Some(identity), name, place, join);
                 let Some(own) = current(&files)? else {
-                    let joined = knock(join, &joining, JOIN_TRIES).await?;
+                    let joined = knock(join, &joining).await?;
                     set_aside(data_dir)?;
                     return enter(data_dir, files, joined, place, &joining);
                 };
                 // A cluster that was restored or recovered has forgotten its nodes, of which the directory
                 // does not know. A control node has a journal, which is never set aside unasked.
                 if !own.roles.control {
-                    match tokio::time::timeout(JOIN_WITHIN, knock(join, &joining, JOIN_TRIES)).await
-                    {
+                    match tokio::time::timeout(JOIN_WITHIN, knock(join, &joining)).await {
                         Ok(Ok(joined)) if joined.trust.incarnation > own.incarnation => {
                             return enter(data_dir, files, joined, place, &joining);
                         }
@@ -280,18 +279,18 @@ fn enter(
 }
 
 /// Asks until somebody answers, always with the same key: so an answer that was lost is no loss.
-async fn knock(join: &Join, joining: &Joining, tries_max: u32) -> Result<Joined, StartError> {
+async fn knock(join: &Join, joining: &Joining) -> Result<Joined, StartError> {
     let der = NodeKey::draw()?.to_der();
     let mut tries = 1;
     loop {
         let key = NodeKey::from_der(&der)?;
         match peer::join(&join.address, &join.token, joining, key, &Clock::wall()).await {
-            Err(JoinError::Unreachable { address, why }) if tries < tries_max => {
+            Err(JoinError::Unreachable { address, why }) if tries < JOIN_TRIES => {
                 tracing::info!(address, why, "nobody answers the join yet");
                 tries += 1;
                 tokio::time::sleep(JOIN_AGAIN).await;
             }
-            Err(JoinError::Refused { why, .. }) if is_passing(&why) && tries < tries_max => {
+            Err(JoinError::Refused { why, .. }) if is_passing(&why) && tries < JOIN_TRIES => {
                 tries += 1;
                 tokio::time::sleep(JOIN_AGAIN).await;
             }

@@ -99,13 +99,16 @@ impl Line {
                 };
                 let opening = dialer.session(*node, None, ReceiverStream::new(words));
                 let answers = match tokio::time::timeout(OPEN, opening).await {
-                    Ok(Ok(answers)) => answers,
-                    failed => {
-                        let why = failed.map(|opened| opened.err()).ok().flatten();
-                        tracing::debug!(?why, "no session can be opened there");
-                        dialer.forget(*node, Lane::Session);
-                        return Ok(());
+                    Ok(Ok(answers)) => Some(answers),
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "no session can be opened there");
+                        None
                     }
+                    Err(_) => None,
+                };
+                let Some(answers) = answers else {
+                    dialer.forget(*node, Lane::Session);
+                    return Ok(());
                 };
                 tracing::debug!(%node, address, "a session is open");
                 let answers = answers.filter_map(move |answer| {

@@ -76,7 +76,7 @@ pub(super) async fn start(
     config: Config,
     data_dir: &DataDir,
     own: Arc<Own>,
-    socket: Option<TcpListener>,
+    mut socket: Option<TcpListener>,
 ) -> Result<(Control, watch::Receiver<u32>), StartError> {
     let metrics = Arc::new(Metrics::new());
     fetch_keys(&own, &data_dir.path).await?;
@@ -102,7 +102,6 @@ pub(super) async fn start(
     };
     // An only voter needs nobody to know its incarnation, and whoever is of a former one must not
     // be let in before it does: its journal would be believed.
-    let mut socket = socket;
     if !parts.journal.is_only_voter() {
         open(socket.take()).await?;
     }
