@@ -51,6 +51,9 @@ pub(crate) fn resume(
 ) -> Result<Answer, Refusal> {
     let node = NodeId::from_bytes(&resume.node_id).ok_or(proto::Invalid("node_id"))?;
     let name = state.node(node).ok_or(Refusal::UnknownNode { node })?.name.clone();
+    if state.members.is_revoked(node) {
+        return Err(Refusal::NodeRevoked { node });
+    }
     if end(state, node).is_none() {
         return Ok(Answer::Resumed { was_drained: false });
     }

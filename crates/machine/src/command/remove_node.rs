@@ -7,7 +7,8 @@
 //! from where it was, so nothing of before can be taken for it.
 //!
 //! A node that lives may be cut off first: its membership ends, and with it whatever it could be heard
-//! by. What is placed there stays placed until its lease has run out, as with any node that is away.
+//! by, and nothing more is placed there. What is there stays placed until its lease has run out, as
+//! with any node that is away.
 
 use model::{Because, NodeId};
 use proto::record::RemoveNode;
@@ -17,7 +18,7 @@ use super::register_node::return_attempts;
 use crate::change::{Action, Change};
 use crate::context::Context;
 use crate::event::{Answer, Event, Refusal};
-use crate::node::Node;
+use crate::node::{Drain, Node};
 use crate::state::State;
 
 /// Why nothing can be removed while too many removals have to be remembered.
@@ -78,8 +79,27 @@ fn cut_off(
     }
     state.members.revoke(node, context.now_ms);
     let because = remove.because.clone().unwrap_or_default();
+    take_out_of_work(state, context, node, &because);
     context.changed(Change::new(Action::CutOffNode, name, &because, remove.from.as_ref()));
     Ok(Answer::NodeCutOff)
+}
+
+/// Nothing more is placed on the node, from now on and not only once its session is gone. Nothing is
+/// asked back of it either: whatever it said would not count.
+fn take_out_of_work(
+    state: &mut State,
+    context: &mut Context,
+    node: NodeId,
+    because: &proto::job::Because,
+) {
+    let Some(home) = state.node_mut(node).filter(|home| home.drain.is_none()) else { return };
+    home.drain = Some(Drain {
+        because: because.clone().into(),
+        since_ms: context.now_ms,
+        until_ms: None,
+        stops: false,
+    });
+    context.events.push(Event::NodeDraining { node });
 }
 
 /// Everything that knows the node forgets it, but for the epoch that it was in. A member's
