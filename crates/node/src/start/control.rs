@@ -44,7 +44,7 @@ use crate::worker;
 const READERS_MAX: usize = 8;
 /// Words of the control part that wait for the worker part.
 const WORDS_MAX: usize = 1024;
-/// How long a start waits for a leader; without one the node serves, and says so.
+/// How long one of several voters waits for a leader at its start; without one it serves, and says so.
 const LEADER_WITHIN: Duration = Duration::from_secs(20);
 /// How long a new control node asks for the cluster's keys.
 const KEYS_WITHIN: Duration = Duration::from_secs(30);
@@ -366,7 +366,8 @@ async fn fetch_keys(own: &Own, data_dir: &Path) -> Result<(), StartError> {
 }
 
 /// Waits until a leader is known and this node has applied all that is committed. A node of a
-/// group whose majority is away serves all the same: then it is asked most.
+/// group whose majority is away serves all the same: then it is asked most. The only voter waits for
+/// nobody, and has always caught up here.
 pub(super) async fn caught_up(parts: &Parts) -> Result<Arc<View>, StartError> {
     let dead = |reason: String| StartError::JournalDied(reason);
     let mut stopped = parts.stopped.subscribe();

@@ -5,7 +5,7 @@ use crate::ground::{Ground, text, until};
 #[test]
 fn a_node_that_is_left_alone_says_what_it_knows_and_how_old_that_is() {
     let ground = Ground::new();
-    let a = ground.found("a");
+    let mut a = ground.found("a");
     let mut b = ground.join("b", &a, "control");
     let mut c = ground.join("c", &a, "control");
     ground.leader(&a, 3);
@@ -34,4 +34,8 @@ fn a_node_that_is_left_alone_says_what_it_knows_and_how_old_that_is() {
     assert!(text(&version.stdout).contains("node a"), "{version:?}");
     let down = ground.ask(&a, &["down"]);
     assert!(down.status.success(), "it ends without the others: {down:?}");
+    assert!(a.has_ended_well());
+    a.start_again(&ground);
+    let listed = ground.ask(&a, &["ps", "--all", "--stale"]);
+    assert!(listed.status.success(), "the first of a cluster starts without them, too: {listed:?}");
 }
