@@ -341,20 +341,22 @@ impl Connect for Tls {
 
     async fn connect(&self, address: &str) -> Result<Self::Stream, String> {
         let Tls { config, credentials } = self.clone();
-        let at = |error: io::Error| {
-            if let (true, Some(credentials)) = (verify::is_revoked(&error), &credentials) {
-                credentials.set_removed();
-            }
-            format!("{address}: {}", why(&error))
-        };
+        let at = |error: io::Error| format!("{address}: {}", why(&error));
         let stream = TcpStream::connect(address).await.map_err(at)?;
         // Small messages are not to wait for others.
         let _ = stream.set_nodelay(true);
         let name = ServerName::try_from("peer.windlass.invalid").expect("it is a name");
         let mut stream = TlsConnector::from(config).connect(name, stream).await.map_err(at)?;
         // In TLS 1.3 a client is done before the server has looked at its certificate. The server speaks first once it
-        // has, so the first byte, which stays where it is, says that it is content.
-        if stream.fill_buf().await.map_err(at)?.is_empty() {
+        // has, so the first byte, which stays where it is, says that it is content. What it says before, anybody on the
+        // way could say.
+        let refused = |error: io::Error| {
+            if let (true, Some(credentials)) = (verify::is_revoked(&error), &credentials) {
+                credentials.set_removed();
+            }
+            at(error)
+        };
+        if stream.fill_buf().await.map_err(refused)?.is_empty() {
             return Err(format!("{address}: the other side ended the connection"));
         }
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());

@@ -123,7 +123,8 @@ fn told(refusal: Refusal) -> rustls::Error {
     rustls::Error::InvalidCertificate(error)
 }
 
-/// Whether the other side says that this node's certificate was revoked. It has shown its own before.
+/// Whether the other side says that this node's certificate was revoked. Only what comes after the handshake is surely
+/// from there.
 pub(crate) fn is_revoked(error: &std::io::Error) -> bool {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     matches!(tls, Some(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked)))

@@ -8,7 +8,7 @@ use model::ClusterId;
 use peer::{Credentials, Dialer, Roles, Uncallable};
 use uuid::Uuid;
 
-use crate::support::{Node, PATIENCE, World, call, node, until};
+use crate::support::{Node, PATIENCE, World, call, node, socket, until};
 
 /// Calls and is refused; what the caller and what the server say of it.
 async fn refused(caller: &Dialer, server: &Node) -> (String, String) {
@@ -174,4 +174,26 @@ async fn nobody_without_a_certificate_gets_further_than_the_door() {
     assert_eq!(status.code(), tonic::Code::Unauthenticated);
     says(status.message(), "only nodes of the cluster");
     assert_eq!(server.desk.calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn whoever_says_without_a_certificate_that_a_node_was_removed_is_not_believed() {
+    let world = World::new();
+    let mut server = world.node(1, Roles::BOTH);
+    let credentials = world.credentials(2, Roles::BOTH);
+    let dialer = Dialer::new(credentials.clone());
+    dialer.set_address(server.id(), &server.address);
+    server.shut().await;
+    let socket = socket(&server.address);
+    let stranger = std::thread::spawn(move || {
+        let (mut stream, _) = socket.accept().unwrap();
+        // A fatal alert, before any handshake: the certificate was revoked.
+        stream.write_all(&[0x15, 3, 3, 0, 2, 2, 0x2c]).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let error = call(&dialer, server.id()).await.unwrap_err();
+    assert!(error.to_string().contains("revoked"), "{error}");
+    stranger.join().unwrap();
+    let removed = credentials.removed();
+    assert!(futures::FutureExt::now_or_never(removed).is_none(), "it goes on");
 }
