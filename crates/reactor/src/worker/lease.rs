@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use model::lease_heartbeat_ms;
+use model::{lease_heartbeat_ms, lease_term_ms};
 use proto::supervisor::Lease as Told;
 
 /// What was sent and may be answered at most.
@@ -116,20 +116,23 @@ impl Lease {
         }
         self.wanted_ms = None;
         self.lease_ms = lease_ms;
-        self.answered(Word::Hello(hello)).or_else(|| (lease_ms == 0).then(|| self.told()))
+        self.answered(Word::Hello(hello), now_ms).or_else(|| (lease_ms == 0).then(|| self.told()))
     }
 
     /// A leader has acknowledged a heartbeat. What to tell the supervisor.
-    pub(super) fn acknowledged(&mut self, number: u64) -> Option<Told> {
-        self.answered(Word::Heartbeat(number))
+    pub(super) fn acknowledged(&mut self, number: u64, now_ms: u64) -> Option<Told> {
+        self.answered(Word::Heartbeat(number), now_ms)
     }
 
-    fn answered(&mut self, word: Word) -> Option<Told> {
+    /// A lease that is so nearly over that its tasks would have to end is no news: the answer was late,
+    /// or this daemon was paused.
+    fn answered(&mut self, word: Word, now_ms: u64) -> Option<Told> {
         let at = self.sent.iter().position(|(sent, _)| *sent == word)?;
         let (_, sent_ms) = self.sent[at];
         self.sent.drain(..=at);
         let deadline_ms = sent_ms + self.lease_ms;
-        if self.lease_ms == 0 || deadline_ms <= self.deadline_ms {
+        let ends_ms = deadline_ms.saturating_sub(lease_term_ms(self.lease_ms));
+        if self.lease_ms == 0 || deadline_ms <= self.deadline_ms || ends_ms <= now_ms {
             return None;
         }
         self.deadline_ms = deadline_ms;

@@ -270,7 +270,7 @@ impl Worker {
             }
             Some(to_worker::Kind::LeaseAck(ack)) => {
                 if self.lease.counts(ack.term, now.steady_ms)
-                    && let Some(told) = self.lease.acknowledged(ack.number)
+                    && let Some(told) = self.lease.acknowledged(ack.number, now.steady_ms)
                 {
                     effects.push(to_supervisor(to_supervisor::Kind::Lease(told)));
                 }

@@ -9,7 +9,7 @@ use proto::supervisor::{Lease, from_supervisor::Kind as Say};
 
 use super::held::State;
 use super::kernel::Kernel;
-use super::log;
+use super::{clock, log};
 
 /// How far the ending has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +78,8 @@ impl Kernel {
             log::line(format_args!("a leader was heard of again"));
         }
         self.lease.tell(told);
+        // It may be over by now: a daemon that was paused tells late.
+        self.keep_lease(clock::boot_us());
         self.say(Say::Lease(told));
     }
 

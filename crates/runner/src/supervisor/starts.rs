@@ -49,6 +49,8 @@ impl Job {
 impl Kernel {
     /// The next to start, if there is room and a thread for it.
     pub(super) fn next_start(&mut self) -> Option<Job> {
+        // Whoever is late, this thread or the daemon, starts nothing after the lease.
+        self.keep_lease(clock::boot_us());
         self.more_noops = false;
         let mut noops = 0;
         // Beyond this there would be no descriptors for another, or no thread left for the loop.

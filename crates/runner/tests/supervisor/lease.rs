@@ -91,3 +91,20 @@ fn a_later_deadline_lets_tasks_go_on_and_without_a_lease_there_is_none() {
     until("the end of the second would begin", || boot_ms() >= second_ms - 5_000);
     assert!(lives(pid), "it was taken back");
 }
+
+#[test]
+fn a_lease_that_is_told_when_it_is_over_starts_nothing() {
+    let mut node = Node::with(None, 3000);
+    let ran = node.path("ran");
+    let late = shell(&format!("echo >> {}", ran.display()));
+    for index in 1..=20 {
+        let deadline_ms = boot_ms() - 20_000 + u64::from(index);
+        let told = Lease { lease_ms: LEASE_MS, deadline_ms, term: 3 };
+        let start = node.start_message(&late, &[index]);
+        node.ask_all([Ask::Lease(told), Ask::Start(start)]);
+        let outcome = node.end(index);
+        assert_eq!(outcome.ending, Ending::NotStarted(NotStarted::Withdrawn));
+        assert_eq!(outcome.stopped, Some(StopCause::Lease));
+    }
+    assert!(!ran.exists(), "what waits at a paused daemon may be running elsewhere by now");
+}

@@ -217,6 +217,13 @@ impl Node {
         self.stream.write_all(&frame).unwrap();
     }
 
+    /// Says several things in one breath.
+    pub(crate) fn ask_all(&mut self, kinds: impl IntoIterator<Item = Ask>) {
+        let frames = kinds.into_iter().map(|kind| ToSupervisor { kind: Some(kind) });
+        let frames: Vec<u8> = frames.flat_map(|kind| client::encode(&kind)).collect();
+        self.stream.write_all(&frames).unwrap();
+    }
+
     /// The path of a file that a task can write.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
