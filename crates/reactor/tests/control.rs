@@ -15,6 +15,7 @@ const LEASE_MS: u64 = 10_000;
 /// A control part on a journal of which the test decides every step.
 struct World {
     control: Control,
+    now: Now,
     index: u64,
     proposed: Vec<(u64, Bytes)>,
     /// How many commands each proposal was said to have, with those that it has.
@@ -35,6 +36,7 @@ impl World {
         });
         World {
             control,
+            now: Now::default(),
             index: 0,
             proposed: vec![],
             commands: vec![],
@@ -55,7 +57,7 @@ impl World {
     }
 
     fn handle(&mut self, event: Event) {
-        for effect in self.control.handle(Now::default(), event) {
+        for effect in self.control.handle(self.now, event) {
             match effect {
                 Effect::Propose { number, record, commands, .. } => {
                     let batch = machine::decode(1, &record).expect("a batch is a record");
@@ -327,4 +329,19 @@ fn the_next_plan_is_made_when_all_of_the_last_one_is_applied() {
     assert_eq!((world.proposed.len(), world.plans), (1, 1), "a second is on its way");
     world.commit();
     assert_eq!(world.plans, 2);
+}
+
+#[test]
+fn whoever_leads_after_another_one_stamps_by_the_clock_it_has_then() {
+    let mut world = World::founded();
+    world.handle(Event::Leadership(None));
+    world.deliver((2, 2), Bytes::new());
+    // Its clock was set while it followed, by more than is followed at once.
+    world.now = Now { unix_ms: 3_600_000, steady_ms: 1_000 };
+    world.handle(Event::Leadership(Some((3, 1))));
+    world.deliver((3, 1), Bytes::new());
+    world.submit(1);
+    let (_, record) = world.proposed.pop().unwrap();
+    let header = machine::decode(0, &record).unwrap().header.unwrap();
+    assert_eq!(header.time_ms, 3_600_000);
 }

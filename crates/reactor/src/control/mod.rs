@@ -145,7 +145,7 @@ impl Control {
             Event::Timer => self.timer_at_ms = None,
             Event::Restored { index, leader, state } => {
                 self.restored(index, state, &mut effects);
-                self.written_by = Some(leader);
+                self.written_by(leader);
                 self.catch_up(now, &mut effects);
             }
             Event::Hold(hold) => {
@@ -177,6 +177,14 @@ impl Control {
         self.leases.end();
         self.sessions.unwelcome();
         self.catch_up(now, effects);
+    }
+
+    /// Whoever leads after another one begins with its wall clock: what it was before says nothing now.
+    fn written_by(&mut self, leader: LeaderId) {
+        let before = self.written_by.replace(leader);
+        if before.is_some_and(|(_, member)| member != leader.1) {
+            self.time = Time::default();
+        }
     }
 
     /// The first entry of the current leader says that all before it is applied. It may be
@@ -246,7 +254,7 @@ impl Control {
         }
         self.plan_wanted = true;
         effects.push(Effect::Happened { index, events, state: self.state.clone() });
-        self.written_by = Some(leader);
+        self.written_by(leader);
         self.catch_up(now, effects);
     }
 

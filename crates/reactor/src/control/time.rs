@@ -11,7 +11,7 @@ const STEP_MS: u64 = 2_000;
 /// One in so many milliseconds is given to approaching the wall clock.
 const SLEW: u64 = 8;
 
-/// Makes the stamps.
+/// Makes the stamps. The first is the wall clock's.
 #[derive(Debug, Default)]
 pub(super) struct Time {
     stamp_ms: u64,
