@@ -3,7 +3,7 @@
 //! The reactor decides without reading files; what it wants said passes through here. Reading may
 //! wait for a disk, so it is done aside and in order, and the control part never waits for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use super::Lists;
 use crate::blobs::{Blobs, Fault, hex};
 
-/// How long a worker waits for a list that another node has. It hears nothing meanwhile, so it is
-/// less than a lease.
+/// How long a worker waits for lists that other nodes have. Of what comes after them it hears nothing
+/// meanwhile but that its heartbeats were heard.
 const FETCHED_WITHIN: Duration = Duration::from_secs(3);
 /// Bytes of items in one message; a supervisor takes messages of 16 MiB.
 const ITEMS_BYTES_MAX: usize = 1 << 20;
@@ -29,13 +29,19 @@ pub(crate) fn hand_out(
     let (sender, mut messages) = mpsc::unbounded_channel();
     // It ends with the control part's end of the session, or with the worker's.
     tokio::spawn(async move {
-        while let Some(message) = messages.recv().await {
+        let mut behind = VecDeque::new();
+        loop {
+            let message = match behind.pop_front() {
+                Some(message) => Some(message),
+                None => messages.recv().await,
+            };
+            let Some(message) = message else { return };
             let given = match message {
                 ToWorker { kind: Some(Kind::Assign(assign)) } if assign.wants_items() => {
                     let blobs = lists.blobs.clone();
-                    for items in assign.lacking(&blobs) {
-                        // Where it does not come in time it is said below.
-                        let _ = tokio::time::timeout(FETCHED_WITHIN, lists.count(items)).await;
+                    let lacking = assign.lacking(&blobs);
+                    if !lacking.is_empty() {
+                        fetch(&lists, lacking, &mut messages, &worker, &mut behind).await;
                     }
                     let fill = tokio::task::spawn_blocking(move || fill(&blobs, assign));
                     fill.await.unwrap_or_default()
@@ -50,6 +56,34 @@ pub(crate) fn hand_out(
         }
     });
     sender
+}
+
+/// Fetches lists, as many as come in time. What is said meanwhile waits `behind`, but for the answers to
+/// heartbeats: a node that does not hear them ends its tasks.
+async fn fetch(
+    lists: &Lists,
+    lacking: BTreeSet<Items>,
+    messages: &mut mpsc::UnboundedReceiver<ToWorker>,
+    worker: &mpsc::UnboundedSender<ToWorker>,
+    behind: &mut VecDeque<ToWorker>,
+) {
+    let fetching = async {
+        for items in lacking {
+            // Where it does not come it is said when it is read.
+            let _ = lists.count(items).await;
+        }
+    };
+    let fetching = tokio::time::timeout(FETCHED_WITHIN, fetching);
+    tokio::pin!(fetching);
+    loop {
+        tokio::select! {
+            _ = &mut fetching => return,
+            Some(message) = messages.recv() => match message.kind {
+                Some(Kind::LeaseAck(_)) => _ = worker.send(message),
+                _ => behind.push_back(message),
+            },
+        }
+    }
 }
 
 trait WantsItems {
