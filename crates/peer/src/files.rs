@@ -4,6 +4,7 @@
 //! DATA_DIR/peer/  authority.crt   of the cluster's authority: everybody may know it
 //!                 authority.key   on control nodes alone
 //!                 node.pem        the node's certificate and its key: one file, so that they never part
+//!                 joining.key     the key of a join that was not answered yet
 //! ```
 //!
 //! All are PEM, readable by their owner alone, and written whole or not at all. A key that others can read is refused.
@@ -24,6 +25,7 @@ use crate::{Authority, Certified, Error, NodeKey};
 const CERTIFICATE: &str = "authority.crt";
 const KEY: &str = "authority.key";
 const NODE: &str = "node.pem";
+const JOINING: &str = "joining.key";
 /// No file of ours is larger, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
@@ -90,6 +92,24 @@ impl Files {
         self.write(NODE, &(certificate + &pem("PRIVATE KEY", key.secret_der())))
     }
 
+    /// The key of a join that has not been answered, drawn the first time: who asks again with it is
+    /// taken for the same, also after a crash.
+    pub fn joining_key(&self) -> Result<NodeKey, Error> {
+        if let Some(text) = self.read(JOINING)? {
+            let key = PrivateKeyDer::from_pem_slice(&text);
+            let key = key.map_err(|error| self.damaged(JOINING, error))?;
+            return NodeKey::from_der(&key);
+        }
+        let key = NodeKey::draw()?;
+        self.write(JOINING, &pem("PRIVATE KEY", key.to_der().secret_der()))?;
+        Ok(key)
+    }
+
+    /// The join was answered, and what it has brought is kept.
+    pub fn forget_joining_key(&self) -> Result<(), Error> {
+        self.remove(JOINING)
+    }
+
     /// The certificate of the authority to trust; `None` where the node is in no cluster yet.
     pub fn certificate(&self) -> Result<Option<CertificateDer<'static>>, Error> {
         let Some(text) = self.read(CERTIFICATE)? else { return Ok(None) };
@@ -133,6 +153,16 @@ impl Files {
         }
         let text = fs::read(&path);
         text.map(Some).map_err(|source| Error::File { what: "cannot read", path, source })
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::File { what: "cannot remove", path, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Error> {

@@ -5,7 +5,8 @@
 //!  up, empty directory     found: an id, a cluster, its authority
 //!  join, empty directory   join: an id, a certificate of the cluster
 //!  either, later           restart: what is kept
-//!  join, out of date       join again: same id, new certificate; what the journal had is set aside
+//!  join, out of date       join again: same id, new certificate; what the journal had is set aside.
+//!                          A control node that the cluster knows only certifies itself
 //!  join, worker forgotten  join again: same id, certificate of the new incarnation
 //! ```
 //!
@@ -93,7 +94,7 @@ impl Own {
         match (identity, &place.join) {
             (None, Some(join)) => {
                 let joining = joining(None, name, place, join);
-                let joined = knock(join, &joining).await?;
+                let joined = knock(&files, join, &joining).await?;
                 enter(data_dir, files, joined, place, &joining)
             }
             (Some(identity), Some(join)) => {
@@ -104,14 +105,25 @@ impl Own {
                 )?;
                 let joining = joining(Some(identity), name, place, join);
                 let Some(own) = current(&files)? else {
-                    let joined = knock(join, &joining).await?;
+                    // A control node certifies itself, unless the cluster has forgotten it.
+                    let joined = match files.authority(identity.cluster())? {
+                        None => knock(&files, join, &joining).await?,
+                        Some(_) => {
+                            match tokio::time::timeout(JOIN_WITHIN, knock(&files, join, &joining))
+                                .await
+                            {
+                                Ok(Ok(joined)) => joined,
+                                _ => return restart(data_dir, files, identity, place),
+                            }
+                        }
+                    };
                     set_aside(data_dir)?;
                     return enter(data_dir, files, joined, place, &joining);
                 };
                 // A cluster that was restored or recovered has forgotten its nodes, of which the directory
                 // does not know. A control node has a journal, which is never set aside unasked.
                 if !own.roles.control {
-                    match tokio::time::timeout(JOIN_WITHIN, knock(join, &joining)).await {
+                    match tokio::time::timeout(JOIN_WITHIN, knock(&files, join, &joining)).await {
                         Ok(Ok(joined)) if joined.trust.incarnation > own.incarnation => {
                             return enter(data_dir, files, joined, place, &joining);
                         }
@@ -270,6 +282,7 @@ fn enter(
     joining: &Joining,
 ) -> Result<Own, StartError> {
     joined.keep(&files)?;
+    files.forget_joining_key()?;
     let (node_id, cluster_id) = (joining.node.0, joined.trust.cluster.0);
     let identity = Identity { node_id, cluster_id, joined: true };
     data_dir.keep_identity(&identity)?;
@@ -278,9 +291,10 @@ fn enter(
     Ok(own)
 }
 
-/// Asks until somebody answers, always with the same key: so an answer that was lost is no loss.
-async fn knock(join: &Join, joining: &Joining) -> Result<Joined, StartError> {
-    let der = NodeKey::draw()?.to_der();
+/// Asks until somebody answers, always with the same key, another time too: so an answer that was lost
+/// is no loss.
+async fn knock(files: &Files, join: &Join, joining: &Joining) -> Result<Joined, StartError> {
+    let der = files.joining_key()?.to_der();
     let mut tries = 1;
     loop {
         let key = NodeKey::from_der(&der)?;

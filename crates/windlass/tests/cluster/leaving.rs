@@ -80,6 +80,22 @@ fn a_worker_that_was_away_beyond_its_certificate_is_told_how_it_comes_back() {
 }
 
 #[test]
+fn a_control_node_that_was_away_beyond_its_certificate_comes_back_by_the_words_it_joined_with() {
+    let ground = Ground::new();
+    let a = ground.start("a", &["up", "--peer", "127.0.0.1:0", "--certificate-life", "6s"]);
+    let token = ground.token(&a, &["--roles", "control"]);
+    let peer = a.ready["peer"].as_str().unwrap();
+    let words = ["join", peer, "--token", &token, "--peer", "127.0.0.1:0"];
+    let mut b = ground.start("b", &words);
+    b.end();
+    let ended = std::time::Instant::now();
+    until("its certificate has expired", || (ended.elapsed().as_secs() > 6).then_some(()));
+    let again = ground.start("b", &words);
+    assert_eq!(again.ready["node_id"], b.ready["node_id"]);
+    assert!(ground.ask(&again, &["run", "--", "true"]).status.success());
+}
+
+#[test]
 fn a_worker_that_lives_is_cut_off_and_what_it_ran_starts_elsewhere_when_that_has_ended() {
     let ground = Ground::new();
     let a = ground.found("a");
