@@ -1,10 +1,11 @@
 //! Whether there is room for one more run: refused here, before anything is written, so that what
 //! was accepted goes on.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::JobSpec;
 use model::job::Fault;
+use model::{JobSpec, NodeId};
 use prost::Message;
 use proto::record::SubmitJob;
 
@@ -56,6 +57,13 @@ pub(crate) fn check(
             retry_after: SPACE_RETRY,
         });
     }
+    if shared.health.borrow().is_full() {
+        let why = format!(
+            "the disks of {} are nearly full, and no majority of those that vote has room: free some space there, or purge what has ended",
+            names(view, &shared.health.borrow().full)
+        );
+        return Err(Refused::NoSpace { why, retry_after: SPACE_RETRY });
+    }
     if let Some(why) = &*shared.keeper.behind().borrow() {
         return Err(Refused::NoSpace { why: why.clone(), retry_after: SPACE_RETRY });
     }
@@ -73,4 +81,13 @@ pub(crate) fn check(
         return overloaded(format!("{of_owner} runs of `{owner}` have not ended, as many as may"));
     }
     Ok(())
+}
+
+/// Nodes as people know them.
+fn names(view: &View, nodes: &BTreeSet<NodeId>) -> String {
+    let name = |node: &NodeId| match view.state.members().get(*node) {
+        Some(member) => format!("`{}`", member.name),
+        None => format!("`{node}`"),
+    };
+    nodes.iter().map(name).collect::<Vec<_>>().join(" and ")
 }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::beside::in_place;
 use crate::clock::Clock;
-use crate::cluster::clocks::Seen;
+use crate::cluster::health::Seen;
 use crate::copies::{Lists, hand_out};
 use crate::metrics::{Metrics, Placement};
 use crate::publish::Publish;
@@ -75,7 +75,7 @@ pub(crate) struct Task<J> {
     follow: Follow,
     leadership: watch::Receiver<Leadership>,
     /// Whether this node's clock may be the cluster's.
-    clocks: watch::Receiver<Seen>,
+    health: watch::Receiver<Seen>,
     /// It leads, and its clock is looked at.
     comes_to_lead: Option<LeaderId>,
     inputs: mpsc::Receiver<Input>,
@@ -102,7 +102,7 @@ pub(crate) struct Channels {
     pub(crate) own: mpsc::Sender<Input>,
     pub(crate) publish: mpsc::Sender<Publish>,
     pub(crate) planner: mpsc::Sender<Plan>,
-    pub(crate) clocks: watch::Receiver<Seen>,
+    pub(crate) health: watch::Receiver<Seen>,
 }
 
 /// A plan to be made.
@@ -121,13 +121,13 @@ impl<J: Journal> Task<J> {
         metrics: Arc<Metrics>,
         traces: Option<Arc<Traces>>,
     ) -> Task<J> {
-        let Channels { inputs, own, publish, planner, clocks } = channels;
+        let Channels { inputs, own, publish, planner, health } = channels;
         Task {
             control: Control::new(config),
             follow,
             leadership: journal.leadership(),
             journal,
-            clocks,
+            health,
             comes_to_lead: None,
             lists,
             inputs,
@@ -183,7 +183,7 @@ impl<J: Journal> Task<J> {
                     }
                     self.leads()
                 }
-                changed = self.clocks.changed(), if self.comes_to_lead.is_some() => {
+                changed = self.health.changed(), if self.comes_to_lead.is_some() => {
                     if changed.is_err() {
                         return self.last_words();
                     }
@@ -225,7 +225,7 @@ impl<J: Journal> Task<J> {
 
     /// Who leads as the reactor is to take it: this node only with a clock that is right.
     fn leads(&mut self) -> Event {
-        let may_stamp = self.clocks.borrow_and_update().may_stamp() == Some(true);
+        let may_stamp = self.health.borrow_and_update().may_stamp() == Some(true);
         let leader = self.comes_to_lead.take_if(|_| may_stamp);
         Event::Leadership(leader.map(pair))
     }

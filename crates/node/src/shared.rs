@@ -10,8 +10,8 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::beside::in_place;
 use crate::blobs::Blobs;
-use crate::cluster::clocks::Seen;
 use crate::cluster::door::Door;
+use crate::cluster::health::Seen;
 use crate::cluster::own::Own;
 use crate::cluster::ways::Ways;
 use crate::connected::Told;
@@ -38,8 +38,8 @@ pub(crate) struct Shared {
     pub(crate) own: Arc<Own>,
     /// The way to the leader.
     pub(crate) ways: Ways,
-    /// How far the clocks of the voters are from each other.
-    pub(crate) clocks: watch::Receiver<Seen>,
+    /// How the machines of the voters are.
+    pub(crate) health: watch::Receiver<Seen>,
     pub(crate) door: Arc<Door>,
     /// What the leader has told of who is connected.
     pub(crate) told: Told,

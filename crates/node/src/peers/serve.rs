@@ -13,7 +13,7 @@ use peer::service::{Answer, Newcomer, Refused as Turned};
 use peer::{CertificateDer, Certified, Identity, PublicKey, Service, journal_number};
 use prost::Message;
 use proto::peer::{
-    Ask, Barrier, Confirmed, Connection, ContactList, Joined, PlacedList, Told, ask, told,
+    Ask, Barrier, Confirmed, Connection, ContactList, Health, Joined, PlacedList, Told, ask, told,
 };
 use proto::peer::{Piece, copy_request};
 use proto::record::command::Kind;
@@ -27,6 +27,7 @@ use crate::copies::Copies;
 use crate::error::Refused;
 use crate::handle::Handle;
 use crate::session::Host;
+use crate::upkeep::Disk;
 
 /// Answers peers: the journal from the first moment, the rest once the node has its state.
 pub(crate) struct Serve {
@@ -35,6 +36,7 @@ pub(crate) struct Serve {
     pub(crate) copies: Arc<Copies>,
     pub(crate) handle: OnceLock<Handle>,
     pub(crate) clock: Clock,
+    pub(crate) disk: Arc<Disk>,
 }
 
 impl Serve {
@@ -43,8 +45,9 @@ impl Serve {
     }
 
     async fn told(&self, from: Identity, ask: ask::Kind) -> Result<told::Kind, Refused> {
-        if let (true, ask::Kind::Clock(_)) = (from.roles.control, &ask) {
-            return Ok(told::Kind::UnixMs(self.clock.now().unix_ms));
+        if let (true, ask::Kind::Health(_)) = (from.roles.control, &ask) {
+            let (unix_ms, disk_is_low) = (self.clock.now().unix_ms, self.disk.is_low());
+            return Ok(told::Kind::Health(Health { unix_ms, disk_is_low }));
         }
         let handle = self.handle().map_err(|turned| Refused::Unavailable(turned.to_string()))?;
         let control = from.roles.control;
@@ -80,7 +83,7 @@ impl Serve {
                 let attempts = attempts.into_iter().map(Into::into).collect();
                 Ok(told::Kind::Placed(PlacedList { attempts }))
             }
-            ask::Kind::Barrier(_) | ask::Kind::Keys(_) | ask::Kind::Clock(_) => Err(forbidden()),
+            ask::Kind::Barrier(_) | ask::Kind::Keys(_) | ask::Kind::Health(_) => Err(forbidden()),
         }
     }
 

@@ -127,7 +127,7 @@ impl Handle {
             _ => 0,
         };
         let membership = self.shared.journal.membership().borrow().clone();
-        let clocks = self.shared.clocks.borrow().ahead_ms.clone();
+        let clocks = self.shared.health.borrow().ahead_ms.clone();
         let members = view.state.members().iter().map(|(node, member)| {
             let mut roles = membership.members.iter();
             let role = roles.find(|role| role.member.node == journal_number(node));

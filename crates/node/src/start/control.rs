@@ -36,7 +36,7 @@ use crate::shared::Shared;
 use crate::stopping::stop;
 use crate::supervisor::Reach;
 use crate::traces;
-use crate::upkeep::{self, Disk};
+use crate::upkeep;
 use crate::view::View;
 use crate::worker;
 
@@ -91,6 +91,7 @@ pub(super) async fn start(
         copies: parts.copies.clone(),
         handle: OnceLock::new(),
         clock: parts.clock.clone(),
+        disk: parts.disk.clone(),
     });
     parts.door.serve(serve.clone());
     let open = async |socket| match socket {
@@ -211,7 +212,7 @@ pub(super) fn handle(
         info: info.clone(),
         own: parts.own.clone(),
         ways: parts.ways.clone(),
-        clocks: parts.clocks.clone(),
+        health: parts.health.clone(),
         door: parts.door.clone(),
         told: Default::default(),
         certificate_life: config.place.certificate_life,
@@ -223,7 +224,7 @@ pub(super) fn handle(
         lists: parts.copies.lists.clone(),
         keeper: parts.keeper.clone(),
         outputs: parts.outputs.clone(),
-        disk: Arc::new(Disk::new(info.data_dir.clone())),
+        disk: parts.disk.clone(),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
         watchers: parts.watchers.clone(),
         metrics: parts.metrics.clone(),

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use super::works::Works;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
-use crate::cluster::clocks::{Clocks, Seen};
 use crate::cluster::contacts::Contacts;
 use crate::cluster::door::Door;
+use crate::cluster::health::{Health, Seen};
 use crate::cluster::own::Own;
 use crate::cluster::ways::{Way, Ways};
 use crate::control::{self, Input};
@@ -33,6 +33,7 @@ use crate::secrets::Secrets;
 use crate::session::Host;
 use crate::stopping::stop;
 use crate::traces::{self, Traces};
+use crate::upkeep::Disk;
 use crate::view::View;
 use crate::watchers::Watchers;
 
@@ -61,7 +62,8 @@ pub(super) struct Parts {
     pub(super) stopped: watch::Sender<Option<Stopped>>,
     pub(super) ways: Ways,
     pub(super) clock: Clock,
-    pub(super) clocks: watch::Receiver<Seen>,
+    pub(super) health: watch::Receiver<Seen>,
+    pub(super) disk: Arc<Disk>,
     pub(super) host: Arc<Host>,
     pub(super) door: Arc<Door>,
 }
@@ -97,13 +99,15 @@ pub(super) fn deciding(
     let (plans, plans_inbox) = mpsc::channel(1);
     let (stopped, _) = watch::channel(None);
     let ways = Ways { node: own.node(), journal: journal.clone(), dialer: own.dialer.clone() };
-    let (seen, clocks) = watch::channel(Seen::default());
-    let looks = Clocks {
+    let (seen, health) = watch::channel(Seen::default());
+    let disk = Arc::new(Disk::new(data_dir.to_owned()));
+    let looks = Health {
         node: own.node(),
         journal: journal.clone(),
         ways: ways.clone(),
         contacts: own.contacts.clone(),
         clock: clock.clone(),
+        disk: disk.clone(),
         seen,
     };
     tokio::spawn(looks.run());
@@ -134,7 +138,8 @@ pub(super) fn deciding(
         stopped,
         ways,
         clock,
-        clocks: clocks.clone(),
+        health: health.clone(),
+        disk,
         host,
         door: Arc::new(door),
         metrics,
@@ -160,7 +165,7 @@ pub(super) fn deciding(
     };
     let works = Works { publisher, inbox: publish_inbox, keeping, plans: plans_inbox };
     let channels =
-        control::Channels { inputs: inbox, own: inputs, publish, planner: plans, clocks };
+        control::Channels { inputs: inbox, own: inputs, publish, planner: plans, health };
     spawn_control(config, &parts, channels);
     Ok((parts, works, traced))
 }

@@ -115,6 +115,7 @@ impl Placed {
             copies: parts.copies.clone(),
             handle: OnceLock::new(),
             clock: parts.clock.clone(),
+            disk: parts.disk.clone(),
         });
         Ok(Running { parts, serve, config, setup })
     }

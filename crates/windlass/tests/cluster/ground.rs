@@ -153,7 +153,7 @@ impl Node {
         &self.dir
     }
 
-    /// What REST answers, without the time that a command takes to start.
+    /// What REST answers, a refusal too, without the time that a command takes to start.
     pub(crate) fn rest(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let api = self.ready["api"].as_str().unwrap();
         let token = std::fs::read_to_string(self.dir.join("token")).unwrap();
@@ -162,7 +162,9 @@ impl Node {
         let request = request.header("authorization", format!("Bearer {}", token.trim()));
         let request = request.header("content-type", "application/json");
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let mut answer = ureq::run(request.body(body).unwrap()).unwrap();
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let agent = ureq::Agent::new_with_config(agent);
+        let mut answer = agent.run(request.body(body).unwrap()).unwrap();
         serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
     }
 

@@ -5,8 +5,12 @@
 
 mod clocks;
 mod copies;
+mod full;
 mod ground;
 mod leaving;
+#[path = "../crashes/mount.rs"]
+#[allow(dead_code)]
+mod mount;
 mod secured;
 mod stale;
 mod turns;
