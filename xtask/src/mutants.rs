@@ -56,6 +56,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
         bail!("there is no mutant `{name}`; there are {}", known.join(", "));
     }
     let root = workspace::root();
+    for rule in HUNTERS.iter().flat_map(|hunter| hunter.rules) {
+        rule.stands(&root)?;
+    }
     let copy = workspace::target_directory()?.join("mutants");
     let mut survivors = 0;
     println!("{:<28} {:>8} {:>7}  broken", "rule", "seeds", "s");
@@ -83,8 +86,9 @@ pub(crate) fn run(args: &[String]) -> Result<ExitCode> {
 }
 
 impl Rule {
-    fn apply(&self, copy: &Path) -> Result<()> {
-        let path = copy.join(self.file);
+    /// The file it breaks, in which its text stands once.
+    fn stands(&self, root: &Path) -> Result<String> {
+        let path = root.join(self.file);
         let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         ensure!(
             text.matches(self.from).count() == 1,
@@ -92,6 +96,12 @@ impl Rule {
             self.name,
             self.file
         );
+        Ok(text)
+    }
+
+    fn apply(&self, copy: &Path) -> Result<()> {
+        let text = self.stands(copy)?;
+        let path = copy.join(self.file);
         let text = text.replace(self.from, self.to);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     }
@@ -162,4 +172,16 @@ fn hunt(hunter: &Hunter, binary: &Path, seeds: u64) -> Result<Option<(u64, Strin
         ensure!(output.status.success(), "the simulation failed and did not say why: {text}");
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_rule_breaks_is_there() {
+        for rule in HUNTERS.iter().flat_map(|hunter| hunter.rules) {
+            rule.stands(&workspace::root()).unwrap();
+        }
+    }
 }

@@ -53,7 +53,7 @@ pub(super) const RULES: &[Rule] = &[
         to: "heard_ms + node.lease_ms / 4",
     },
     Rule {
-        name: "no margin",
+        name: "lost a fifth too soon",
         file: "crates/reactor/src/control/leases.rs",
         from: "heard_ms + node.lease_ms + LEASE_MARGIN_MS",
         to: "heard_ms + node.lease_ms - node.lease_ms / 5",
@@ -67,8 +67,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "new leader waits for nobody",
         file: "crates/reactor/src/control/leases.rs",
-        from: "self.heard.get(id).copied().unwrap_or_default().max(first_ms)",
-        to: "self.heard.get(id).copied().unwrap_or(first_ms.saturating_sub(node.lease_ms))",
+        from: "self.heard.get(&id).copied().unwrap_or_default().max(first_ms)",
+        to: "self.heard.get(&id).copied().unwrap_or(first_ms.saturating_sub(node.lease_ms))",
     },
     Rule {
         name: "paused leader goes on",
@@ -97,8 +97,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "a removed node begins anew",
         file: "crates/machine/src/command/register_node.rs",
-        from: "None => state.epoch_floor + 1,",
-        to: "None => 1,",
+        from: "None => 1 + state.epoch_floor.max(state.cluster.map_or(0, Cluster::epochs_from)),",
+        to: "None => 1 + state.cluster.map_or(0, Cluster::epochs_from),",
     },
     Rule {
         name: "given up and welcome",
