@@ -20,6 +20,7 @@ mod connected;
 mod control;
 mod copies;
 mod data_dir;
+mod disk;
 mod drain;
 mod error;
 pub mod events;

@@ -17,6 +17,7 @@ use crate::cluster::ways::Ways;
 use crate::connected::Told;
 use crate::control;
 use crate::copies::Lists;
+use crate::disk::Disk;
 use crate::error::Refused;
 use crate::events::Ring;
 use crate::info::{Info, Stopped};
@@ -27,7 +28,6 @@ use crate::people::People;
 use crate::secrets::Secrets;
 use crate::token_uses::Uses;
 use crate::traces::Traces;
-use crate::upkeep::Disk;
 use crate::view::View;
 use crate::watchers::Watchers;
 

@@ -268,7 +268,7 @@ fn a_worker_that_lives_is_cut_off_and_goes_with_its_lease() {
     assert_eq!(task(&world).live.len(), 3, "it may run what is placed there");
     assert!(!world.state.node(node_id(0)).unwrap().takes_work(), "and gets nothing more");
     let revoked = Answer::Refused(Refusal::NodeRevoked { node: node_id(0) });
-    assert_eq!(world.apply(register(0, 0, 3), (1, 1)), [revoked.clone()]);
+    assert_eq!(world.apply(register(0, 0, 3), (1, 1)), std::slice::from_ref(&revoked));
     assert_eq!(world.apply(resume(0), (1, 1)), [revoked]);
     let kind = remove(&world.state, 0, true, false);
     assert_eq!(world.apply(kind, (1, 1)), refused("its lease has not run out"));

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::contacts::Contacts;
 use super::ways::{Ways, ask_at};
 use crate::clock::Clock;
-use crate::upkeep::Disk;
+use crate::disk::Disk;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(5);

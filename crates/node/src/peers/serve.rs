@@ -24,10 +24,10 @@ use tonic::body::Body;
 use crate::clock::Clock;
 use crate::cluster::{ways, ways::Way, wire};
 use crate::copies::Copies;
+use crate::disk::Disk;
 use crate::error::Refused;
 use crate::handle::Handle;
 use crate::session::Host;
-use crate::upkeep::Disk;
 
 /// Answers peers: the journal from the first moment, the rest once the node has its state.
 pub(crate) struct Serve {

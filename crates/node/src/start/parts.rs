@@ -21,6 +21,7 @@ use crate::cluster::ways::{Way, Ways};
 use crate::control::{self, Input};
 use crate::copies::{Copier, Copies, Lists};
 use crate::data_dir::DataDir;
+use crate::disk::Disk;
 use crate::error::StartError;
 use crate::events::Ring;
 use crate::info::{Config, Stopped};
@@ -33,7 +34,6 @@ use crate::secrets::Secrets;
 use crate::session::Host;
 use crate::stopping::stop;
 use crate::traces::{self, Traces};
-use crate::upkeep::Disk;
 use crate::view::View;
 use crate::watchers::Watchers;
 
