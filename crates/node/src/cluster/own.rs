@@ -5,8 +5,8 @@
 //!  up, empty directory     found: an id, a cluster, its authority
 //!  join, empty directory   join: an id, a certificate of the cluster
 //!  either, later           restart: what is kept
-//!  join, out of date       join again: same id, new certificate; what the journal had is set aside.
-//!                          A control node that the cluster knows only certifies itself
+//!  join, out of date       join again: same id, new certificate; what the journal had is set aside
+//!  the same, still known   restart: a control node certifies itself
 //!  join, worker forgotten  join again: same id, certificate of the new incarnation
 //! ```
 //!
